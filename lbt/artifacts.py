@@ -30,7 +30,7 @@ _PROVENANCE: ContextVar[Mapping[str, Any] | None] = ContextVar("provenance", def
 
 @contextlib.contextmanager
 def provenance(record: Mapping[str, Any]) -> Iterator[None]:
-    """Every artifact written inside this context carries ``record`` (stage, params, code fingerprint, seed, versions)."""
+    """Artifacts written in this context carry ``record`` (stage, params, code fingerprint, seed, versions)."""
     token = _PROVENANCE.set(record)
     try:
         yield
