@@ -1,0 +1,38 @@
+"""Accuracy on a labelled split, and what can be said without labels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lbt.adapt.batches import Split
+
+
+@torch.no_grad()
+def predict(model: nn.Module, split: Split, batch: int = 256) -> Tensor:
+    """Class probabilities (N, classes) in evaluation mode; the mode is put back afterwards."""
+    was_training = model.training
+    model.eval()
+    parts = [model(split.images[i : i + batch]).softmax(1) for i in range(0, len(split), batch)]
+    model.train(was_training)
+    return torch.cat(parts)
+
+
+def accuracy(probabilities: Tensor, labels: Tensor) -> float:
+    """Share of labelled images whose most probable class is the label, in percent."""
+    known = labels >= 0
+    return 100.0 * (probabilities[known].argmax(1) == labels[known]).double().mean().item()
+
+
+def collapsed(probabilities: Tensor) -> bool:
+    """Whether the predictions on unlabelled images have collapsed onto few classes, seen without any label.
+
+    The criterion: a probability is not finite, or the entropy of the histogram of predicted classes is below 60 % of
+    that of a uniform one. (For ten classes that is about what four equally frequent predicted classes have.)
+    """
+    if not probabilities.isfinite().all():
+        return True
+    classes = probabilities.shape[1]
+    share = torch.bincount(probabilities.argmax(1), minlength=classes).double() / len(probabilities)
+    entropy = -torch.special.xlogy(share, share).sum().item()
+    return entropy < 0.6 * float(torch.tensor(float(classes)).log())

@@ -1,0 +1,46 @@
+"""Knobs of the pretrain stage: an FP32 network on the source domain."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from lbt.config import Section
+from lbt.nn.models import MODELS
+
+ModelName = Annotated[str, AfterValidator(lambda name: _model(name))]
+
+
+def _model(name: str) -> str:
+    from lbt.errors import LbtError
+
+    try:
+        return MODELS.check(name)
+    except LbtError as error:
+        raise ValueError(str(error)) from None
+
+
+class PretrainParams(Section):
+    """Supervised training in float32 on each source domain."""
+
+    model: ModelName = "digit_cnn"
+    """Network: the name of a file in lbt/nn/models."""
+    channels: Literal[1, 3] = 3
+    """Colour channels of the input. Grey domains are shown in three channels, colour domains in one as luminance."""
+    size: int = Field(32, ge=8, le=512)
+    """Height and width of the input in pixels."""
+    steps: int = Field(500, ge=1)
+    """Optimizer steps."""
+    batch: int = Field(64, ge=2)
+    """Images a step."""
+    lr: float = Field(0.1, gt=0)
+    """Peak learning rate of SGD with momentum 0.9; a one-cycle schedule: up over the first fifth, then a cosine to 0."""
+    weight_decay: float = Field(5e-4, ge=0)
+    """L2 penalty."""
+    augmentation: Literal["none", "minimal", "standard", "affine", "intensity"] = "affine"
+    """Random change of each training image, see lbt/adapt/augment.py."""
+    evaluate_every: int = Field(50, ge=1)
+    """Steps between evaluations on the validation split; the best of these checkpoints is kept."""
+    seed: int = Field(0, ge=0)
+    """Initial weights, order of the images and augmentation follow from it."""

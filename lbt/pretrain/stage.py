@@ -1,0 +1,86 @@
+"""Pretraining: a float32 network learns the source domain, and the checkpoint that validates best is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from lbt.adapt.batches import draw, read_split
+from lbt.adapt.evaluate import accuracy, predict
+from lbt.adapt.schedule import set_lr, warm_cosine
+from lbt.adapt.threads import fixed_threads
+from lbt.artifacts import write_table
+from lbt.errors import LbtError
+from lbt.nn.models import Architecture, build, write_model
+from lbt.pretrain.params import PretrainParams
+from lbt.progress import track
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Parquet image tables of the source domain."""
+
+    train: Path
+    validation: Path
+    test: Path
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where to write the weights (safetensors) and the training curve (Parquet)."""
+
+    model: Path
+    curve: Path
+
+
+@fixed_threads()
+def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, float | int | str]:
+    """Train, keep the checkpoint with the best validation accuracy (the earliest among equals), test it once.
+
+    Returns:
+        Accuracies in percent on validation and test, the step that was kept, the number of parameters.
+
+    Raises:
+        LbtError: an input cannot be read, has no labelled image, or the training diverged.
+    """
+    train, validation, test = (
+        read_split(path, params.channels, params.size, name).labelled()
+        for path, name in ((inputs.train, "train"), (inputs.validation, "validation"), (inputs.test, "test"))
+    )
+    if not len(train):
+        raise LbtError(f"{inputs.train}: no image has a label, but pretraining is supervised")
+    model = build(params.model, len(train.classes), params.channels, seed=params.seed)
+    model = model.to(memory_format=torch.channels_last).train()
+    optimizer = torch.optim.SGD(
+        model.parameters(), params.lr, momentum=0.9, nesterov=True, weight_decay=params.weight_decay
+    )
+
+    curve, best, kept = [], {"accuracy": -1.0, "step": 0}, model.state_dict()
+    for step in track(range(params.steps), "pretrain"):
+        set_lr(optimizer, params.lr * warm_cosine(step, params.steps, warm=0.2))
+        (images,), labels = draw(train, params.batch, params.seed, step, params.augmentation)
+        loss = F.cross_entropy(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if (step + 1) % params.evaluate_every == 0 or step + 1 == params.steps:
+            if not loss.isfinite():
+                raise LbtError(f"pretrain: the loss is {loss.item()} at step {step + 1}; try a smaller lr than {params.lr}")
+            valid = accuracy(predict(model, validation), validation.labels)
+            curve.append({"step": step + 1, "loss": loss.item(), "validation_accuracy": valid})
+            if valid > best["accuracy"]:
+                best = {"accuracy": valid, "step": step + 1}
+                kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+    model.load_state_dict(kept)
+    write_model(outputs.model, model, Architecture(params.model, train.classes, params.channels, params.size))
+    write_table(outputs.curve, curve)
+    return {
+        "validation_accuracy": best["accuracy"],
+        "test_accuracy": accuracy(predict(model, test), test.labels),
+        "kept_step": int(best["step"]),
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
