@@ -198,7 +198,8 @@ class CellSpace(ABC):
         follow: dict[int, list[int]] = {}
         for i, j in self.edges:
             follow.setdefault(i, []).append(j)
-        done, open_paths = [], [(0,)]
+        done: list[tuple[int, ...]] = []
+        open_paths: list[tuple[int, ...]] = [(0,)]
         while open_paths:
             path = open_paths.pop()
             if path[-1] == self.nodes - 1:
@@ -241,7 +242,7 @@ def canonical(edges: list[tuple[int, int, int]], nodes: int) -> str:
     Nodes are first told apart by how the graph looks from them, so that only nodes that look alike are permuted.
     """
     inner = sorted({n for e in edges for n in e[:2]} - {0, nodes - 1})
-    colour = {n: "" for n in inner} | {0: "i", nodes - 1: "o"}
+    colour = dict.fromkeys(inner, "") | {0: "i", nodes - 1: "o"}
     for _ in range(len(inner)):
         look = {
             n: repr((sorted((o, colour[i]) for i, j, o in edges if j == n),

@@ -1,0 +1,148 @@
+"""Tables of evaluated architectures: one row each, a string and its measured targets.
+
+A table is Parquet with a column ``architecture`` (a string of its search space) and one float column per target.
+NAS-Bench-201's table is made from the ``analog-nasbench`` package (its data file is a pickle; it is read once, here,
+through an unpickler that admits two record classes and nothing else). Its targets, all accuracies on CIFAR-10 in
+percent:
+
+=========== ==================================================================================
+column      meaning (the package's name)
+=========== ==================================================================================
+fp          floating point (``baseline_accuracy``)
+ptq         8 bits, quantized after training (``ptq_accuracy``)
+qat         8 bits, trained quantized (``qat_accuracy``)
+analog      analog hardware, trained with its noise (``analog_accuracy``)
+analog_day  the same after one day of conductance drift (``analog_drift_86400``)
+=========== ==================================================================================
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lbt.artifacts import read_table, write_table
+from lbt.errors import LbtError, unknown
+from lbt.nas.space import CellSpace, load
+
+NASBENCH201_TARGETS = ("fp", "ptq", "qat", "analog", "analog_day")
+
+_SOURCE = {"fp": "baseline_accuracy", "ptq": "ptq_accuracy", "qat": "qat_accuracy", "analog": "analog_accuracy"}
+_EDGE_ORDER = (0, 1, 3, 2, 4, 5)  # the package orders edges by (from, to), the benchmark by (to, from)
+_OPERATION = (1, 0, 3, 2, 4)  # the package numbers skip 0, none 1, conv3×3 2, conv1×1 3, average pool 4
+
+
+@dataclass(frozen=True)
+class Table:
+    """A validated table of architectures.
+
+    Attributes:
+        space: the search space that the strings belong to.
+        rows: int64 (N, L), the architectures (see :mod:`lbt.nas.space`).
+        targets: float64 (N,) per target name; no NaN.
+    """
+
+    space: CellSpace
+    rows: np.ndarray
+    targets: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def target(self, name: str) -> np.ndarray:
+        """The column ``name``, float64 (N,)."""
+        if name not in self.targets:
+            raise unknown("target", name, self.targets)
+        return self.targets[name]
+
+
+def read(path: str | Path, space: str | Path | CellSpace, *, complete: bool = False, unlabelled: bool = False) -> Table:
+    """Read and validate a table; every numeric column besides ``architecture`` is a target.
+
+    Args:
+        path: the Parquet file.
+        space: name of a search space, a YAML file that describes one, or the space itself.
+        complete: demand that every architecture of the space is there.
+        unlabelled: let targets be empty or NaN (read as NaN): architectures whose value is to be predicted.
+
+    Raises:
+        LbtError: a column is missing; a row's string does not parse or has an operation that the space lacks, is there
+            twice, or has no finite target; with ``complete``, an architecture is missing. The row is named.
+    """
+    import pyarrow.types as types
+
+    space = load(space)
+    table = read_table(path)
+    if "architecture" not in table.column_names:
+        raise LbtError(f"{path}: no column 'architecture'; found: {', '.join(table.column_names)}")
+    try:
+        rows = space.encode(table.column("architecture").to_pylist())
+    except LbtError as error:
+        raise LbtError(f"{path}: {error}") from None
+    first: dict[bytes, int] = {}
+    for index, row in enumerate(rows):
+        if (earlier := first.setdefault(row.tobytes(), index)) != index:
+            raise LbtError(f"{path}: row {index}: {space.format(row)!r} is already in row {earlier}")
+    if complete and len(rows) < space.size:
+        missing = next(row for row in space.all() if row.tobytes() not in first)
+        count = space.size - len(rows)
+        raise LbtError(f"{path}: {count} of {space.size} cells are missing, the first is {space.format(missing)!r}")
+    targets = {}
+    for field in table.schema:
+        if not (types.is_floating(field.type) or types.is_integer(field.type)):
+            continue
+        values = table.column(field.name).cast("float64").to_numpy()
+        if not unlabelled and not np.isfinite(values).all():
+            index = int(np.flatnonzero(~np.isfinite(values))[0])
+            raise LbtError(f"{path}: row {index}: {field.name} is {values[index]}; expected a finite number")
+        targets[field.name] = values
+    if not targets:
+        raise LbtError(f"{path}: no numeric column to predict; found: {', '.join(table.column_names)}")
+    return Table(space, rows, targets)
+
+
+def write_nasbench201(path: Path) -> dict[str, int]:
+    """Write NAS-Bench-201's 15,625 cells with the targets above; return counts for the stage's metrics."""
+    space = load("nasbench201")
+    records = _read_package()
+    rows = np.empty((len(records), 6), np.int64)
+    columns: dict[str, list[float]] = {name: [] for name in NASBENCH201_TARGETS}
+    for index, (cell, record) in enumerate(records.items()):
+        rows[index] = [_OPERATION[cell[edge]] for edge in _EDGE_ORDER]
+        for name, attribute in _SOURCE.items():
+            columns[name].append(float(getattr(record, attribute)))
+        columns["analog_day"].append(float(record.analog_drift_86400.value))
+    order = np.argsort(space.index(rows))
+    table: dict[str, Any] = {"architecture": [space.format(row) for row in rows[order]]}
+    table |= {name: np.array(values)[order] for name, values in columns.items()}
+    write_table(path, table)
+    return {"architectures": len(rows), "unique": len(set(space.keys(rows, merge_identity=True)))}
+
+
+class _Record:
+    """Stands for both classes of the pickle: holds attributes, runs nothing."""
+
+
+class _Restricted(pickle.Unpickler):
+    """Admits the package's two record classes, as :class:`_Record`."""
+
+    admitted = frozenset({("analognasbench.data", "Architecture"), ("analognasbench.data", "DriftMeasurement")})
+
+    def find_class(self, module: str, name: str) -> type:
+        if (module, name) not in self.admitted:
+            raise LbtError(f"the analog-nasbench package's data file refers to {module}.{name}, which is not admitted")
+        return _Record
+
+
+def _read_package() -> dict[tuple[int, ...], Any]:
+    found = importlib.util.find_spec("analognasbench")
+    if found is None or not found.submodule_search_locations:
+        raise LbtError("NAS-Bench-201's table comes with the package analog-nasbench; install it: pip install lbt")
+    path = Path(found.submodule_search_locations[0]) / "data.anb"
+    with path.open("rb") as file:
+        return _Restricted(file).load()
