@@ -1,0 +1,1 @@
+"""What a fixed-point accelerator does in a training step, as pure functions of integer tensors."""
