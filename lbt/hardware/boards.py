@@ -1,0 +1,80 @@
+"""Boards: what a device offers to a training accelerator, read from ``params/boards/<name>.yaml``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from lbt.config import Section, find_yaml, load_yaml, yaml_names
+
+Target = Literal["xc7", "xcup", "ecp5"]
+"""The synthesis target whose unit counts hold on the board: 7-series, UltraScale+, or the open LUT4 flow for ECP5."""
+
+
+class Usable(Section):
+    """The share of each resource that a design can occupy and still be placed and routed at the clock (0 to 1)."""
+
+    lut: float = Field(default=0.7, gt=0, le=1)
+    """Share of the LUTs."""
+    dsp: float = Field(default=0.8, gt=0, le=1)
+    """Share of the DSP blocks."""
+    bram: float = Field(default=0.8, gt=0, le=1)
+    """Share of the block RAM."""
+
+
+class Board(Section):
+    """One device on one board."""
+
+    device: str
+    """Part number of the device."""
+    target: Target
+    """Synthesis target that the unit library is read for: xc7, xcup or ecp5."""
+    lut: int = Field(gt=0)
+    """LUTs (6-input on xc7 and xcup, 4-input on ecp5)."""
+    ff: int = Field(gt=0)
+    """Flip-flops."""
+    dsp: int = Field(ge=0)
+    """DSP blocks (DSP48E1, DSP48E2 or MULT18X18D)."""
+    bram18: int = Field(gt=0)
+    """Block RAMs of 18 kbit; 2,048 bytes of each are counted, parity bits are not used."""
+    clock: float = Field(gt=0)
+    """Clock of the accelerator in MHz: an assumption, not a timing result."""
+    bandwidth: float = Field(gt=0)
+    """Peak bandwidth of the external memory in GB/s (10⁹ bytes)."""
+    memory: float = Field(gt=0)
+    """External memory in MB (10⁶ bytes)."""
+    usable: Usable = Usable()
+    """Share of each resource that may be filled."""
+    source: str
+    """Where the numbers come from."""
+
+    @property
+    def usable_lut(self) -> int:
+        """LUTs that a design may occupy."""
+        return int(self.lut * self.usable.lut)
+
+    @property
+    def usable_dsp(self) -> int:
+        """DSP blocks that a design may occupy."""
+        return int(self.dsp * self.usable.dsp)
+
+    @property
+    def usable_bram18(self) -> int:
+        """Block RAMs that a design may occupy."""
+        return int(self.bram18 * self.usable.bram)
+
+    @classmethod
+    def load(cls, name: str | Path) -> Board:
+        """The board called ``name``, or the one in the YAML file at that path.
+
+        Raises:
+            LbtError: no such board (the nearest spelling is named), or a missing, unknown or negative field.
+        """
+        return load_yaml(find_yaml("boards", name), cls)
+
+    @staticmethod
+    def names() -> list[str]:
+        """Names that :meth:`load` knows."""
+        return yaml_names("boards")

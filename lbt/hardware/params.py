@@ -1,0 +1,32 @@
+"""Knobs of the hardware stage."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from lbt.config import Section
+
+Style = Literal["auto", "dsp", "booth", "plain"]
+Flow = Literal["best", "os", "ws", "is"]
+
+
+class HardwareParams(Section):
+    """What is costed, on which board, under which assumptions."""
+
+    board: str = "zcu102"
+    """Name of a file in params/boards, or a path to one."""
+    batch: int = Field(default=32, ge=1, le=65536)
+    """Images per training step."""
+    style: Style = "auto"
+    """How multipliers are built: dsp, booth (radix-4 rows on the carry chain), plain (a*b in LUTs), or auto: whichever
+    gives the largest array."""
+    dataflow: Flow = "best"
+    """Dataflow of every product: os, ws, is (output, weight, input stationary), or best: chosen per product."""
+    accumulator: int = Field(default=32, ge=16, le=48)
+    """Bits of an integer accumulator."""
+    teacher: bool = True
+    """Whether a second network (the teacher of self-ensembling) is stored on the device."""
+    images: int = Field(default=1000, ge=0)
+    """Images of the user's that are stored on the device."""
