@@ -1,0 +1,30 @@
+"""Low-bit training on the target domain: one job per (pair, method, recipe, seed)."""
+
+
+rule adapt_job:
+    input:
+        stamp=stamp("adapt"),
+        needs=needs("adapt"),
+    output:
+        makes("adapt", "{pair}/{method}/{recipe}/{seed}", "metrics.json", "curve.parquet", "student.safetensors", "teacher.safetensors"),
+    log:
+        logged("adapt", "{pair}/{method}/{recipe}/{seed}"),
+    benchmark:
+        logged("adapt", "{pair}/{method}/{recipe}/{seed}", "benchmark.tsv")
+    threads: 1
+    shell:
+        "lbt adapt --params {PARAMS} --job {wildcards.pair}/{wildcards.method}/{wildcards.recipe}/{wildcards.seed} > {log} 2>&1"
+
+
+rule adapt:
+    input:
+        stamp=stamp("adapt"),
+        needs=needs("adapt"),
+    output:
+        makes("adapt", "summary", "metrics.json", "table.parquet"),
+    log:
+        logged("adapt", "summary"),
+    benchmark:
+        logged("adapt", "summary", "benchmark.tsv")
+    shell:
+        "lbt adapt --params {PARAMS} --job summary > {log} 2>&1"

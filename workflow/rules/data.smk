@@ -1,0 +1,43 @@
+"""Domains and the architecture table."""
+
+
+rule data_job:
+    input:
+        stamp=stamp("data"),
+        needs=needs("data"),
+    output:
+        makes("data", "{domain}", "metrics.json", "train.parquet", "validation.parquet", "test.parquet", "sheet.png"),
+    log:
+        logged("data", "{domain}"),
+    benchmark:
+        logged("data", "{domain}", "benchmark.tsv")
+    threads: 1
+    shell:
+        "lbt data --params {PARAMS} --job {wildcards.domain} > {log} 2>&1"
+
+
+rule data_table:
+    input:
+        stamp=lambda wildcards: PLAN.stamp(PLAN.job("data", "nasbench201")),
+    output:
+        makes("data", "nasbench201", "metrics.json", "cells.parquet"),
+    log:
+        logged("data", "nasbench201"),
+    benchmark:
+        logged("data", "nasbench201", "benchmark.tsv")
+    shell:
+        "lbt data --params {PARAMS} --job nasbench201 > {log} 2>&1"
+
+
+rule data:
+    input:
+        stamp=stamp("data"),
+        needs=needs("data"),
+    output:
+        makes("data", "summary", "metrics.json", "table.parquet"),
+    log:
+        logged("data", "summary"),
+    benchmark:
+        logged("data", "summary", "benchmark.tsv")
+    shell:
+        "lbt data --params {PARAMS} --job summary > {log} 2>&1"

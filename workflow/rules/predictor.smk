@@ -1,0 +1,30 @@
+"""Architecture predictors: one job per (encoder, seed), over all training sizes."""
+
+
+rule predictor_job:
+    input:
+        stamp=stamp("predictor"),
+        needs=needs("predictor"),
+    output:
+        makes("predictor", "{encoder}/{seed}", "metrics.json"),
+    log:
+        logged("predictor", "{encoder}/{seed}"),
+    benchmark:
+        logged("predictor", "{encoder}/{seed}", "benchmark.tsv")
+    threads: 1
+    shell:
+        "lbt predictor --params {PARAMS} --job {wildcards.encoder}/{wildcards.seed} > {log} 2>&1"
+
+
+rule predictor:
+    input:
+        stamp=stamp("predictor"),
+        needs=needs("predictor"),
+    output:
+        makes("predictor", "summary", "metrics.json", "table.parquet"),
+    log:
+        logged("predictor", "summary"),
+    benchmark:
+        logged("predictor", "summary", "benchmark.tsv")
+    shell:
+        "lbt predictor --params {PARAMS} --job summary > {log} 2>&1"

@@ -1,0 +1,30 @@
+"""Architecture search: one job per (strategy, seed)."""
+
+
+rule search_job:
+    input:
+        stamp=stamp("search"),
+        needs=needs("search"),
+    output:
+        makes("search", "{strategy}/{seed}", "metrics.json", "curve.parquet"),
+    log:
+        logged("search", "{strategy}/{seed}"),
+    benchmark:
+        logged("search", "{strategy}/{seed}", "benchmark.tsv")
+    threads: 1
+    shell:
+        "lbt search --params {PARAMS} --job {wildcards.strategy}/{wildcards.seed} > {log} 2>&1"
+
+
+rule search:
+    input:
+        stamp=stamp("search"),
+        needs=needs("search"),
+    output:
+        makes("search", "summary", "metrics.json", "table.parquet"),
+    log:
+        logged("search", "summary"),
+    benchmark:
+        logged("search", "summary", "benchmark.tsv")
+    shell:
+        "lbt search --params {PARAMS} --job summary > {log} 2>&1"

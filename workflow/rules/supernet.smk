@@ -1,0 +1,30 @@
+"""A weight-sharing network, and the one-shot accuracy of the architectures that it holds."""
+
+
+rule supernet_job:
+    input:
+        stamp=stamp("supernet"),
+        needs=needs("supernet"),
+    output:
+        makes("supernet", "{domain}/{seed}", "metrics.json", "curve.parquet", "scores.parquet", "supernet.safetensors"),
+    log:
+        logged("supernet", "{domain}/{seed}"),
+    benchmark:
+        logged("supernet", "{domain}/{seed}", "benchmark.tsv")
+    threads: 1
+    shell:
+        "lbt supernet --params {PARAMS} --job {wildcards.domain}/{wildcards.seed} > {log} 2>&1"
+
+
+rule supernet:
+    input:
+        stamp=stamp("supernet"),
+        needs=needs("supernet"),
+    output:
+        makes("supernet", "summary", "metrics.json", "table.parquet"),
+    log:
+        logged("supernet", "summary"),
+    benchmark:
+        logged("supernet", "summary", "benchmark.tsv")
+    shell:
+        "lbt supernet --params {PARAMS} --job summary > {log} 2>&1"
