@@ -1,0 +1,135 @@
+"""``lbt STAGE …``: the only way in which a rule or a DVC stage calls code, and the way to call it by hand."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lbt.errors import LbtError, unknown
+from lbt.pipeline.execute import execute
+from lbt.pipeline.plan import STAGES, Plan
+
+DEFAULT = "params/default.yaml"
+
+
+class Commands(click.Group):
+    """The stages in the order of ``dvc.yaml``, then the tools of :mod:`lbt.tools`; a wrong name gets its neighbour."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return [*STAGES.names(), *super().list_commands(context)]
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        return stage_command(name) if name in STAGES.names() else super().get_command(context, name)
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+        if args and self.get_command(context, args[0]) is None:
+            raise unknown("command", args[0], self.list_commands(context))
+        return super().resolve_command(context, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="lbt")
+def cli() -> None:
+    """Low-bit training for small accelerators: each stage of the pipeline by itself, and the tools around it."""
+
+
+params_option = click.option("--params", "params_file", default=DEFAULT, show_default=True, help="Params file.")
+
+
+def stage_command(name: str) -> click.Command:
+    """The command that runs one stage: all of its jobs that are not up to date, or one by name."""
+    module = STAGES.load(name)
+
+    @click.command(name, help=f"{(module.__doc__ or '').strip()}\n\n{_help_on_params(module.SECTIONS)}")
+    @params_option
+    @click.option("--job", "job_name", help="Run this one job, whether or not it is up to date. See --list.")
+    @click.option("--list", "only_list", is_flag=True, help="List the stage's jobs, and why each would run.")
+    @click.option("--force", is_flag=True, help="Run every job of the stage, also those that are up to date.")
+    def command(params_file: str, job_name: str | None, only_list: bool, force: bool) -> None:
+        plan = Plan(params_file)
+        jobs = plan.stage(name) if job_name is None else [plan.job(name, job_name)]
+        for job in jobs:
+            reason = plan.stale(job)
+            if only_list:
+                click.echo(f"{job.name}\t{reason or 'up to date'}")
+            elif reason or force or job_name:
+                _check_needs(plan, job)
+                metrics = execute(plan, job)
+                click.echo(f"{name} {job.name}: {_in_short(metrics, module.HEADLINE)}")
+        plan.digest.save()
+
+    return command
+
+
+def _check_needs(plan: Plan, job: Any) -> None:
+    for need in job.needs.values():
+        reason = plan.stale(need)
+        if reason:
+            raise LbtError(
+                f"{job.key} needs {plan.folder(need)} ({reason}): run `snakemake --cores all {need.stage}` "
+                f"or `lbt {need.stage} --job {need.name}` first"
+            )
+
+
+def _in_short(metrics: dict[str, Any], headline: tuple[str, ...]) -> str:
+    shown = {key: metrics[key] for key in headline if key in metrics} or dict(list(metrics.items())[:4])
+    return ", ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in shown.items())
+
+
+def _help_on_params(sections: tuple[str, ...]) -> str:
+    from lbt.params import Params
+    from lbt.schema import describe
+
+    lines = [f"  {line.key} = {line.default}  {line.text}" for name in sections for line in describe(Params, name)]
+    return "\b\nParams:\n" + "\n".join(lines) if lines else ""
+
+
+@cli.command()
+@params_option
+def check(params_file: str) -> None:
+    """Check a params file without running anything."""
+    plan = Plan(params_file)
+    stale = sum(bool(plan.stale(job)) for job in plan.jobs.values())
+    click.echo(f"{params_file}: valid; {len(plan.jobs)} jobs, {stale} of them to run")
+
+
+@cli.command()
+@params_option
+def results(params_file: str) -> None:
+    """Print the short result table of a finished run, and where the rest is."""
+    folder = Path("results") / Path(params_file).stem / "report"
+    page = folder / "results.md"
+    if not page.is_file():
+        raise LbtError(f"{page}: no such file; make it with `snakemake --cores all --configfile {params_file}`")
+    click.echo(page.read_text(encoding="utf-8"))
+    click.echo(f"The whole report: {folder / 'report.html'}")
+
+
+@cli.command()
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; fail if a file is not up to date.")
+def schema(only_check: bool) -> None:
+    """Write the params files' JSON schema and docs/params.md from the typed configuration."""
+    from lbt.schema import generated
+
+    stale = [path for path, text in generated().items() if not path.is_file() or path.read_text("utf-8") != text]
+    if only_check and stale:
+        raise LbtError(f"{', '.join(map(str, stale))}: not up to date; run `lbt schema`")
+    for path, text in generated().items():
+        path.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Entry point: a mistake of the user's is one line and exit code 2."""
+    try:
+        cli(standalone_mode=False)
+    except LbtError as error:
+        click.echo(f"lbt: {error}", err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)

@@ -1,0 +1,67 @@
+"""The params file as a whole: the stages' sections put together, and what only the whole can check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lbt.adapt.params import AdaptParams
+from lbt.config import Section, find_yaml, load_yaml
+from lbt.data.params import DataParams
+from lbt.errors import LbtError, unknown
+from lbt.hardware.params import HardwareParams
+from lbt.nas.predictors.params import PredictorParams
+from lbt.nas.search.params import SearchParams
+from lbt.nas.supernet.params import SupernetParams
+from lbt.pretrain.params import PretrainParams
+
+
+class Params(Section):
+    """What one run does. Every section and every key has a default."""
+
+    data: DataParams = DataParams()
+    """Domains: where the images come from."""
+    pretrain: PretrainParams = PretrainParams()
+    """The float network that every adaptation starts from."""
+    adapt: AdaptParams = AdaptParams()
+    """Low-bit training on the target domain: a grid of pairs, methods, recipes and seeds."""
+    supernet: SupernetParams = SupernetParams()
+    """A weight-sharing network over a cell space, and the one-shot scores that it gives."""
+    predictor: PredictorParams = PredictorParams()
+    """Architecture predictors on the benchmark table."""
+    search: SearchParams = SearchParams()
+    """Architecture search on the benchmark table."""
+    hardware: HardwareParams = HardwareParams()
+    """What a training step costs on a device."""
+
+
+def load_params(path: str | Path) -> Params:
+    """Read and check a params file.
+
+    Raises:
+        LbtError: one line with file, key, what was found and what is accepted.
+    """
+    params = load_yaml(path, Params)
+    for error in _contradictions(params):
+        raise LbtError(f"{path}: {error}")
+    return params
+
+
+def _contradictions(params: Params) -> Iterator[str]:
+    """What is wrong between sections, or with a name that stands for a file."""
+    domains = params.data.domains
+    for index, pair in enumerate(params.adapt.pair):
+        for domain in pair.split("-"):
+            if domain not in domains:
+                yield str(unknown("domain", domain, domains, where=f"adapt.pair.{index}"))
+    if params.supernet.domain not in domains:
+        yield str(unknown("domain", params.supernet.domain, domains, where="supernet.domain"))
+    named = [("recipes", f"adapt.recipe.{i}", name) for i, name in enumerate(params.adapt.recipe)]
+    for kind, key, name in [*named, ("boards", "hardware.board", params.hardware.board)]:
+        try:
+            path = find_yaml(kind, name)
+        except LbtError as error:
+            yield f"{key}: {error}"
+        else:
+            if not path.is_file():
+                yield f"{key}: found {name!r}, but there is no such file"

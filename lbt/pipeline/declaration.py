@@ -1,0 +1,101 @@
+"""What ``dvc.yaml`` declares: the one place where a stage's code, params, data dependencies and outputs are written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lbt.config import read_yaml
+from lbt.errors import LbtError, unknown
+
+DVC_YAML = Path("dvc.yaml")
+CODE = ("lbt", "workflow")
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """One stage of ``dvc.yaml``.
+
+    Attributes:
+        name: the stage's name.
+        code: files and folders of code, dependencies that start with ``lbt/`` or ``workflow/``.
+        files: other files and folders of the workspace that the stage reads (recipes, boards, a user's inputs).
+        upstream: names of the stages whose results it reads.
+        params: dotted keys of the params file that it depends on.
+    """
+
+    name: str
+    code: tuple[str, ...]
+    files: tuple[str, ...]
+    upstream: tuple[str, ...]
+    params: tuple[str, ...]
+
+    def allows_file(self, path: str) -> bool:
+        """Whether ``path`` lies under a declared dependency."""
+        return any(path == declared or path.startswith(f"{declared}/") for declared in self.files)
+
+    def allows_param(self, key: str) -> bool:
+        """Whether the dotted ``key`` lies under a declared param."""
+        return any(key == declared or key.startswith(f"{declared}.") for declared in self.params)
+
+
+def read_declarations(path: Path = DVC_YAML) -> dict[str, Declaration]:
+    """All stages of ``dvc.yaml``, in order.
+
+    Raises:
+        LbtError: no such file, or an output that does not lie in ``results/<run>/<stage>``.
+    """
+    stages = read_yaml(path).get("stages", {})
+    return {name: _declaration(name, stage, path) for name, stage in stages.items()}
+
+
+def _declaration(name: str, stage: dict[str, Any], path: Path) -> Declaration:
+    for out in stage.get("outs", []):
+        folder = next(iter(out)) if isinstance(out, dict) else out
+        if Path(folder).parts[-1] != name or Path(folder).parts[0] != "results":
+            raise LbtError(f"{path}: stages.{name}.outs: found {folder!r}; accepted: results/<run>/{name}")
+    deps = [str(dep) for dep in stage.get("deps", [])]
+    results = [Path(dep) for dep in deps if dep.startswith("results/")]
+    others = [dep for dep in deps if not dep.startswith("results/")]
+    params: list[str] = []
+    for entry in stage.get("params", []):
+        params += [key for keys in entry.values() for key in keys] if isinstance(entry, dict) else [entry]
+    return Declaration(
+        name=name,
+        code=tuple(dep for dep in others if Path(dep).parts[0] in CODE),
+        files=tuple(dep for dep in others if Path(dep).parts[0] not in CODE),
+        upstream=tuple(dep.parts[2] for dep in results),
+        params=tuple(params),
+    )
+
+
+def code_fingerprint(paths: Iterable[str], digest: Callable[[Path], str]) -> str:
+    """SHA-256 over the names and contents of all source files under ``paths``.
+
+    Raises:
+        LbtError: a declared dependency does not exist.
+    """
+    total = hashlib.sha256()
+    for dependency in sorted(paths):
+        root = Path(dependency)
+        if not root.exists():
+            raise LbtError(f"{DVC_YAML}: dependency {dependency} does not exist")
+        files = [root] if root.is_file() else sorted(p for p in root.rglob("*") if p.is_file() and is_source(p))
+        for file in files:
+            total.update(f"{file.as_posix()} {digest(file)}\n".encode())
+    return total.hexdigest()
+
+
+def is_source(path: Path) -> bool:
+    """Whether a file below a code folder counts: byte code and editors' leavings do not (``.dvcignore`` agrees)."""
+    return "__pycache__" not in path.parts and not path.name.endswith((".pyc", "~")) and not path.name.startswith(".")
+
+
+def check_stage(name: str, declarations: dict[str, Declaration]) -> Declaration:
+    """The declaration of the stage ``name``; an error with the nearest spelling otherwise."""
+    if name not in declarations:
+        raise unknown("stage", name, declarations, where=str(DVC_YAML))
+    return declarations[name]

@@ -1,0 +1,133 @@
+"""One job of one stage: what it depends on, what it makes, and the record that it leaves beside what it made."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lbt.artifacts import sha256, write_json
+from lbt.errors import LbtError
+
+RECORD = "job.json"
+"""Written last in a job's folder: without it, or with another fingerprint in it, the folder counts as not made."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A unit of work with a folder of its own, ``results/<run>/<stage>/<name>/``.
+
+    Attributes:
+        stage: name of the stage in ``dvc.yaml``.
+        name: path below the stage's folder, unique in it, such as ``"mnist-optdigits/mean_teacher/int8/0"``.
+        params: everything in the params file that this job depends on, by dotted key; each key must lie under one that
+            ``dvc.yaml`` declares for the stage. Grids are not in it: a grid decides which jobs exist, not what one does.
+        files: workspace files that it reads besides code (a recipe, a board, a user's images), each under a declared
+            dependency of the stage.
+        needs: the jobs whose outputs it reads, by role.
+        outputs: names of the files that it makes in its folder.
+        group: the name without what only repeats the experiment; jobs of one group are averaged. Empty: not summarised.
+    """
+
+    stage: str
+    name: str
+    params: Mapping[str, Any]
+    outputs: tuple[str, ...]
+    needs: Mapping[str, Job] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    group: str = ""
+
+    @property
+    def key(self) -> str:
+        """``stage/name``, unique in a run."""
+        return f"{self.stage}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where a job reads and writes, handed to a stage's ``run``.
+
+    Attributes:
+        folder: the job's own folder.
+        needs: the folder of each job that it needs, by role.
+        scratch: where an unfinished run keeps its checkpoints; emptied when the job is done.
+    """
+
+    folder: Path
+    needs: Mapping[str, Path]
+    scratch: Path
+
+    def out(self, name: str) -> Path:
+        """The path of the output ``name``."""
+        return self.folder / name
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The record in ``folder``, or an empty mapping when there is none that can be read."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def write_record(folder: Path, outputs: tuple[str, ...], facts: Mapping[str, Any]) -> None:
+    """Seal a finished job: its facts, and the hash of every file that it made.
+
+    Raises:
+        LbtError: the job did not make a file that it announces.
+    """
+    missing = [name for name in outputs if not (folder / name).is_file()]
+    if missing:
+        raise LbtError(f"{folder}: the job ended without making {', '.join(missing)}")
+    write_json(folder / RECORD, {**facts, "outputs": {name: sha256(folder / name) for name in outputs}})
+
+
+class HashCache:
+    """SHA-256 of files, remembered by (size, modification time) so that asking again costs one ``stat``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known: dict[str, list[Any]] = {}
+        self._dirty = False
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+            self._known = known if isinstance(known, dict) else {}
+        except (OSError, ValueError):
+            pass
+
+    def __call__(self, path: Path) -> str:
+        """The hash of ``path``; ``"missing"`` when there is no such file."""
+        try:
+            stat = path.stat()
+        except OSError:
+            return "missing"
+        identity = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        known = self._known.get(str(path))
+        if known is None or known[0] != identity:
+            known = self._known[str(path)] = [identity, sha256(path)]
+            self._dirty = True
+        return known[1]
+
+    def save(self) -> None:
+        """Keep what was learnt for the next process."""
+        if self._dirty:
+            write_json(self.path, {path: known for path, known in self._known.items() if os.path.exists(path)})
+            self._dirty = False
+
+
+def freshness(job: Job, folder: Path, fingerprint: str, digest: Callable[[Path], str]) -> str:
+    """Why ``job`` has to run, in words; an empty string when what lies in ``folder`` is what it would make."""
+    record = read_record(folder)
+    if not record:
+        return "not made yet"
+    if record.get("fingerprint") != fingerprint:
+        return "code, params or inputs changed"
+    made = record.get("outputs", {})
+    for name in job.outputs:
+        if digest(folder / name) != made.get(name):
+            return f"{name} is missing or altered"
+    return ""

@@ -1,0 +1,187 @@
+"""The plan of a run: every job that a params file asks for, and whether what lies on disk is what it would make.
+
+A job's fingerprint is a hash of its stage's code, of the params and files that it alone depends on, and of the
+fingerprints of the jobs that it needs. It is computed before anything runs, and kept beside what the job made, so that
+freshness needs neither time stamps nor an engine's memory: a fresh clone after ``dvc pull`` knows as much as the clone
+that made the files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lbt.artifacts import atomic
+from lbt.errors import LbtError, unknown
+from lbt.params import Params, load_params
+from lbt.pipeline import summary
+from lbt.pipeline.declaration import Declaration, check_stage, code_fingerprint, read_declarations
+from lbt.pipeline.job import RECORD, HashCache, Job, Paths, freshness, read_record
+from lbt.registry import Registry
+
+STAGES = Registry("stage", "lbt.pipeline.stages")
+STATE = Path(".lbt")
+LONG_AGO = 946684800  # 2000-01-01: older than any file that a job has made
+
+
+class Plan:
+    """All jobs of one run.
+
+    Args:
+        params_file: the YAML file that describes the run; its stem names the run's folder, ``results/<stem>/``.
+
+    Raises:
+        LbtError: the params file, ``dvc.yaml`` or the two together are wrong; nothing has been written.
+    """
+
+    def __init__(self, params_file: str | Path = "params/default.yaml") -> None:
+        self.params_file = Path(params_file)
+        self.params: Params = load_params(self.params_file)
+        self.run = self.params_file.stem
+        self.root = Path("results") / self.run
+        self.declarations: dict[str, Declaration] = read_declarations()
+        self.digest = HashCache(STATE / "hashes.json")
+        self._fingerprints: dict[str, str] = {}
+        self._code: dict[str, str] = {}
+
+    @cached_property
+    def jobs(self) -> dict[str, Job]:
+        """Every job by its key, in an order in which they can run; each stage ends with its summary."""
+        jobs: dict[str, Job] = {}
+        for stage in self.declarations:
+            made = list(STAGES.load(stage, "dvc.yaml").jobs(self.params, jobs))
+            made += summary.job(stage, made)
+            for job in made:
+                self._check(job)
+                jobs[job.key] = job
+        return jobs
+
+    def _check(self, job: Job) -> None:
+        """A job may depend only on what ``dvc.yaml`` declares for its stage, so that the two engines cannot drift."""
+        declared = self.declarations[job.stage]
+        for key in job.params:
+            if not declared.allows_param(key):
+                raise LbtError(f"dvc.yaml: stages.{job.stage}.params: add {key}, on which job {job.key} depends")
+        for file in job.files:
+            if not declared.allows_file(file):
+                raise LbtError(f"dvc.yaml: stages.{job.stage}.deps: add {file}, which job {job.key} reads")
+        for need in job.needs.values():
+            if need.stage != job.stage and need.stage not in declared.upstream:
+                raise LbtError(f"dvc.yaml: stages.{job.stage}.deps: add results/<run>/{need.stage}, read by {job.key}")
+
+    def stage(self, name: str) -> list[Job]:
+        """The jobs of one stage, its summary last."""
+        check_stage(name, self.declarations)
+        return [job for job in self.jobs.values() if job.stage == name]
+
+    def job(self, stage: str, name: str) -> Job:
+        """One job; an error with the nearest spelling when the grid has no such job."""
+        names = [job.name for job in self.stage(stage)]
+        if name not in names:
+            raise unknown(f"{stage} job", name, names, where=str(self.params_file))
+        return self.jobs[f"{stage}/{name}"]
+
+    def folder(self, job: Job) -> Path:
+        """Where ``job`` writes."""
+        return self.root / job.stage / job.name
+
+    def paths(self, job: Job) -> Paths:
+        """Where ``job`` reads and writes."""
+        needs = {role: self.folder(need) for role, need in job.needs.items()}
+        return Paths(self.folder(job), needs, STATE / "scratch" / self.run / job.stage / job.name)
+
+    def code(self, stage: str) -> str:
+        """Fingerprint of a stage's code."""
+        if stage not in self._code:
+            self._code[stage] = code_fingerprint(self.declarations[stage].code, self.digest)
+        return self._code[stage]
+
+    def fingerprint(self, job: Job) -> str:
+        """What ``job`` would make depends on exactly this."""
+        if job.key not in self._fingerprints:
+            content = {
+                "job": job.key,
+                "code": self.code(job.stage),
+                "params": dict(job.params),
+                "files": {file: self._digest_tree(Path(file)) for file in job.files},
+                "needs": {role: self.fingerprint(need) for role, need in job.needs.items()},
+                "outputs": job.outputs,
+            }
+            text = json.dumps(content, sort_keys=True, default=str)
+            self._fingerprints[job.key] = hashlib.sha256(text.encode()).hexdigest()
+        return self._fingerprints[job.key]
+
+    def _digest_tree(self, path: Path) -> str:
+        if not path.is_dir():
+            return self.digest(path)
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        return hashlib.sha256("".join(f"{f.as_posix()} {self.digest(f)}\n" for f in files).encode()).hexdigest()
+
+    def stale(self, job: Job) -> str:
+        """Why ``job`` has to run; empty when its outputs are what it would make."""
+        return freshness(job, self.folder(job), self.fingerprint(job), self.digest)
+
+    # ------------------------------------------------------------------------------------------------ for Snakemake
+
+    def stamp(self, job: Job) -> Path:
+        """The file whose age tells Snakemake whether ``job`` has to run."""
+        return STATE / "stamps" / self.run / job.stage / f"{job.name}.stamp"
+
+    def write_stamps(self) -> None:
+        """Make the stamp of every job older than its outputs when they are fresh, and newer when they are stale.
+
+        Snakemake ignores a newer input whose content it has seen before; a stale stamp therefore also says what it
+        found in place of the expected fingerprint.
+        """
+        for job in self.jobs.values():
+            path, reason = self.stamp(job), self.stale(job)
+            found = read_record(self.folder(job)).get("fingerprint")
+            text = self.fingerprint(job) + (f"\n{reason}; found {found}\n" if reason else "\n")
+            if not path.is_file() or path.read_text(encoding="utf-8") != text:
+                with atomic(path) as temporary:
+                    temporary.write_text(text, encoding="utf-8")
+            elif reason:
+                os.utime(path)
+            if not reason:
+                os.utime(path, (LONG_AGO, LONG_AGO))
+        self.digest.save()
+
+    # ------------------------------------------------------------------------------------------------- housekeeping
+
+    def prune(self, stages: Iterable[str]) -> list[Path]:
+        """Remove what earlier grids left in the stages' folders; return the folders that went."""
+        kept = {self.folder(job) for job in self.jobs.values()}
+        gone = [folder for stage in stages for folder in self._made(stage) if folder not in kept]
+        for folder in gone:
+            shutil.rmtree(folder)
+            for parent in folder.parents:
+                if parent == self.root or any(parent.iterdir()):
+                    break
+                parent.rmdir()
+        return gone
+
+    def _made(self, stage: str) -> Iterator[Path]:
+        yield from (record.parent for record in sorted((self.root / stage).rglob(RECORD)))
+
+    def fresh_stages(self) -> list[str]:
+        """Stages all of whose jobs are fresh."""
+        return [name for name in self.declarations if not any(self.stale(job) for job in self.stage(name))]
+
+    def facts(self, job: Job) -> dict[str, Any]:
+        """What a job's artifacts and record say about where they come from."""
+        from lbt.pipeline.versions import versions
+
+        return {
+            "stage": job.stage,
+            "job": job.name,
+            "params": dict(job.params),
+            "code": self.code(job.stage),
+            "fingerprint": self.fingerprint(job),
+            "versions": versions(),
+        }

@@ -1,0 +1,46 @@
+"""What a stage's jobs found, in one table and in one short list of means and standard deviations over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from statistics import fmean, stdev
+from typing import Any
+
+from lbt.artifacts import read_json, write_table
+from lbt.pipeline.job import Job, Paths
+
+NAME = "summary"
+
+
+def job(stage: str, jobs: list[Job]) -> list[Job]:
+    """The job that summarises ``jobs``; none where a stage has nothing to summarise."""
+    needs = {job.name: job for job in jobs if job.group}
+    return [Job(stage, NAME, {}, ("metrics.json", "table.parquet"), needs)] if needs else []
+
+
+def run(job: Job, paths: Paths, headline: tuple[str, ...]) -> dict[str, float]:
+    """Write ``table.parquet`` (a row per job: its name, its group, all its metrics) and return the headline metrics.
+
+    Args:
+        headline: the metrics worth a line in ``metrics.json``, as ``<group>/<metric>/mean`` and ``/std`` (over the jobs
+            of a group; the sample standard deviation, 0 where there is one job).
+    """
+    rows: list[dict[str, Any]] = []
+    for name, need in job.needs.items():
+        rows.append({"job": name, "group": need.group, **read_json(paths.needs[name] / "metrics.json")})
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    write_table(paths.out("table.parquet"), {column: [row.get(column) for row in rows] for column in columns})
+
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        groups[row["group"]].append(row)
+    metrics: dict[str, float] = {}
+    for group, members in groups.items():
+        for metric in headline:
+            values = [float(row[metric]) for row in members if isinstance(row.get(metric), (int, float))]
+            values = [value for value in values if math.isfinite(value)]
+            if values:
+                metrics[f"{group}/{metric}/mean"] = fmean(values)
+                metrics[f"{group}/{metric}/std"] = stdev(values) if len(values) > 1 else 0.0
+    return metrics
