@@ -142,7 +142,7 @@ def test_gradients_are_near_those_of_batch_norm() -> None:
     expected.backward(dy)
     assert (x.grad - z.grad).norm() / z.grad.norm() < 2e-3
     torch.testing.assert_close(layer.weight.grad, bn.weight.grad, atol=0, rtol=5e-3)
-    torch.testing.assert_close(layer.bias.grad, bn.bias.grad, atol=1e-7, rtol=1e-3)
+    torch.testing.assert_close(layer.bias.grad, bn.bias.grad, atol=1e-6, rtol=1e-3)  # 1296 roundings
 
 
 def test_the_output_lies_on_the_fixed_point_grid() -> None:

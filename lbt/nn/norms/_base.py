@@ -25,8 +25,8 @@ def reduced(x: Tensor) -> list[int]:
 class Norm(nn.BatchNorm2d):
     """Base of the batch norms: whatever the variant, state dicts load to and from ``nn.BatchNorm*``.
 
-    Takes inputs of shape (N, C, *) with any number of trailing dimensions. A variant overrides :meth:`training_forward`.
-    All per-domain state lives in buffers whose names start with ``running_`` or ``num_batches_tracked``.
+    Takes inputs of shape (N, C, *) with any number of trailing dimensions. A variant overrides
+    :meth:`training_forward`. All per-domain state lives in buffers whose names start with ``running_`` or ``num_batches_tracked``.
 
     Args:
         num_features: C.
@@ -98,6 +98,12 @@ class Norm(nn.BatchNorm2d):
     def normalize_with(self, x: Tensor, mean: Tensor | None, variance: Tensor | None) -> Tensor:
         """γ(x − mean)/√(variance + ε) + β with the statistics as constants, in the backward pass too."""
         return functional.batch_norm(x, mean, variance, self.weight, self.bias, False, 0.0, self.eps)
+
+    def running(self) -> tuple[Tensor, Tensor]:
+        """The running mean and variance, (C,) each, for the variants that cannot do without."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        return self.running_mean, self.running_var
 
     @torch.no_grad()
     def batch_statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -58,11 +58,11 @@ class FoldedBN(RunningBN):
 
     def scale_and_shift(self) -> tuple[Tensor, Tensor]:
         """a and b of y = a·x + b, (C,) each."""
-        assert self.running_mean is not None and self.running_var is not None
-        a = torch.rsqrt(self.running_var + self.eps)
+        mean, variance = self.running()
+        a = torch.rsqrt(variance + self.eps)
         if self.weight is not None:
             a = a * self.weight
-        b = -self.running_mean * a
+        b = -mean * a
         return a, b if self.bias is None else b + self.bias
 
     @torch.no_grad()
@@ -71,7 +71,7 @@ class FoldedBN(RunningBN):
 
         A channel with a = 0 says nothing about x and keeps its statistics.
         """
-        assert self.running_mean is not None and self.running_var is not None
+        running_mean, running_var = self.running()
         n = y.numel() // y.shape[1]
         if not self.training or n < 2:
             return
@@ -81,8 +81,8 @@ class FoldedBN(RunningBN):
         safe = torch.where(known, a, 1)
         # a channel that is not known gets a batch that equals its running statistics
         self.accumulate(
-            torch.where(known, (mean - b) / safe, self.running_mean),
-            torch.where(known, variance / safe.square(), self.running_var * ((n - 1) / n)),
+            torch.where(known, (mean - b) / safe, running_mean),
+            torch.where(known, variance / safe.square(), running_var * ((n - 1) / n)),
             n,
         )
 

@@ -48,7 +48,7 @@ class MeanDeviation(Spread):
 
 
 class L1BN(SpreadNorm):
-    """L1-norm batch norm (Wu et al. 2018, arXiv 1802.09769, section III; Hoffer et al. 2018, arXiv 1803.01814, section 4).
+    """L1-norm batch norm (Wu et al. 2018, arXiv 1802.09769; Hoffer et al. 2018, arXiv 1803.01814, section 4).
 
     Training, over the n = N·H·W values of a channel::
 

@@ -33,8 +33,8 @@ class RunningBN(Norm):
 
     Training and evaluation compute the same function, and one read of x is enough in each pass. Batches of one element
     are fine (they do not change the statistics). It is meant for networks that start from trained statistics: from
-    scratch the first 1/m batches are hardly normalised. From the notes, item 1 ("normalise with fixed parameters that go
-    on accumulating"); the idea of Ioffe 2017 (batch renormalisation, arXiv 1702.03275) without its correction.
+    scratch the first 1/m batches are hardly normalised. From the notes, item 1 ("normalise with fixed parameters that
+    go on accumulating"); the idea of Ioffe 2017 (batch renormalisation, arXiv 1702.03275) without its correction.
     """
 
     cost = COST
@@ -42,8 +42,7 @@ class RunningBN(Norm):
 
     def training_forward(self, x: Tensor) -> Tensor:
         # the statistics change below, in place: the backward pass needs them as they were used
-        assert self.running_mean is not None and self.running_var is not None
-        y = self.normalize_with(x, self.running_mean.clone(), self.running_var.clone())
+        y = self.normalize_with(x, *(buffer.clone() for buffer in self.running()))
         if self.training:
             self.batch_statistics(x)
         return y

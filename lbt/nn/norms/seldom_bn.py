@@ -54,11 +54,10 @@ class SeldomBN(Norm):
         self.every = every
 
     def training_forward(self, x: Tensor) -> Tensor:
-        assert self.running_mean is not None and self.running_var is not None
         if self.training:
             self.see(x)
         # the next update changes the buffers in place, perhaps before this batch's backward pass
-        return self.normalize_with(x, self.running_mean.clone(), self.running_var.clone())
+        return self.normalize_with(x, *(buffer.clone() for buffer in self.running()))
 
     @torch.no_grad()
     def see(self, x: Tensor) -> None:
