@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SHIFT, LINEAR, NOISE = 2.0, 0.1, 0.1
+SHIFT, LINEAR, NOISE = 2.0, 0.1, 0.05
 """Shift in pixels (uniform, ±); standard deviations of the linear map's entries and of the pixel noise."""
 CONTRAST, BRIGHTNESS = (0.25, 1.5), 0.5
 """Range of the contrast factor; largest brightness offset (in units of the full range)."""

@@ -15,7 +15,7 @@ def warm_cosine(step: int, steps: int, warm: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step + 1 - rise) / max(1.0, steps - rise))))
 
 
-def set_lr(optimizer: Optimizer, lr: float) -> None:
-    """Give every group of ``optimizer`` the learning rate ``lr``."""
+def set_lr(optimizer: Optimizer, factor: float) -> None:
+    """Give every group of ``optimizer`` ``factor`` times its peak learning rate (its ``"peak"`` entry)."""
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = factor * group["peak"]

@@ -38,7 +38,7 @@ class Outputs:
 
 @fixed_threads()
 def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, float | int | str]:
-    """Train, keep the checkpoint with the best validation accuracy (the earliest among equals), test it once.
+    """Train, keep the checkpoint with the best validation accuracy (the latest among equals), test it once.
 
     Returns:
         Accuracies in percent on validation and test, the step that was kept, the number of parameters.
@@ -58,9 +58,11 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
         model.parameters(), params.lr, momentum=0.9, nesterov=True, weight_decay=params.weight_decay
     )
 
+    optimizer.param_groups[0]["peak"] = params.lr
+
     curve, best, kept = [], {"accuracy": -1.0, "step": 0}, model.state_dict()
     for step in track(range(params.steps), "pretrain"):
-        set_lr(optimizer, params.lr * warm_cosine(step, params.steps, warm=0.2))
+        set_lr(optimizer, warm_cosine(step, params.steps, warm=0.2))
         (images,), labels = draw(train, params.batch, params.seed, step, params.augmentation)
         loss = F.cross_entropy(model(images), labels)
         optimizer.zero_grad()
@@ -71,7 +73,7 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
                 raise LbtError(f"pretrain: the loss is {loss.item()} at step {step + 1}; try a smaller lr than {params.lr}")
             valid = accuracy(predict(model, validation), validation.labels)
             curve.append({"step": step + 1, "loss": loss.item(), "validation_accuracy": valid})
-            if valid > best["accuracy"]:
+            if valid >= best["accuracy"]:
                 best = {"accuracy": valid, "step": step + 1}
                 kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
 

@@ -58,7 +58,8 @@ def build(name: str, classes: int, channels: int, *, seed: int = 0) -> nn.Module
 
 def write_model(path: str | Path, model: nn.Module, architecture: Architecture, **extra: Any) -> None:
     """Weights as safetensors with their architecture (and ``extra``, JSON-able) in the header."""
-    write_tensors(path, model.state_dict(), {**asdict(architecture), **extra})
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}  # statistics may share memory
+    write_tensors(path, state, {**asdict(architecture), **extra})
 
 
 def read_model(path: str | Path) -> tuple[nn.Module, Architecture]:

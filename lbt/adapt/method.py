@@ -1,0 +1,216 @@
+"""What a method is to the training loop: networks, optimizers and one function that makes one step.
+
+A method is a class ``Method`` in a file of ``lbt/adapt/methods``; the file's name is the method's name. It derives from
+:class:`Base`, which holds what all of them need, so that a method's own page is its losses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lbt.adapt.batches import Split, draw, generator
+from lbt.adapt.params import AdaptParams
+from lbt.adapt.schedule import set_lr, warm_cosine
+from lbt.errors import LbtError
+from lbt.nn import domain, optimizer, quantize, separate_statistics, set_step
+
+if TYPE_CHECKING:
+    from lbt.numerics.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Task:
+    """One job: what is adapted, on what, in which numbers.
+
+    Attributes:
+        params: knobs, with the grid narrowed to one job.
+        recipe: number formats.
+        model: the pretrained float network; methods take copies.
+        source: labelled training images of the source domain.
+        target: training images of the target domain. Only ``target_supervised`` and the few-label methods may look at
+            their labels, through :meth:`Base.labelled`.
+    """
+
+    params: AdaptParams
+    recipe: Recipe
+    model: nn.Module
+    source: Split
+    target: Split
+
+    @property
+    def seed(self) -> int:
+        """The job's seed."""
+        return self.params.seed[0]
+
+    @property
+    def augmentation(self) -> str:
+        """The kind of augmentation of the job's pair."""
+        return self.params.augmentation_of(self.params.pair[0])
+
+
+def convert(model: nn.Module, task: Task, domains: tuple[str, ...]) -> nn.Module:
+    """A copy of ``model`` under the recipe of ``task``, with batch-norm statistics for each of ``domains``."""
+    copy = quantize(model, task.recipe, seed=task.seed)
+    separate_statistics(copy, domains)
+    return copy.to(memory_format=torch.channels_last).train()
+
+
+def norm_layers(network: nn.Module) -> list[nn.Module]:
+    """The batch norms of ``network``, plain or of ``lbt.nn.norms``."""
+    return [module for module in network.modules() if hasattr(module, "num_features")]
+
+
+class Base:
+    """A student that starts as the pretrained network under the recipe, its optimizer, and access to batches."""
+
+    prepared: ClassVar[bool] = False
+    """Whether ``source_steps`` of low-bit training on the source come first, before the network is deployed."""
+    uses_source: ClassVar[bool] = True
+    """Whether the device must keep source images."""
+    uses_target: ClassVar[bool] = True
+    """Whether the device must keep unlabelled target images."""
+    graphs: ClassVar[int] = 2
+    """Batches whose activations are kept for backward at the same time."""
+    domains: ClassVar[tuple[str, ...]] = ("source", "target")
+    """The domains that have batch-norm statistics of their own under ``statistics: separate``."""
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.params = task, task.params
+        self.student = self.network(task.model)
+        self.networks: dict[str, nn.Module] = {"student": self.student}
+        self.optimizers = {"student": self.optimizer(self.student)}
+
+    # What a method says -----------------------------------------------------------------------------------------
+
+    @property
+    def steps(self) -> int:
+        """How many times the loop calls :meth:`step`."""
+        return self.params.steps
+
+    def step(self, step: int) -> dict[str, Tensor | float]:
+        """Train on the batches of ``step``; returns what the curve shows (losses, shares)."""
+        raise NotImplementedError
+
+    def extra_state(self) -> dict[str, Tensor]:
+        """What a checkpoint must hold beside networks and optimizers."""
+        return {}
+
+    def load_extra_state(self, state: dict[str, Tensor]) -> None:
+        """Put :meth:`extra_state` back."""
+
+    # What the loop uses -----------------------------------------------------------------------------------------
+
+    @property
+    def preparation(self) -> int:
+        """Steps on the source before the method's own."""
+        return self.params.source_steps if self.prepared else 0
+
+    def advance(self, step: int) -> dict[str, Tensor | float]:
+        """Step ``step`` of ``preparation + steps``; it keys the stochastic rounding of every network."""
+        for network in self.networks.values():
+            set_step(network, step)
+        return self.step(step - self.preparation) if step >= self.preparation else self.prepare(step)
+
+    def prepare(self, step: int) -> dict[str, Tensor | float]:
+        """Low-bit training on the source's labels, so that no method is judged by mere rounding of a float network."""
+        images, labels = self.source(step)
+        loss = F.cross_entropy(self.forward(self.student, images, "source"), labels)
+        self.update(loss, self.preparation_schedule(step), "student")
+        return {"source_loss": loss}
+
+    def preparation_schedule(self, step: int) -> float:
+        """Factor of the peak learning rate during preparation."""
+        return warm_cosine(step, self.preparation, warm=0.1)
+
+    def evaluated(self) -> dict[str, nn.Module]:
+        """The networks that predict: the student and, if there is one, the teacher."""
+        return {name: self.networks[name] for name in ("student", "teacher") if name in self.networks}
+
+    # What a method uses -----------------------------------------------------------------------------------------
+
+    def network(self, model: nn.Module) -> nn.Module:
+        """A copy of ``model`` under the recipe, with statistics per domain, channels last, in training mode."""
+        return convert(model, self.task, self.statistics())
+
+    def optimizer(self, *modules: nn.Module, lr: float | None = None) -> torch.optim.Optimizer:
+        """The params' optimizer, with the recipe's formats, for the parameters of ``modules``."""
+        p = self.params
+        made = optimizer(
+            modules[0] if len(modules) == 1 else nn.ModuleList(modules),
+            self.task.recipe,
+            name=p.optimizer,
+            lr=lr or p.lr,
+            momentum=p.momentum,
+            weight_decay=p.weight_decay,
+        )
+        for group in made.param_groups:
+            group["peak"] = group["lr"]
+        return made
+
+    def statistics(self) -> tuple[str, ...]:
+        """Names of the sets of batch-norm statistics that a network keeps."""
+        return self.domains if self.params.statistics == "separate" else self.domains[:1]
+
+    @contextlib.contextmanager
+    def on(self, network: nn.Module, name: str) -> Iterator[nn.Module]:
+        """``network`` with the batch-norm statistics that it keeps for the domain ``name``."""
+        with domain(network, name if name in self.statistics() else self.statistics()[0]):
+            yield network
+
+    def forward(self, network: nn.Module, images: Tensor, name: str) -> Tensor:
+        """Logits of ``images`` with the statistics of the domain ``name``."""
+        with self.on(network, name):
+            return network(images)
+
+    def source(self, step: int) -> tuple[Tensor, Tensor]:
+        """Augmented source images and their labels."""
+        (images,), labels = draw(self.task.source, self.params.batch, self.task.seed, step, self.task.augmentation)
+        return images, labels
+
+    def target(self, step: int, views: int = 1) -> list[Tensor]:
+        """``views`` augmentations of the same unlabelled target images."""
+        return draw(self.task.target, self.params.batch, self.task.seed, step, self.task.augmentation, views)[0]
+
+    def few(self) -> Split:
+        """``labels_per_class`` labelled target images of each class, chosen by the seed.
+
+        Raises:
+            LbtError: a class has fewer labelled images.
+        """
+        target, wanted = self.task.target, self.params.labels_per_class
+        order = torch.randperm(len(target), generator=generator(self.task.seed, "few labels"))
+        chosen = []
+        for index, name in enumerate(target.classes):
+            members = order[target.labels[order] == index][:wanted]
+            if len(members) < wanted:
+                raise LbtError(
+                    f"adapt.labels_per_class: class {name!r} of the target has {len(members)} labelled images, not {wanted}"
+                )
+            chosen.append(members)
+        return target.take(torch.cat(chosen))
+
+    def labelled(self, split: Split, step: int) -> tuple[Tensor, Tensor]:
+        """Augmented images and labels of a labelled part of the target; a small part is repeated to fill the batch."""
+        (images,), labels = draw(split, self.params.batch, self.task.seed, step, self.task.augmentation)
+        return images, labels
+
+    def schedule(self, step: int) -> float:
+        """Factor of the peak learning rate at ``step``."""
+        return warm_cosine(step, self.steps, warm=0.1)
+
+    def update(self, loss: Tensor, factor: float, *names: str) -> None:
+        """Backward, and a step of the named optimizers (default: all) at ``factor`` of their peak learning rate."""
+        optimizers = [self.optimizers[name] for name in names or self.optimizers]
+        for one in optimizers:
+            one.zero_grad()
+        loss.backward()
+        for one in optimizers:
+            set_lr(one, factor)
+            one.step()

@@ -1,0 +1,66 @@
+"""Domain-adversarial training (Ganin et al., arXiv 1505.07818): features from which the domain cannot be told.
+
+A discriminator learns to tell source from target features; its gradient reaches the features reversed, with a weight
+that rises over training (their section 5.2.2). The discriminator runs under the recipe like the rest.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lbt.adapt.losses import reverse_gradient
+from lbt.adapt.method import Base, Task
+from lbt.nn import quantize
+
+
+class Method(Base):
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        width = self.width(task.model.classifier.in_features, len(task.source.classes))
+        hidden = task.params.adversarial.hidden
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(task.seed)
+            judge = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+        self.judge = quantize(judge, task.recipe, seed=task.seed).train()
+        self.networks["discriminator"] = self.judge
+        self.optimizers["discriminator"] = self.optimizer(self.judge)
+
+    def width(self, features: int, classes: int) -> int:
+        """Number of inputs of the discriminator."""
+        return features
+
+    def judged(self, features: Tensor, logits: Tensor) -> Tensor:
+        """What the discriminator sees, (N, width)."""
+        return features
+
+    def weigh(self, logits: Tensor) -> Tensor:
+        """Weight of each image in the discriminator's loss, (N,), mean 1."""
+        return torch.ones(len(logits))
+
+    def step(self, step: int) -> dict[str, Tensor | float]:
+        images, labels = self.source(step)
+        (unlabelled,) = self.target(step)
+        rise = 2 / (1 + math.exp(-10 * step / self.steps)) - 1
+        source, source_logits = self.view(images, "source", rise)
+        target, target_logits = self.view(unlabelled, "target", rise)
+
+        source_loss = F.cross_entropy(source_logits, labels)
+        verdict = self.judge(torch.cat([source, target])).flatten()
+        truth = torch.cat([torch.ones(len(source)), torch.zeros(len(target))])
+        weights = torch.cat([self.weigh(source_logits), self.weigh(target_logits)])
+        domain_loss = F.binary_cross_entropy_with_logits(verdict, truth, weights)
+
+        self.update(source_loss + domain_loss, self.schedule(step))
+        confused = 1 - ((verdict > 0) == (truth > 0)).float().mean()
+        return {"source_loss": source_loss, "domain_loss": domain_loss, "domain_error": confused}
+
+    def view(self, images: Tensor, name: str, rise: float) -> tuple[Tensor, Tensor]:
+        """The discriminator's input, with its gradient reversed, and the logits."""
+        with self.on(self.student, name):
+            features = self.student.features(images)
+            logits = self.student.classifier(features)
+        return reverse_gradient(self.judged(features, logits), rise * self.params.adversarial.weight), logits

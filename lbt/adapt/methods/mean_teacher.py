@@ -1,0 +1,62 @@
+"""Self-ensembling (French, Mackiewicz and Fisher 2018, arXiv 1706.05208): the teacher is an average of past students.
+
+The student learns the source's labels, and on target images to agree with the teacher, which sees another augmentation
+of the same image and counts only where it is confident. The teacher's weights are the exponential moving average of
+the student's; its forward pass uses the recipe, the average itself is kept in float32, because a step of 1 - ema = 0.01
+of a small update is far below an 8-bit weight's resolution. Statistics are kept apart per domain and per network.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lbt.adapt.losses import class_balance
+from lbt.adapt.method import Base, Task
+
+
+class Method(Base):
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self.options = task.params.mean_teacher
+        self.teacher = copy.deepcopy(self.student).requires_grad_(False)
+        self.networks["teacher"] = self.teacher
+
+    def step(self, step: int) -> dict[str, Tensor | float]:
+        loss, shown = self.losses(step)
+        self.update(loss, self.schedule(step))
+        self.follow()
+        return shown
+
+    def losses(self, step: int) -> tuple[Tensor, dict[str, Tensor | float]]:
+        """Labelled source loss plus unlabelled target loss, and what the curve shows."""
+        images, labels = self.source(step)
+        source_loss = F.cross_entropy(self.forward(self.student, images, "source"), labels)
+
+        mine, other = self.target(step, views=2)
+        student = self.forward(self.student, mine, "target").softmax(1)
+        with torch.no_grad():
+            teacher = self.forward(self.teacher, other, "target").softmax(1)
+        mask = (teacher.amax(1) > self.options.confidence).float()
+        # The sum over confident images is divided by the whole batch: few confident images must not weigh a lot.
+        consistency = ((student - teacher).square().sum(1) * mask).mean()
+        balance = class_balance(student) * mask.mean()
+        unlabelled = self.options.weight * (consistency + self.options.class_balance * balance)
+
+        shown = {"source_loss": source_loss, "consistency": consistency, "class_balance": balance, "mask_rate": mask.mean()}
+        return source_loss + self.ramp(step) * unlabelled, shown
+
+    def ramp(self, step: int) -> float:
+        """Factor of the unlabelled loss: 1, or the rise of arXiv 1610.02242 over ``ramp_up`` steps."""
+        progress = min(1.0, step / self.options.ramp_up) if self.options.ramp_up else 1.0
+        return math.exp(-5 * (1 - progress) ** 2)
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Move the teacher's weights a little towards the student's; each network keeps its own statistics."""
+        for mine, students in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
+            mine.lerp_(students, 1 - self.options.ema)

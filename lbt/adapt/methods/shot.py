@@ -1,0 +1,58 @@
+"""SHOT (Liang et al., arXiv 2002.08546): source-free; the classifier is kept, the features move under it.
+
+Information maximisation (every prediction certain, all classes predicted; eq. 3) and cross-entropy with pseudo-labels:
+the nearest class centroid of the target's features under the cosine distance (eqs. 4-6), computed anew now and then.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lbt.adapt.batches import indices
+from lbt.adapt.losses import diversity, entropy
+from lbt.adapt.method import Base, Task
+
+
+class Method(Base):
+    prepared = True
+    uses_source = False
+    graphs = 1
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self.optimizers["features"] = self.optimizer(self.student.features)
+        self.pseudo = torch.zeros(len(task.target), dtype=torch.int64)
+
+    def step(self, step: int) -> dict[str, Tensor | float]:
+        if step % self.params.shot.refresh == 0:
+            self.pseudo = self.centroid_labels()
+        (images,) = self.target(step)
+        labels = self.pseudo[indices(len(self.pseudo), self.params.batch, self.task.seed, self.task.target.name, step)]
+        logits = self.forward(self.student, images, "target")
+        probabilities = logits.softmax(1)
+        certain, spread = entropy(probabilities), diversity(probabilities)
+        pseudo_loss = F.cross_entropy(logits, labels)
+        self.update(certain + spread + self.params.shot.pseudo * pseudo_loss, self.schedule(step), "features")
+        return {"entropy": certain, "diversity": spread, "pseudo_loss": pseudo_loss}
+
+    @torch.no_grad()
+    def centroid_labels(self) -> Tensor:
+        """The nearest centroid's class of every target image, (N,); centroids first from probabilities, then once more."""
+        with self.on(self.student, "target"):
+            parts = [self.student.features(piece) for piece in self.task.target.images.split(256)]
+        features = torch.cat(parts)  # (N, D)
+        weights = self.student.classifier(features).softmax(1)  # (N, K)
+        unit = F.normalize(features, dim=1)
+        for _ in range(2):
+            centroids = F.normalize(weights.T @ unit / (weights.sum(0)[:, None] + 1e-8), dim=1)  # (K, D)
+            labels = (unit @ centroids.T).argmax(1)
+            weights = F.one_hot(labels, weights.shape[1]).float()
+        return labels
+
+    def extra_state(self) -> dict[str, Tensor]:
+        return {"pseudo": self.pseudo}
+
+    def load_extra_state(self, state: dict[str, Tensor]) -> None:
+        self.pseudo = state["pseudo"]

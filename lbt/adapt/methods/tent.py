@@ -1,0 +1,32 @@
+"""Tent (Wang et al., arXiv 2006.10726): entropy minimisation by the norm layers' scale and offset alone.
+
+Source-free, label-free, and a fraction of a percent of the weights moves: the lightest gradient there is. Statistics
+are the target's, gathered as training goes.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from lbt.adapt.losses import entropy
+from lbt.adapt.method import Base, Task, norm_layers
+
+
+class Method(Base):
+    prepared = True
+    uses_source = False
+    graphs = 1
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self.norms = norm_layers(self.student)
+        self.optimizers["norms"] = self.optimizer(*self.norms, lr=task.params.tent.lr)
+
+    def step(self, step: int) -> dict[str, Tensor | float]:
+        self.student.requires_grad_(False)
+        for norm in self.norms:
+            norm.requires_grad_(True)
+        (images,) = self.target(step)
+        loss = entropy(self.forward(self.student, images, "target").softmax(1))
+        self.update(loss, self.schedule(step), "norms")
+        return {"entropy": loss}

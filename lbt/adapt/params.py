@@ -1,0 +1,164 @@
+"""Knobs of the adapt stage: a grid of (pair, method, recipe, seed) and how each job of it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from lbt.config import OneOrMore, Section
+from lbt.errors import LbtError
+from lbt.registry import Registry
+
+METHODS = Registry("method", "lbt.adapt.methods")
+
+Augmentation = Literal["none", "minimal", "standard", "affine", "intensity"]
+
+
+def _pair(text: str) -> str:
+    source, separator, target = text.partition("-")
+    if not (source and separator and target) or "-" in target:
+        raise ValueError(f"found {text!r}; a pair is written source-target, for example mnist-optdigits")
+    if source == target:
+        raise ValueError(f"found {text!r}; source and target must differ")
+    return text
+
+
+def _method(name: str) -> str:
+    try:
+        return METHODS.check(name)
+    except LbtError as error:
+        raise ValueError(str(error)) from None
+
+
+Pair = Annotated[str, AfterValidator(_pair)]
+MethodName = Annotated[str, AfterValidator(_method)]
+
+
+class MeanTeacherParams(Section):
+    """Self-ensembling (arXiv 1706.05208)."""
+
+    weight: float = Field(3.0, ge=0)
+    """Weight of the squared difference between the student's and the teacher's class probabilities."""
+    ema: float = Field(0.99, ge=0, lt=1)
+    """Decay of the teacher's moving average per step."""
+    confidence: float = Field(0.968, ge=0, le=1)
+    """A target image counts only if the teacher's largest probability exceeds this; 0 uses every image."""
+    ramp_up: int = Field(0, ge=0)
+    """Steps over which the weight rises as exp(-5(1-t)²), the alternative to a threshold."""
+    class_balance: float = Field(0.005, ge=0)
+    """Weight of the class-balance term, relative to ``weight``."""
+
+
+class AdversarialParams(Section):
+    """DANN (arXiv 1505.07818) and CDAN (arXiv 1705.10667)."""
+
+    weight: float = Field(0.3, ge=0)
+    """Final weight of the reversed gradient; it rises as 2/(1+exp(-10 p))-1 with progress p."""
+    hidden: int = Field(128, ge=1)
+    """Width of the domain discriminator's hidden layer."""
+
+
+class McdParams(Section):
+    """Maximum classifier discrepancy (arXiv 1712.02560)."""
+
+    weight: float = Field(1.0, ge=0)
+    """Weight of the discrepancy between the two classifiers."""
+    repeats: int = Field(2, ge=1, le=8)
+    """Generator updates per step (the paper's n; it uses 4)."""
+
+
+class TentParams(Section):
+    """Entropy minimisation of the norm layers' affine parameters (arXiv 2006.10726)."""
+
+    lr: float = Field(0.003, gt=0)
+    """Learning rate of scale and offset; the classifier and the convolutions stay."""
+
+
+class ShotParams(Section):
+    """Source hypothesis transfer (arXiv 2002.08546)."""
+
+    pseudo: float = Field(0.3, ge=0)
+    """Weight of the cross-entropy with pseudo-labels from nearest class centroids."""
+    refresh: int = Field(50, ge=1)
+    """Steps between two computations of the pseudo-labels."""
+
+
+class FixmatchParams(Section):
+    """FixMatch (arXiv 2001.07685): few target labels and the unlabelled rest."""
+
+    confidence: float = Field(0.95, ge=0, le=1)
+    """A pseudo-label counts only if the largest probability on the weak view exceeds this."""
+    weight: float = Field(1.0, ge=0)
+    """Weight of the unlabelled loss."""
+
+
+class AdaptParams(Section):
+    """Low-bit training on the target domain, from the pretrained network of the source domain."""
+
+    pair: OneOrMore[Pair] = Field(["mnist-optdigits"], min_length=1)
+    """Source and target domain, written source-target."""
+    method: OneOrMore[MethodName] = Field(["source_only", "adabn", "mean_teacher"], min_length=1)
+    """Names of files in lbt/adapt/methods."""
+    recipe: OneOrMore[str] = Field(["fp32", "int8", "int4"], min_length=1)
+    """Number formats: names of files in params/recipes, or paths of YAML files."""
+    seed: OneOrMore[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
+    """Order of the images, augmentation and stochastic rounding follow from it."""
+
+    steps: int = Field(300, ge=1)
+    """Optimizer steps of adaptation."""
+    source_steps: int = Field(60, ge=0)
+    """Steps of low-bit training on the source before deployment, for the methods that have no source data later."""
+    batch: int = Field(64, ge=2)
+    """Source images and, apart from them, target images a step."""
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    """Update rule; the recipe says in which format its state and the weights are kept."""
+    lr: float = Field(0.02, gt=0)
+    """Peak learning rate; up over the first tenth, then a cosine to 0."""
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """Momentum of SGD, first decay of Adam."""
+    weight_decay: float = Field(5e-4, ge=0)
+    """L2 penalty."""
+    augmentation: Augmentation = "affine"
+    """Random change of each training image, see lbt/adapt/augment.py."""
+    pair_augmentation: dict[Pair, Augmentation] = Field(default_factory=dict)
+    """Augmentation of single pairs, where it differs: a colour gap asks for ``intensity``."""
+    statistics: Literal["separate", "shared"] = "separate"
+    """Batch-norm statistics per domain, or one set for both."""
+    labels_per_class: int = Field(5, ge=1)
+    """Labelled target images per class for the few-label methods."""
+    evaluate_every: int = Field(50, ge=1)
+    """Steps between evaluations on the target's validation split (for the curve; nothing is chosen by it)."""
+    checkpoint_every: int = Field(100, ge=1)
+    """Steps between checkpoints from which a killed job resumes."""
+
+    mean_teacher: MeanTeacherParams = MeanTeacherParams()
+    """Options of mean_teacher and mean_teacher_few_label."""
+    adversarial: AdversarialParams = AdversarialParams()
+    """Options of dann and cdan."""
+    mcd: McdParams = McdParams()
+    """Options of mcd."""
+    tent: TentParams = TentParams()
+    """Options of tent."""
+    shot: ShotParams = ShotParams()
+    """Options of shot."""
+    fixmatch: FixmatchParams = FixmatchParams()
+    """Options of fixmatch and of dsbn's pseudo-labels."""
+
+    def job(self, pair: str, method: str, recipe: str, seed: int) -> AdaptParams:
+        """The same knobs with the grid narrowed to one job; values are validated again."""
+        grid = {"pair": [pair], "method": [method], "recipe": [recipe], "seed": [seed]}
+        return type(self).model_validate({**self.model_dump(), **grid})
+
+    def jobs(self) -> Iterator[AdaptParams]:
+        """Every job of the grid."""
+        for pair in self.pair:
+            for method in self.method:
+                for recipe in self.recipe:
+                    for seed in self.seed:
+                        yield self.job(pair, method, recipe, seed)
+
+    def augmentation_of(self, pair: str) -> Augmentation:
+        """The augmentation that ``pair`` is trained with."""
+        return self.pair_augmentation.get(pair, self.augmentation)

@@ -1,0 +1,149 @@
+"""One adaptation job: (source → target, method, recipe, seed) from the pretrained network to metrics and weights.
+
+The target's labels are used for evaluation only, except by the methods whose name says that they have some. The test
+splits are read once, at the end; nothing is chosen by them, and nothing by the target's validation split either.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lbt.adapt.batches import Split, read_split
+from lbt.adapt.evaluate import accuracy, collapsed, predict
+from lbt.adapt.levels import weight_levels
+from lbt.adapt.loop import train
+from lbt.adapt.memory import device_memory
+from lbt.adapt.method import Base, Task
+from lbt.adapt.params import METHODS, AdaptParams
+from lbt.adapt.threads import fixed_threads
+from lbt.artifacts import sha256, write_table
+from lbt.errors import LbtError
+from lbt.nn.models import Architecture, read_model, write_model
+from lbt.numerics.recipe import Recipe
+
+Metrics = dict[str, float | int | str]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Parquet image tables of one domain."""
+
+    train: Path
+    validation: Path
+    test: Path
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The pretrained network of the source domain, and the data."""
+
+    model: Path
+    source: Splits
+    target: Splits
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where to write.
+
+    Attributes:
+        curve: Parquet, a row per evaluation.
+        student: safetensors; read back with :func:`lbt.adapt.read_adapted`.
+        teacher: the same for the teacher; a method without one writes its student here too. None: not written.
+        scratch: checkpoint of a running job, removed when it ends. None: no checkpoints.
+    """
+
+    curve: Path
+    student: Path
+    teacher: Path | None = None
+    scratch: Path | None = None
+
+
+@fixed_threads()
+def run(params: AdaptParams, inputs: Inputs, outputs: Outputs) -> Metrics:
+    """Adapt, evaluate, write.
+
+    Args:
+        params: with the grid narrowed to one job (:meth:`AdaptParams.job`).
+        inputs: must have the same classes in source and target.
+        outputs: files to write.
+
+    Returns:
+        Accuracies in percent on both domains' test splits: ``before/…`` of the pretrained float network, ``student/…``
+        and ``teacher/…`` after, and ``target_accuracy``/``source_accuracy`` of the network that would be deployed (the
+        teacher if there is one). ``collapsed`` 0 or 1, judged without labels; ``confident_share``: share of the
+        target's training images whose largest probability exceeds 0.9; ``weight_levels``: distinct values of the
+        quantized weights of the layer that has most; ``memory/…``: bytes on the device.
+
+    Raises:
+        LbtError: the params name more than one job, files are unreadable, or classes do not match.
+    """
+    for name in ("pair", "method", "recipe", "seed"):
+        if len(getattr(params, name)) != 1:
+            raise LbtError(f"adapt.{name}: one job has one {name}, found {getattr(params, name)}; see AdaptParams.job")
+    model, architecture = read_model(inputs.model)
+    source, target = (_read(splits, architecture, name) for splits, name in ((inputs.source, "source"), (inputs.target, "target")))  # fmt: skip
+    _check_classes(architecture, inputs, source, target)
+
+    recipe = Recipe.load(params.recipe[0])
+    task = Task(params, recipe, model, source["train"].labelled(), target["train"])
+    method: Base = METHODS.load(params.method[0]).Method(task)
+    curve = train(method, target["validation"], outputs.scratch, _identity(params, inputs))
+
+    metrics: Metrics = {}
+    for domain, splits in (("source", source), ("target", target)):
+        model.eval()
+        metrics[f"before/{domain}_accuracy"] = _test(model, splits["test"])
+        for name, network in method.evaluated().items():
+            with method.on(network, domain):
+                metrics[f"{name}/{domain}_accuracy"] = _test(network, splits["test"])
+    deployed = "teacher" if "teacher" in method.networks else "student"
+    with method.on(method.networks[deployed], "target"):
+        probabilities = predict(method.networks[deployed], target["train"])
+    failed = collapsed(probabilities) or any(not math.isfinite(v) for row in curve for v in row.values() if v is not None)
+    metrics |= {
+        "source_accuracy": metrics[f"{deployed}/source_accuracy"],
+        "target_accuracy": metrics[f"{deployed}/target_accuracy"],
+        "collapsed": int(failed),
+        "confident_share": (probabilities.amax(1) > 0.9).double().mean().item(),
+        "weight_levels": weight_levels(method.student),
+        **{f"memory/{name}_bytes": value for name, value in device_memory(method).items()},
+    }
+
+    write_table(outputs.curve, [{k: v if v is None or math.isfinite(v) else None for k, v in row.items()} for row in curve])  # fmt: skip
+    extra = {"method": params.method[0], "recipe": params.recipe[0], "domains": method.statistics()}
+    write_model(outputs.student, method.student, architecture, **extra)
+    if outputs.teacher is not None:
+        write_model(outputs.teacher, method.networks[deployed], architecture, **extra)
+    return metrics
+
+
+def _read(splits: Splits, architecture: Architecture, name: str) -> dict[str, Split]:
+    channels, size = architecture.channels, architecture.size
+    paths = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    return {kind: read_split(path, channels, size, f"{name}/{kind}") for kind, path in paths.items()}
+
+
+def _check_classes(architecture: Architecture, inputs: Inputs, *domains: dict[str, Split]) -> None:
+    for splits, paths in zip(domains, (inputs.source, inputs.target), strict=True):
+        if splits["train"].classes != architecture.classes:
+            raise LbtError(
+                f"{paths.train}: its classes {list(splits['train'].classes)} are not those of the pretrained network, "
+                f"{list(architecture.classes)}"
+            )
+
+
+def _test(network: nn.Module, test: Split) -> float:
+    return accuracy(predict(network, test), test.labels)
+
+
+def _identity(params: AdaptParams, inputs: Inputs) -> dict[str, Any]:
+    """What a checkpoint must belong to: the params, the pretrained network, the data."""
+    data = {name: sha256(path) for name, path in (("source", inputs.source.train), ("target", inputs.target.train))}
+    return {"params": params.model_dump_json(), "model": sha256(inputs.model), "torch": torch.__version__, **data}
