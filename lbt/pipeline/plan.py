@@ -49,6 +49,7 @@ class Plan:
         self.digest = HashCache(STATE / "hashes.json")
         self._fingerprints: dict[str, str] = {}
         self._code: dict[str, str] = {}
+        self.to_run: set[str] = set()
 
     @cached_property
     def jobs(self) -> dict[str, Job]:
@@ -136,7 +137,7 @@ class Plan:
     def write_stamps(self) -> None:
         """Make the stamp of every job older than its outputs when they are fresh, and newer when they are stale.
 
-        Snakemake ignores a newer input whose content it has seen before; a stale stamp therefore also says what it
+        The keys of the stale ones are in :attr:`to_run` afterwards. Snakemake ignores a newer input whose content it has seen before; a stale stamp therefore also says what it
         found in place of the expected fingerprint.
         """
         for job in self.jobs.values():
@@ -148,7 +149,9 @@ class Plan:
                     temporary.write_text(text, encoding="utf-8")
             elif reason:
                 os.utime(path)
-            if not reason:
+            if reason:
+                self.to_run.add(job.key)
+            else:
                 os.utime(path, (LONG_AGO, LONG_AGO))
         self.digest.save()
 

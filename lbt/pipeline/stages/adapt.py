@@ -1,0 +1,54 @@
+"""Low-bit training on the target domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lbt.config import find_yaml
+from lbt.params import Params
+from lbt.pipeline.job import Job, Paths
+from lbt.pipeline.stages.data import SPLITS
+
+SECTIONS = ("adapt",)
+HEADLINE = ("target_accuracy", "source_accuracy", "collapsed")
+
+
+def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
+    """One job per pair, method, recipe and seed."""
+    for one in params.adapt.jobs():
+        pair, method, recipe, seed = one.pair[0], one.method[0], one.recipe[0], one.seed[0]
+        source, target = pair.split("-")
+        path = find_yaml("recipes", recipe)
+        yield Job(
+            "adapt",
+            f"{pair}/{method}/{path.stem}/{seed}",
+            {"adapt": one.model_dump()},
+            ("metrics.json", "curve.parquet", "student.safetensors", "teacher.safetensors"),
+            needs={
+                "model": made[f"pretrain/{source}"],
+                "source": made[f"data/{source}"],
+                "target": made[f"data/{target}"],
+            },
+            files=(path.as_posix(),),
+            group=f"{pair}/{method}/{path.stem}",
+        )
+
+
+def run(job: Job, paths: Paths) -> dict[str, Any]:
+    """Adapt one network."""
+    from lbt.adapt.params import AdaptParams
+    from lbt.adapt.stage import Inputs, Outputs, Splits, run
+
+    domains = {
+        role: Splits(**{split: paths.needs[role] / f"{split}.parquet" for split in SPLITS})
+        for role in ("source", "target")
+    }
+    inputs = Inputs(model=paths.needs["model"] / "model.safetensors", **domains)
+    outputs = Outputs(
+        curve=paths.out("curve.parquet"),
+        student=paths.out("student.safetensors"),
+        teacher=paths.out("teacher.safetensors"),
+        scratch=paths.scratch,
+    )
+    return run(AdaptParams.model_validate(job.params["adapt"]), inputs, outputs)
