@@ -1,1 +1,9 @@
+"""Predicting how good an architecture is from few evaluated ones: encoders, losses, training, metrics.
 
+``from lbt.nas.predictors.fit import fit`` is the way in; ``lbt.nas.predictors.predict`` serves ``lbt predict``.
+"""
+
+from lbt.registry import Registry
+
+ENCODERS = Registry("predictor", "lbt.nas.predictors.encoders")
+"""One file per predictor; a file holds a neural ``Encoder`` or a function ``fit`` of its own."""

@@ -1,0 +1,159 @@
+"""Fitting a predictor on evaluated architectures.
+
+Any predictor is fitted by :func:`fit` and answers through :class:`Fitted`. A file of ``encoders/`` either holds its own
+``fit`` (the Gaussian process, ``best``) or a neural ``Encoder``, which is trained here with an MLP head on top.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lbt.errors import LbtError
+from lbt.nas.predictors import ENCODERS
+from lbt.nas.predictors.layers import Head
+from lbt.nas.predictors.losses import loss_function
+from lbt.nas.space import CellSpace
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a neural predictor is trained.
+
+    Attributes:
+        loss: name of a loss of :mod:`lbt.nas.predictors.losses`.
+        epochs: passes over the training cells.
+        batch: architectures per step; all pairs of a batch are compared.
+        learning_rate: of Adam; it falls to zero along half a cosine.
+        weight_decay: decoupled, per step.
+        width: size of embeddings and information.
+        hidden: widths of the head's hidden layers.
+        members: size of the ensemble; more than one gives an uncertainty.
+        validation: share of the training cells that is held back to choose the best epoch; 0 trains on all to the end.
+    """
+
+    loss: str = "hinge"
+    epochs: int = 200
+    batch: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    width: int = 128
+    hidden: tuple[int, ...] = (200, 200)
+    members: int = 1
+    validation: float = 0.0
+
+
+class Fitted(Protocol):
+    """A fitted predictor."""
+
+    def predict(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Score and its standard deviation for rows (N, L): float64 (N,) each; larger is better.
+
+        Scores of a ranking loss have no unit. The deviation is 0 where the predictor has no uncertainty.
+        """
+
+
+class Network(nn.Module):
+    """An encoder with a head: rows in, one score per member out."""
+
+    def __init__(self, name: str, space: CellSpace, options: Options, generator: torch.Generator) -> None:
+        super().__init__()
+        self.space = space
+        self.encoder = ENCODERS.load(name).Encoder(space, options.members, options.width, generator)
+        self.head = Head(options.members, self.encoder.output_size, list(options.hidden), generator)
+
+    def forward(self, operations: Tensor, adjacency: Tensor) -> Tensor:
+        return self.head(self.encoder(operations, adjacency))
+
+
+class Neural:
+    """A trained :class:`Network`; see :class:`Fitted`."""
+
+    def __init__(self, network: Network, members: int) -> None:
+        self.network, self.members = network.eval(), members
+
+    def scores(self, rows: np.ndarray) -> np.ndarray:
+        """Every member's score, float64 (K, N), each member's scaled as it was trained."""
+        return np.concatenate([s.double().numpy() for s in self._run(self.network, rows)], 1)
+
+    def embed(self, rows: np.ndarray) -> np.ndarray:
+        """The first member's embedding of each architecture, float32 (N, width)."""
+        return np.concatenate([e[0].numpy() for e in self._run(self.network.encoder, rows)])
+
+    def predict(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        scores = self.scores(rows)
+        return scores.mean(0), scores.std(0)
+
+    @torch.no_grad()
+    def _run(self, module: nn.Module, rows: np.ndarray) -> list[Tensor]:
+        operations, adjacency = tensors(self.network.space, rows)
+        parts = zip(operations.split(1024), adjacency.split(1024), strict=True)
+        return [module(o.expand(self.members, *o.shape), a.expand(self.members, *a.shape)) for o, a in parts]
+
+
+def tensors(space: CellSpace, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Rows (N, L) as operations int64 (N, S) and adjacency float32 (N, V, V)."""
+    graph = space.graph(rows)
+    return torch.from_numpy(graph.operations), torch.from_numpy(graph.adjacency).float()
+
+
+def fit(
+    name: str, space: CellSpace, rows: np.ndarray, values: np.ndarray, options: Options | None = None, seed: int = 0
+) -> Fitted:
+    """Fit the predictor ``name`` on rows (N, L) with measured ``values`` (N,), larger is better.
+
+    Raises:
+        LbtError: an unknown predictor or loss, fewer than two architectures, or a value that is not finite.
+    """
+    if len(rows) < 2 or len(rows) != len(values):
+        raise LbtError(
+            f"a predictor needs two evaluated architectures or more, found {len(rows)} and {len(values)} values"
+        )
+    if not np.isfinite(values).all():
+        raise LbtError(f"row {int(np.flatnonzero(~np.isfinite(values))[0])}: the value is not a finite number")
+    options = options or Options()
+    module = ENCODERS.load(name)
+    if hasattr(module, "fit"):
+        return module.fit(space, rows, values, options, seed)
+    network = Network(name, space, options, torch.Generator().manual_seed(seed))
+    return train(network, rows, values, options, seed)
+
+
+def train(network: Network, rows: np.ndarray, values: np.ndarray, options: Options, seed: int) -> Neural:
+    """Train ``network`` in place; each member has an order of the cells and a validation split of its own."""
+    generator = torch.Generator().manual_seed(seed + 1)
+    loss_of, members = loss_function(options.loss), options.members
+    operations, adjacency = tensors(network.space, rows)
+    target = torch.from_numpy((values - values.mean()) / max(values.std(), 1e-12)).float()
+    held = int(len(rows) * options.validation)
+    order = torch.stack([torch.randperm(len(rows), generator=generator) for _ in range(members)])
+    held_index, train_index = order[:, :held], order[:, held:]
+
+    steps = -(-train_index.shape[1] // options.batch)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, foreach=True
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs * steps)
+    best_loss, best_state = float("inf"), None
+    network.train()
+    for _ in range(options.epochs):
+        shuffle = torch.stack([torch.randperm(train_index.shape[1], generator=generator) for _ in range(members)])
+        for batch in train_index.gather(1, shuffle).tensor_split(steps, 1):
+            loss = loss_of(network(operations[batch], adjacency[batch]), target[batch]).sum()
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+        if held:
+            with torch.no_grad():
+                held_loss = loss_of(network(operations[held_index], adjacency[held_index]), target[held_index]).sum()
+            if held_loss < best_loss:
+                best_loss, best_state = float(held_loss), copy.deepcopy(network.state_dict())
+    if best_state is not None:
+        network.load_state_dict(best_state)
+    return Neural(network, members)
