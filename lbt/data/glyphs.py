@@ -30,7 +30,9 @@ _OVER = 4  # supersampling of the stroke fonts, which PIL draws without antialia
 def atlas() -> np.ndarray:
     """Coverage of each digit in each face: float32 (faces, 10, BOX, BOX) in [0, 1], digits centred."""
     faces = [[_dejavu(face, digit) for digit in range(10)] for face in DEJAVU]
-    faces += [[_hershey(face, digit, pen) for digit in range(10)] for face in HERSHEY for pen in STROKES]
+    for face in HERSHEY:
+        strokes = _strokes(face)
+        faces += [[_drawn(lines, pen) for lines in strokes] for pen in STROKES]
     return np.array(faces, dtype=np.float32) / 255
 
 
@@ -44,12 +46,16 @@ def _dejavu(face: str, digit: int) -> np.ndarray:
     return np.asarray(image)
 
 
-def _hershey(face: str, digit: int, pen: int) -> np.ndarray:
+def _strokes(face: str) -> list[np.ndarray]:
+    """The lines of each digit in a stroke font: float arrays (lines, 2 ends, xy)."""
     from HersheyFonts import HersheyFonts
 
     fonts = HersheyFonts()
     fonts.load_default_font(face)
-    strokes = np.array(list(fonts.lines_for_text(str(digit))), dtype=float)  # (lines, 2 ends, xy)
+    return [np.array(list(fonts.lines_for_text(str(digit))), dtype=float) for digit in range(10)]
+
+
+def _drawn(strokes: np.ndarray, pen: int) -> np.ndarray:
     low, high = strokes.min(axis=(0, 1)), strokes.max(axis=(0, 1))
     scale = _OVER * (HEIGHT - pen) / (high[1] - low[1])
     points = (strokes - (low + high) / 2) * scale + _OVER * BOX / 2

@@ -28,12 +28,12 @@ def load_domain(spec: DomainSpec, name: str = "") -> Splits:
     except LbtError as error:
         raise LbtError(f"{where}: {error}") from None
     wanted = {"train": spec.train, "validation": spec.validation, "test": spec.test}
-    parts = {part: _prepare(images, spec, wanted[part], f"{where}.{part}") for part, images in splits.items()}
-    counts = np.bincount(parts["train"].labels[parts["train"].labels >= 0], minlength=len(parts["train"].classes))
+    splits = splits.map(lambda part, images: _prepare(images, spec, wanted[part], f"{where}.{part}"))
+    train = splits.train
+    counts = np.bincount(train.labels[train.labels >= 0], minlength=len(train.classes))
     if counts.any() and not counts.all():
-        empty = ", ".join(np.array(parts["train"].classes)[counts == 0])
-        raise LbtError(f"{where}: no training images in class {empty}")
-    return Splits(**parts, skipped=splits.skipped)
+        raise LbtError(f"{where}: no training images in class {', '.join(np.array(train.classes)[counts == 0])}")
+    return splits
 
 
 def _prepare(images: Images, spec: DomainSpec, count: int | None, where: str) -> Images:

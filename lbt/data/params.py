@@ -27,7 +27,7 @@ class DomainSpec(Section):
     downloaded to). Relative, without '..'. Default for published files: inputs/<kind>."""
     url: str | None = None
     """Address to download the published files from instead of their usual one; the file's name is appended to it."""
-    sha256: dict[str, str] = {}
+    sha256: dict[str, str] = Field(default_factory=dict)
     """File name → hexadecimal SHA-256, for files that differ from the published ones."""
     size: int | None = Field(default=None, ge=8, le=512)
     """Height and width of the images in pixels. Default: 32 for digits and photos, 64 for folders, their own for

