@@ -1,1 +1,42 @@
+"""Quantized layers, batch norms, and converting a float model with a recipe; imported on first use."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lbt.nn.context import Context as Context
+    from lbt.nn.context import set_step as set_step
+    from lbt.nn.context import summary as summary
+    from lbt.nn.convert import quantize as quantize
+    from lbt.nn.domains import domain as domain
+    from lbt.nn.domains import separate_statistics as separate_statistics
+    from lbt.nn.explain import explain as explain
+    from lbt.nn.flow import Add as Add
+    from lbt.nn.optim import optimizer as optimizer
+
+_PUBLIC = {
+    "Add": "lbt.nn.flow",
+    "Context": "lbt.nn.context",
+    "domain": "lbt.nn.domains",
+    "explain": "lbt.nn.explain",
+    "optimizer": "lbt.nn.optim",
+    "quantize": "lbt.nn.convert",
+    "separate_statistics": "lbt.nn.domains",
+    "set_step": "lbt.nn.context",
+    "summary": "lbt.nn.context",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'lbt.nn' has no attribute {name!r}")
+    module = import_module(_PUBLIC[name])
+    # ``explain`` is also a submodule's name: importing it binds the module here, so the function is put back
+    value = globals()[name] = getattr(module, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

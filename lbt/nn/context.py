@@ -1,0 +1,100 @@
+"""What the layers of one converted model share: the recipe, and what keys stochastic rounding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from lbt.errors import LbtError
+from lbt.numerics.recipe import Recipe
+from lbt.numerics.rounding import Key
+
+
+@dataclass(frozen=True)
+class Converted:
+    """One row of the conversion table.
+
+    Attributes:
+        name: the module's name in the model.
+        kind: its type before conversion.
+        now: what it is now (``quantized``, a norm's name, ``float``).
+        why: formats, or the reason why it was left in float.
+    """
+
+    name: str
+    kind: str
+    now: str
+    why: str
+
+
+@dataclass
+class Context:
+    """Reached as ``model.lbt``.
+
+    Attributes:
+        recipe: the recipe that the model was converted with.
+        seed: keys stochastic rounding.
+        engine: ``emulate``, ``integer`` or ``float``.
+        step: training step, see :func:`set_step`.
+        first_sample: index of this process's first sample in the whole batch, see :func:`set_step`.
+        table: what was converted and what was left in float.
+    """
+
+    recipe: Recipe
+    seed: int = 0
+    engine: str = "emulate"
+    step: int = 0
+    first_sample: int = 0
+    table: list[Converted] = field(default_factory=list)
+    calls: dict[str, int] = field(default_factory=dict)
+
+    def next_call(self, layer: str) -> int:
+        """How many forward passes ``layer`` made in this step before this one."""
+        count = self.calls.get(layer, 0)
+        self.calls[layer] = count + 1
+        return count
+
+    def key(self, layer: str, role: str, call: int = 0) -> Key:
+        """The rounding key of one tensor of this step."""
+        return Key(self.seed, self.step, layer, role, call)
+
+
+def context_of(model: nn.Module) -> Context:
+    """The context of a converted model (also one that is wrapped, as DDP does).
+
+    Raises:
+        LbtError: the model was not converted.
+    """
+    for candidate in (model, getattr(model, "module", None), getattr(model, "_orig_mod", None)):
+        found = getattr(candidate, "lbt", None)
+        if isinstance(found, Context):
+            return found
+    raise LbtError(f"{type(model).__name__} was not converted: call lbt.quantize(model, recipe) first")
+
+
+def set_step(model: nn.Module, step: int, *, first_sample: int = 0) -> None:
+    """Tell a converted model the training step; resets the count of forward passes. A float model is left alone.
+
+    Args:
+        model: model, converted or not.
+        step: step number; the same (seed, step) draws the same random numbers.
+        first_sample: where this process's part of the batch begins, when a batch is split.
+    """
+    try:
+        context = context_of(model)
+    except LbtError:
+        return
+    context.step, context.first_sample = step, first_sample
+    context.calls.clear()
+
+
+def summary(model: nn.Module) -> str:
+    """What was converted and what was left in float and why, as a text table."""
+    context = context_of(model)
+    rows = [("layer", "was", "now", "formats, or why not")]
+    rows += [(row.name, row.kind, row.now, row.why) for row in context.table]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    lines = ["  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[3]]) for row in rows]
+    head = f"recipe {context.recipe.name or '(unnamed)'}, engine {context.engine}, seed {context.seed}"
+    return "\n".join([head, *lines])

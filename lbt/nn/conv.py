@@ -1,0 +1,78 @@
+"""Convolutions whose three products run on quantized operands: 1-D and 2-D, any stride, padding, dilation and groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lbt.nn.layer import QuantizedLayer
+from lbt.nn.operand import Operand
+from lbt.nn.product import scaled
+
+
+@dataclass(frozen=True, slots=True)
+class ConvKernel:
+    """x (N, C, *) with w (O, C/groups, *), on float32 operands through PyTorch's own convolutions."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+
+    channel_first = True
+
+    def forward(self, a: Operand, w: Operand) -> Tensor:
+        none = (0,) * len(self.stride)
+        y = torch.convolution(
+            a.values, w.values, None, self.stride, self.padding, self.dilation, False, none, self.groups
+        )
+        return scaled(y, a, w)
+
+    def grad_input(self, e: Operand, w: Operand, a_shape: torch.Size) -> Tensor:
+        a = e.values.new_empty(()).expand(a_shape)  # only its shape is used
+        return scaled(self._backward(e.values, a, w.values, (True, False, False))[0], e, w)
+
+    def grad_weight(self, e: Operand, a: Operand, w_shape: torch.Size) -> Tensor:
+        w = e.values.new_empty(()).expand(w_shape)
+        return scaled(self._backward(e.values, a.values, w, (False, True, False))[1], e, a)
+
+    def grad_bias(self, e: Operand) -> Tensor:
+        return e.values.sum([d for d in range(e.values.dim()) if d != 1]).mul_(e.scale)
+
+    def _backward(self, e: Tensor, a: Tensor, w: Tensor, mask: tuple[bool, bool, bool]) -> Any:
+        none = [0] * len(self.stride)
+        return torch.ops.aten.convolution_backward(
+            e, a, w, None, self.stride, self.padding, self.dilation, False, none, self.groups, mask
+        )
+
+
+class _QConv(QuantizedLayer, nn.modules.conv._ConvNd):
+    def forward(self, x: Tensor) -> Tensor:
+        spatial = len(self.kernel_size)
+        batched = x.dim() == spatial + 2
+        if not batched:
+            x = x.unsqueeze(0)
+        x, padding = self._explicit_padding(x)
+        y = self.product(x, ConvKernel(self.stride, padding, self.dilation, self.groups))
+        return y if batched else y.squeeze(0)
+
+    def _explicit_padding(self, x: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+        """What the convolution itself can pad; other modes, and an uneven ``same``, are padded here."""
+        none = (0,) * len(self.kernel_size)
+        sides = self._reversed_padding_repeated_twice  # last dimension first, (before, after)
+        if self.padding_mode != "zeros":
+            return functional.pad(x, sides, mode=self.padding_mode), none
+        before, after = sides[::2][::-1], sides[1::2][::-1]
+        return (x, tuple(before)) if before == after else (functional.pad(x, sides), none)
+
+
+class QConv1d(_QConv, nn.Conv1d):
+    """``nn.Conv1d`` in low precision."""
+
+
+class QConv2d(_QConv, nn.Conv2d):
+    """``nn.Conv2d`` in low precision."""

@@ -1,0 +1,123 @@
+"""A tensor on its way into a product: quantized values, a factored-out scale, and a compact form to save for backward.
+
+With one scale for the tensor the product runs on the integer-valued codes and the scales multiply its result. As long as
+sums stay below 2^24 float32 then computes the very integers that the hardware would, in any order of summation: the
+result does not depend on threads or on the convolution algorithm. Finer granularities put dequantized values in.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lbt.numerics.granularity import Layout
+from lbt.numerics.kernels import quantize_fast
+from lbt.numerics.quantize import QTensor
+from lbt.numerics.rounding import Key
+from lbt.numerics.spec import RoleSpec
+
+
+class _Scratch(threading.local):
+    """Buffers that live on between calls: a fresh one of megabytes costs more in page faults than in work."""
+
+    def __init__(self) -> None:
+        self.buffers: dict[str, Tensor] = {}
+
+    def get(self, slot: str, count: int) -> Tensor:
+        """A float32 buffer of at least ``count`` elements; its content is whatever was there."""
+        buffer = self.buffers.get(slot)
+        if buffer is None or buffer.numel() < count:
+            buffer = self.buffers[slot] = torch.empty(count)
+        return buffer
+
+
+_scratch = _Scratch()
+
+
+@dataclass(slots=True)
+class Saved:
+    """What backward needs to make the values again: the codes (or a float tensor), and how they are laid out."""
+
+    tensor: Tensor
+    scale: Tensor | None = None
+    quantized: QTensor | None = None
+
+    def values(self, tensor: Tensor, slot: str) -> Tensor:
+        """The operand's float32 values from the saved ``tensor``, possibly in the shared buffer ``slot``."""
+        if self.quantized is not None:
+            return _values(self.quantized)
+        if tensor.dtype == torch.float32 or tensor.device.type != "cpu":
+            return tensor.float()
+        buffer = _scratch.get(slot, tensor.numel())[: tensor.numel()]
+        return buffer.as_strided(tensor.shape, tensor.stride()).copy_(tensor)
+
+
+@dataclass(slots=True)
+class Operand:
+    """value = values · scale.
+
+    Attributes:
+        values: float32, in the tensor's shape; only valid until the next operand of the same slot.
+        scale: 1.0 where the scale is not a single number (it is inside ``values`` then).
+        saved: the compact form.
+        codes: integer codes in the tensor's shape when ``scale`` is factored out, else None.
+    """
+
+    values: Tensor
+    scale: float
+    saved: Saved
+    codes: Tensor | None = None
+
+
+def operand(
+    x: Tensor,
+    spec: RoleSpec | None,
+    key: Key,
+    *,
+    slot: str = "",
+    keep: bool = True,
+    offset: int = 0,
+    running: Tensor | None = None,
+) -> Operand:
+    """Quantize ``x`` for a product.
+
+    Args:
+        x: float tensor.
+        spec: how; None passes ``x`` on as it is.
+        key: keys stochastic rounding.
+        slot: name of the shared buffer for the values; a new tensor when empty.
+        keep: whether backward (or an integer product) will want the codes.
+        offset: index of the first element in the whole batch.
+        running: the running limit of a range rule with memory.
+    """
+    if spec is None:
+        x = x.detach().float()
+        return Operand(x, 1.0, Saved(x))
+    out = _scratch.get(slot, x.numel()) if slot and x.device.type == "cpu" else None
+    fast = quantize_fast(x, spec, key, offset=offset, running=running, keep_codes=keep, out=out)
+    if fast is not None:
+        saved = Saved(fast.codes if fast.codes is not None else fast.values)
+        return Operand(fast.values, fast.scale, saved, fast.codes)
+    q = spec.quantize(x, key, offset=offset, running=running)
+    return Operand(
+        _values(q), _factor(q), Saved(q.codes, q.scale, q), q.layout.restore(q.codes) if one_scale(q) else None
+    )
+
+
+def one_scale(q: QTensor) -> bool:
+    """Whether the whole tensor has one scale, which a product can take out."""
+    return q.scale.numel() == 1
+
+
+def _factor(q: QTensor) -> float:
+    return float(q.scale) if one_scale(q) else 1.0
+
+
+def _values(q: QTensor) -> Tensor:
+    if not one_scale(q):
+        return q.dequantize()
+    layout: Layout = q.layout
+    return layout.restore(q.codes.float() if q.zero_point is not None else q.form.decode(q.codes))

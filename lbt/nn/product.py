@@ -1,0 +1,120 @@
+"""The products of a training step, with quantized operands: y = A·W forward, E·W and E·A backward.
+
+Forward:  y = Q_A(x) ∗ Q_W(w) + b
+Backward: dx = Q_E(dy) ∗ᵀ Q_W(w);  dw = Q_G( Q_EG(dy) ∗ Q_A(x) );  db = Σ Q_E(dy)
+
+The straight-through estimator passes dx and dw on to x and w as they are. Every tensor is quantized once and used in all
+its products; x and w are saved as codes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from lbt.nn.context import Context
+from lbt.nn.operand import Operand, Saved, operand
+from lbt.numerics.quantize import fake_quantize
+from lbt.numerics.recipe import Roles
+from lbt.numerics.rounding import Key
+
+
+class Kernel(Protocol):
+    """A bilinear operation and its two gradients, on operands; results are float32 with the scales applied."""
+
+    def forward(self, a: Operand, w: Operand) -> Tensor: ...
+
+    def grad_input(self, e: Operand, w: Operand, a_shape: torch.Size) -> Tensor: ...
+
+    def grad_weight(self, e: Operand, a: Operand, w_shape: torch.Size) -> Tensor: ...
+
+    def grad_bias(self, e: Operand) -> Tensor: ...
+
+
+def scaled(result: Tensor, left: Operand, right: Operand) -> Tensor:
+    """``result`` times both operands' scales, in place."""
+    factor = left.scale * right.scale
+    return result if factor == 1.0 else result.mul_(factor)
+
+
+class Product(torch.autograd.Function):
+    """``Product.apply(x, weight, bias, kernel, roles, key, context, limits)``; see the module for the formulas."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        kernel: Kernel,
+        roles: Roles,
+        key: Key,
+        context: Context,
+        limits: dict[str, Tensor],
+    ) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            per_sample = x[0].numel() if x.dim() and len(x) else 0
+            offset = context.first_sample * per_sample
+            need_w, need_a = ctx.needs_input_grad[0], ctx.needs_input_grad[1]
+            codes = context.engine == "integer"
+            a = operand(
+                x, roles.A, _role(key, "A"), slot="A", keep=need_a or codes, offset=offset, running=limits.get("A")
+            )
+            w = operand(weight, roles.W, _role(key, "W"), slot="W", keep=need_w or codes, running=limits.get("W"))
+            y = kernel.forward(a, w)
+            if bias is not None:
+                y.add_(bias.detach().view(1, -1, *(1,) * (y.dim() - 2)) if kernel_is_conv(kernel) else bias.detach())
+        ctx.save_for_backward(a.saved.tensor if need_a else None, w.saved.tensor if need_w else None)
+        ctx.saved_forms = a.saved if need_a else None, w.saved if need_w else None
+        ctx.scales, ctx.shapes, ctx.dtypes = (a.scale, w.scale), (x.shape, weight.shape), (x.dtype, weight.dtype)
+        ctx.kernel, ctx.roles, ctx.key, ctx.context, ctx.limits = kernel, roles, key, context, limits
+        if ctx.saved_forms[0] is not None:
+            ctx.saved_forms[0].tensor = None  # autograd owns it now, and frees it after backward
+        if ctx.saved_forms[1] is not None:
+            ctx.saved_forms[1].tensor = None
+        return y.to(x.dtype) if x.dtype != y.dtype else y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        kernel, roles, key, limits, context = ctx.kernel, ctx.roles, ctx.key, ctx.limits, ctx.context
+        tensors: tuple[Tensor, ...] = ctx.saved_tensors
+        offset = context.first_sample * (dy[0].numel() if dy.dim() and len(dy) else 0)
+        codes = context.engine == "integer"
+        dx = dw = db = None
+        with torch.autocast(dy.device.type, enabled=False):
+            e = operand(dy, roles.E, _role(key, "E"), slot="E", keep=codes, offset=offset, running=limits.get("E"))
+            if ctx.needs_input_grad[2]:
+                db = kernel.grad_bias(e)
+            if ctx.needs_input_grad[0]:
+                w = _again(ctx.saved_forms[1], tensors[1], ctx.scales[1], "W")
+                dx = kernel.grad_input(e, w, ctx.shapes[0]).to(ctx.dtypes[0])
+            if ctx.needs_input_grad[1]:
+                if roles.EG is not None:
+                    e = operand(dy, roles.EG, _role(key, "EG"), slot="E", keep=codes, offset=offset,
+                                running=limits.get("EG"))  # fmt: skip
+                a = _again(ctx.saved_forms[0], tensors[0], ctx.scales[0], "A")
+                dw = kernel.grad_weight(e, a, ctx.shapes[1])
+                if roles.G is not None:
+                    dw = fake_quantize(dw, roles.G, _role(key, "G"), running=limits.get("G"))
+                dw = dw.to(ctx.dtypes[1])
+        return dx, dw, db, None, None, None, None, None
+
+
+def _role(key: Key, role: str) -> Key:
+    return Key(key.seed, key.step, key.layer, role, key.call)
+
+
+def _again(form: Saved, tensor: Tensor, scale: float, slot: str) -> Operand:
+    """The forward operand from what was saved of it."""
+    values = form.values(tensor, slot)
+    codes = tensor if form.quantized is None and tensor.dtype != torch.float32 else None
+    return Operand(values, scale, form, codes)
+
+
+def kernel_is_conv(kernel: Kernel) -> bool:
+    """Whether the bias of ``kernel`` runs along dimension 1 instead of the last."""
+    return bool(getattr(kernel, "channel_first", False))

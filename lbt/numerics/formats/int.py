@@ -1,0 +1,87 @@
+"""Integers of 1 to 16 bits with a scale.
+
+Symmetric: codes -h … h with h = 2^(bits-1) - 1, value = code · scale; two bits are ternary {-1, 0, 1}, one bit is the sign
+{-1, 1}. With a zero point (``symmetric=False``): codes 0 … 2^bits - 1, value = (code - zero point) · scale, where zero is
+exactly representable. A ``pow2`` scale is a shift; its exponent is the next above (nothing saturates), or the nearest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from lbt.numerics.formats._base import SMALLEST_RANGE, FormatBase
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Int(FormatBase):
+    """``Int(bits=8, scale="float", symmetric=True)``."""
+
+    kind: Literal["int"] = "int"
+    bits: int = Field(8, ge=1, le=16)
+    """Width of a code, 1 … 16."""
+    scale: Literal["float", "pow2"] = "float"
+    """Any positive float32, or a power of two (a shift in hardware)."""
+    symmetric: bool = True
+    """False adds a zero point."""
+    shift: Literal["up", "nearest"] = "up"
+    """How a pow2 scale's exponent is rounded: ``up`` never saturates, ``nearest`` uses the codes better."""
+
+    @property
+    def storage_bits(self) -> float:
+        return float(self.bits)
+
+    @property
+    def largest(self) -> float:
+        return float(max(1, 2 ** (self.bits - 1) - 1))
+
+    @property
+    def steps(self) -> int:
+        """Number of steps between the lowest and the highest code of an asymmetric format."""
+        return 2**self.bits - 1
+
+    def scale_for(self, limit: Tensor) -> Tensor:
+        return self.step(limit, self.largest)
+
+    def step(self, limit: Tensor, steps: float) -> Tensor:
+        """The scale with which ``steps`` steps reach ``limit``."""
+        import torch
+
+        scale = torch.where(limit < SMALLEST_RANGE, torch.ones_like(limit), limit / steps)
+        return power_of_two(scale, self.shift) if self.scale == "pow2" else scale
+
+    def encode(self, v: Tensor, to_integer: Callable[[Tensor], Tensor]) -> Tensor:
+        if self.bits == 1:  # {-1, 1}: the grid 2k-1 for k in {0, 1}; nearest at 0 takes +1
+            k = to_integer((v.clamp(-1, 1) + 1) * 0.5 + 0.0)
+            return (2 * k - 1 + (v == 0) * (k == 0) * 2).to(v.dtype)
+        return to_integer(v.clamp(-self.largest, self.largest))
+
+    def decode(self, codes: Tensor) -> Tensor:
+        return codes.float()
+
+
+def power_of_two(scale: Tensor, rounding: str) -> Tensor:
+    """Positive ``scale`` as a power of two, the exponent rounded up or to the nearest (in the exponent). Exact."""
+    import torch
+
+    mantissa, exponent = torch.frexp(scale)  # mantissa in [0.5, 1)
+    threshold = 0.5 if rounding == "up" else 0.5**0.5
+    exponent = exponent - (mantissa <= threshold).to(exponent.dtype)
+    return torch.ldexp(torch.ones_like(scale), exponent)
+
+
+Format = Int
+
+
+def shorthand(text: str) -> Int | None:
+    """``int8``, ``int8-pow2``, ``uint4`` (with zero point), ``ternary``, ``sign``."""
+    text = {"ternary": "int2", "sign": "int1"}.get(text, text)
+    match = re.fullmatch(r"(u?)int(\d+)(-pow2)?", text)
+    if not match or not 1 <= int(match[2]) <= 16:
+        return None
+    return Int(bits=int(match[2]), scale="pow2" if match[3] else "float", symmetric=not match[1])

@@ -1,0 +1,81 @@
+"""OCP Microscaling (MX): 32 elements share a power-of-two scale E8M0.
+
+OCP Microscaling Formats specification v1.0, section 6.3: scale = 2^(floor(log2(max|x|)) - emax), emax being the exponent
+of the element format's largest normal number; elements beyond the largest saturate. Element formats: E4M3, E5M2, E3M2,
+E2M3, E2M1 and INT8 (two's complement with an implied scale of 2^-6, here symmetric as in our integers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from lbt.numerics.formats._base import SMALLEST_RANGE, FormatBase
+from lbt.numerics.formats.float import Float
+from lbt.numerics.formats.int import Int
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_ELEMENTS: dict[str, Float | Int] = {
+    "e4m3": Float(exponent=4, mantissa=3, specials="fn"),
+    "e5m2": Float(exponent=5, mantissa=2, specials="ieee"),
+    "e3m2": Float(exponent=3, mantissa=2),
+    "e2m3": Float(exponent=2, mantissa=3),
+    "e2m1": Float(exponent=2, mantissa=1),
+    "int8": Int(bits=8),
+    "int4": Int(bits=4),
+}
+
+
+class MX(FormatBase):
+    """``MX(element="e4m3", block=32)``."""
+
+    kind: Literal["mx"] = "mx"
+    element: Literal["e4m3", "e5m2", "e3m2", "e2m3", "e2m1", "int8", "int4"] = "e4m3"
+    """Format of an element. int4 is not in the OCP list; it is int8's definition at four bits."""
+    block: int = Field(32, ge=1)
+    """Elements (along the channels) that share a scale; 32 in the specification."""
+
+    @property
+    def storage_bits(self) -> float:
+        return self.element_format.storage_bits + 8 / self.block
+
+    @property
+    def element_format(self) -> Float | Int:
+        """The element's format."""
+        return _ELEMENTS[self.element]
+
+    @property
+    def largest(self) -> float:
+        return self.element_format.largest
+
+    @property
+    def granularity(self) -> str:
+        return f"block({self.block})"
+
+    def scale_for(self, limit: Tensor) -> Tensor:
+        import torch
+
+        _, exponent = torch.frexp(limit)  # floor(log2(limit)) + 1
+        emax = torch.frexp(torch.tensor(self.largest))[1]
+        shared = (exponent - emax).clamp(-127, 127)
+        one = torch.ones_like(limit)
+        return torch.where(limit < SMALLEST_RANGE, one, torch.ldexp(one, shared))
+
+    def encode(self, v: Tensor, to_integer: Callable[[Tensor], Tensor]) -> Tensor:
+        return self.element_format.encode(v, to_integer)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        return self.element_format.decode(codes)
+
+
+Format = MX
+
+
+def shorthand(text: str) -> MX | None:
+    """``mxe4m3``, ``mxint8``, …: blocks of 32."""
+    element = text.removeprefix("mx")
+    return MX.model_validate({"element": element}) if text.startswith("mx") and element in _ELEMENTS else None

@@ -1,0 +1,48 @@
+"""What a range rule answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lbt.config import Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lbt.numerics.formats import FormatBase
+
+
+class RuleBase(Section):
+    """From the magnitudes of each group to the limit beyond which they saturate."""
+
+    rule: str
+    """The name of the rule's file."""
+
+    @property
+    def memory(self) -> bool:
+        """Whether the rule keeps a running limit from step to step (granularity ``tensor`` only)."""
+        return False
+
+    def limit(self, x: Tensor, dim: int, form: FormatBase) -> Tensor:
+        """The limit (>= 0) of each group, ``dim`` of the matrix ``x`` kept as size 1.
+
+        Args:
+            x: float32 matrix, groups along the other dimension; only the magnitudes count.
+            dim: the dimension within a group.
+            form: the format that the limit is for.
+
+        A NaN or infinity in a group makes its limit not finite; the caller reports it.
+        """
+        raise NotImplementedError
+
+    def remember(self, limit: Tensor, running: Tensor) -> Tensor:
+        """The limit to use now, given this call's own and the ``running`` one (< 0 before the first), which is updated."""
+        return limit
+
+
+def guard(limit: Tensor, x: Tensor, dim: int) -> Tensor:
+    """``limit``, at most the group's maximum, and not finite where the group holds a NaN or infinity."""
+    import torch
+
+    top = x.abs().amax(dim, keepdim=True)
+    return torch.where(torch.isfinite(top), torch.minimum(limit, top), top)

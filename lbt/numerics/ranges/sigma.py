@@ -1,0 +1,26 @@
+"""k standard deviations about zero: a few outliers saturate, the rest keep more codes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from lbt.numerics.ranges._base import RuleBase, guard
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lbt.numerics.formats import FormatBase
+
+
+class Rule(RuleBase):
+    """limit = min(k · sqrt(mean x²), max|x|): the root mean square, for tensors whose mean is near zero."""
+
+    rule: Literal["sigma"] = "sigma"
+    k: float = Field(4.0, gt=0)
+    """Multiples of the root mean square."""
+
+    def limit(self, x: Tensor, dim: int, form: FormatBase) -> Tensor:
+        rms = x.double().square().mean(dim, keepdim=True).sqrt()  # float64: no overflow, and stable to the last bits
+        return guard((self.k * rms).float(), x, dim)

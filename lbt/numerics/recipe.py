@@ -1,0 +1,178 @@
+"""A recipe: in which format each tensor of a training step is written. Importing this does not import torch."""
+
+from __future__ import annotations
+
+import fnmatch
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from lbt.config import Section, find_yaml, load_yaml, yaml_names
+from lbt.errors import nearest
+from lbt.numerics.spec import RoleSpec
+from lbt.registry import Registry
+
+ROLES = ("W", "A", "E", "G", "U")
+NORMS = Registry("norm", "lbt.nn.norms")
+
+
+class Roles(Section):
+    """A format for some of the roles; a role that is not named keeps what the recipe says."""
+
+    W: RoleSpec | None = None
+    """Weights in the products."""
+    A: RoleSpec | None = None
+    """Activations: the inputs of convolutions and linear layers."""
+    E: RoleSpec | None = None
+    """Errors: the gradient that flows back into a layer's output."""
+    EG: RoleSpec | None = None
+    """The copy of the error that multiplies the activation to give G; null: E itself serves."""
+    G: RoleSpec | None = None
+    """Weight gradients."""
+
+
+class Norm(Section):
+    """What becomes of the model's batch norms."""
+
+    name: str = "float_bn"
+    """File name of a norm in ``lbt/nn/norms``."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Further arguments of that norm's constructor."""
+    output: RoleSpec | None = None
+    """Format of what the norm writes; null: the next layer quantizes its own input."""
+    error: RoleSpec | None = None
+    """Format of the error that enters the norm's backward pass; null: float."""
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in NORMS.names():
+            raise ValueError(
+                f"unknown norm {name!r}; accepted: {', '.join(NORMS.names())}{nearest(name, NORMS.names())}"
+            )
+        return name
+
+
+class Update(Section):
+    """How the optimizer keeps its numbers, when the role U is given."""
+
+    master: Literal["float", "integer"] = "float"
+    """``integer``: the master weights themselves are integers on a fixed power-of-two grid, updated by rounding."""
+    bits: int = Field(16, ge=4, le=16)
+    """Width of integer master weights, 4 … 16."""
+    headroom: float = Field(2.0, ge=1)
+    """The grid of integer master weights reaches this many times the largest initial weight of the tensor."""
+    clip_norm: float | None = Field(None, gt=0)
+    """Gradients are scaled down to this total L2 norm before the update; null: never."""
+
+
+class Recipe(Section):
+    """One format for each of W, A, E, G, U, with exceptions; null is float32."""
+
+    name: str = ""
+    """The file's name, filled in on loading."""
+    source: str = ""
+    """Where the recipe comes from, and where it deviates."""
+    W: RoleSpec | None = None
+    """Weights in the products."""
+    A: RoleSpec | None = None
+    """Activations: the inputs of convolutions and linear layers."""
+    E: RoleSpec | None = None
+    """Errors: the gradient that flows back into a layer's output."""
+    EG: RoleSpec | None = None
+    """The copy of the error that multiplies the activation to give G; null: E itself serves."""
+    G: RoleSpec | None = None
+    """Weight gradients."""
+    U: RoleSpec | None = None
+    """Update: the optimizer's state (momentum, Adam's moments)."""
+    first: Roles | Literal["float"] | None = None
+    """Exceptions for the first layer, or ``float`` to leave it alone."""
+    last: Roles | Literal["float"] | None = None
+    """Exceptions for the last layer, or ``float``."""
+    layers: dict[str, Roles | Literal["float"]] = Field(default_factory=dict)
+    """Exceptions by layer name; a key is a pattern such as ``layer3.*``."""
+    norm: Norm = Norm()
+    """Batch norm."""
+    update: Update = Update()
+    """Master weights and gradient clipping."""
+
+    @field_validator("norm", mode="before")
+    @classmethod
+    def _norm_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        for role in ("W", "G"):
+            spec = getattr(self, role)
+            if spec is not None and spec.granularity == "sample":
+                raise ValueError(
+                    f"{role}: granularity sample fits activations and errors only; accepted: tensor, channel, block(n)"
+                )
+        if self.EG is not None and self.E is None:
+            raise ValueError("EG: the copy of the error needs E")
+        if self.update.master == "integer" and self.U is None:
+            raise ValueError("update.master: integer needs U")
+        return self
+
+    @classmethod
+    def load(cls, name: str | Path) -> Recipe:
+        """The recipe called ``name``, or in the file ``name`` when it ends in ``.yaml``.
+
+        Raises:
+            LbtError: no such recipe, an unknown key, a value out of range, an impossible combination.
+        """
+        path = find_yaml("recipes", name)
+        recipe = load_yaml(path, cls)
+        return recipe if recipe.name else recipe.model_copy(update={"name": path.stem})
+
+    @staticmethod
+    def names() -> list[str]:
+        """Names of the recipes of the workspace and of those that ship with lbt."""
+        return yaml_names("recipes")
+
+    def bits(self, role: str) -> float:
+        """Storage bits of one element of ``role`` (W, A, E, EG, G, U); 32 for float."""
+        spec = getattr(self, role)
+        if spec is None and role == "EG":
+            spec = self.E
+        return 32.0 if spec is None else spec.bits
+
+    @property
+    def is_float(self) -> bool:
+        """Whether no role is quantized."""
+        return all(getattr(self, role) is None for role in ROLES)
+
+    def for_layer(self, name: str, *, first: bool = False, last: bool = False) -> Roles | None:
+        """The formats of one layer, its exceptions applied; None leaves the layer in float."""
+        roles = {role: getattr(self, role) for role in ("W", "A", "E", "EG", "G")}
+        exceptions = [self.first if first else None, self.last if last else None]
+        exceptions += [roles for pattern, roles in self.layers.items() if fnmatch.fnmatchcase(name, pattern)]
+        for exception in exceptions:
+            if exception == "float":
+                return None
+            if isinstance(exception, Roles):
+                roles.update({role: getattr(exception, role) for role in exception.model_fields_set})
+        return Roles(**roles)
+
+    def __str__(self) -> str:
+        lines = [f"recipe {self.name or '(unnamed)'}"]
+        for role in ("W", "A", "E", "EG", "G", "U"):
+            spec = getattr(self, role)
+            if role != "EG" or spec is not None:
+                lines.append(f"  {role:<3}{spec or 'float32'}")
+        for label, exception in [("first", self.first), ("last", self.last), *self.layers.items()]:
+            if exception is not None:
+                changed = (
+                    exception
+                    if isinstance(exception, str)
+                    else ", ".join(
+                        f"{role} {getattr(exception, role) or 'float32'}" for role in exception.model_fields_set
+                    )
+                )
+                lines.append(f"  {label}: {changed}")
+        lines.append(f"  norm {self.norm.name}, master weights {self.update.master}")
+        if self.source:
+            lines.append(f"  source: {' '.join(self.source.split())}")
+        return "\n".join(lines)

@@ -1,0 +1,99 @@
+"""Rounding to whole numbers: nearest (ties to even), floor, and stochastic from a counter.
+
+Stochastic rounding takes ``floor(v)`` or ``floor(v) + 1`` with a probability that makes the mean equal ``v``. Its random
+number is a hash of (key, element index), not the next number of a stream: it does not depend on threads, device, order of
+evaluation, or how a batch is split, and a resumed run sees the same numbers as one that was never stopped.
+
+The hash is two rounds of multiply and xor-shift (constants of Wellons' ``lowbias32`` search) in wrapping 32-bit arithmetic
+around a 64-bit key; it repeats after 2^32 elements of one tensor. Uniforms have 24 bits, so the bias is below 2^-24.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Rounding = Literal["nearest", "stochastic", "floor"]
+
+_MIX_1 = 0x7FEB352D
+_MIX_2 = 0x846CA68B - (1 << 32)  # as a signed 32-bit integer
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a stochastic rounding is keyed by.
+
+    Attributes:
+        seed: the run's seed.
+        step: training step.
+        layer: the layer's name in the model; also named in error messages.
+        role: W, A, E, G or U (``EG`` for the copy of the error that multiplies the activation).
+        call: counts the forward passes of one step (student, teacher, ...).
+    """
+
+    seed: int = 0
+    step: int = 0
+    layer: str = ""
+    role: str = "A"
+    call: int = 0
+
+    def words(self) -> tuple[int, int]:
+        """The key as two unsigned 32-bit words."""
+        text = f"{self.seed}|{self.step}|{self.layer}|{self.role}|{self.call}"
+        digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+        return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
+
+    def where(self) -> str:
+        """For messages: ``layer 'conv1', role E``."""
+        return f"layer {self.layer!r}, role {self.role}"
+
+
+def _signed(word: int) -> int:
+    return word - (1 << 32) if word >= 1 << 31 else word
+
+
+def hash32(index: Tensor, key: Key) -> Tensor:
+    """The int32 hash of each int32 element index (wrapping) under ``key``. Plain tensor code; any device."""
+    first, second = key.words()
+    h = index + _signed(first)
+    h = h ^ ((h >> 16) & 0xFFFF)
+    h = h * _MIX_1
+    h = h ^ _signed(second)
+    h = h ^ ((h >> 15) & 0x1FFFF)
+    h = h * _MIX_2
+    return h ^ ((h >> 16) & 0xFFFF)
+
+
+def uniform(shape: tuple[int, ...], key: Key, *, offset: int = 0, like: Tensor) -> Tensor:
+    """float32 in [0, 1) with 24 bits, on the device of ``like``; element i of the flattened shape has index offset+i."""
+    import torch
+
+    count = 1
+    for size in shape:
+        count *= size
+    index = torch.arange(count, dtype=torch.int64, device=like.device) + (offset & 0xFFFFFFFF)
+    index = ((index + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
+    bits = (hash32(index.to(torch.int32), key) >> 8) & 0xFFFFFF
+    return (bits.to(torch.float32) * 2.0**-24).reshape(shape)
+
+
+def round_to_integer(v: Tensor, rounding: Rounding, key: Key, *, offset: int = 0) -> Tensor:
+    """``v`` rounded to whole numbers (same dtype).
+
+    Args:
+        v: float tensor.
+        rounding: ``nearest`` (ties to even), ``stochastic`` or ``floor``.
+        key: keys the stochastic rounding.
+        offset: index of the first element of ``v`` in the whole tensor of which it is a part.
+    """
+    if rounding == "nearest":
+        return v.round()
+    low = v.floor()
+    if rounding == "floor":
+        return low
+    draw = uniform(tuple(v.shape), key, offset=offset, like=v)
+    return low + (draw < v - low).to(v.dtype)

@@ -1,0 +1,76 @@
+"""How the tensors of one role are quantized: format, granularity, range rule, rounding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import model_validator
+
+from lbt.config import Section
+from lbt.numerics.formats import AnyFormat, Int, parse_format
+from lbt.numerics.granularity import Granularity
+from lbt.numerics.ranges import AnyRule, parse_rule
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lbt.numerics.quantize import QTensor
+    from lbt.numerics.rounding import Key
+
+
+class RoleSpec(Section):
+    """One line of a recipe. In YAML the format's word alone (``int8``) is enough."""
+
+    format: AnyFormat
+    """How a number is written: a word (``int8``, ``uint4``, ``e4m3``, ``bf16``, ``mxe4m3``, …) or a mapping with ``kind``."""
+    granularity: Granularity = "tensor"
+    """Which elements share a scale: ``tensor``, ``channel``, ``sample``, ``block(n)``."""
+    range: AnyRule = parse_rule("max")
+    """How the scale is found: a rule's name, or a mapping with ``rule`` and its options."""
+    rounding: Literal["nearest", "stochastic", "floor"] = "nearest"
+    """``nearest`` (ties to even), ``stochastic``, ``floor``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _words(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = {"format": value}
+        if isinstance(value, dict) and "format" in value:
+            form = parse_format(value["format"])
+            if form.granularity is not None:
+                if value.get("granularity", form.granularity) != form.granularity:
+                    raise ValueError(
+                        f"granularity {value['granularity']!r} does not fit the format, whose blocks are "
+                        f"{form.granularity}; leave granularity out"
+                    )
+                value = {**value, "granularity": form.granularity}
+        return value
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.range.memory and self.granularity != "tensor":
+            raise ValueError(
+                f"range: {self.range.rule} keeps one running limit, so granularity must be tensor, "
+                f"found {self.granularity}"
+            )
+        return self
+
+    @property
+    def bits(self) -> float:
+        """Storage bits for each element."""
+        return self.format.storage_bits
+
+    def quantize(self, x: Tensor, key: Key, *, offset: int = 0, running: Tensor | None = None) -> QTensor:
+        """``x`` as codes and scales. See :func:`lbt.numerics.quantize.quantize`."""
+        from lbt.numerics.quantize import quantize
+
+        return quantize(x, self, key, offset=offset, running=running)
+
+    def __str__(self) -> str:
+        form = self.format
+        options = {k: v for k, v in form.model_dump().items() if k != "kind" and v != form.model_fields[k].default}
+        text = form.kind + (f"({', '.join(f'{k}={v}' for k, v in options.items())})" if options else "")
+        if isinstance(form, Int):
+            text = f"{'' if form.symmetric else 'u'}int{form.bits}, {form.scale} scale"
+        rule = ", ".join(f"{k} {v}" for k, v in self.range.model_dump().items() if k != "rule")
+        return f"{text}, per {self.granularity}, {self.range.rule}{f' ({rule})' if rule else ''}, {self.rounding}"
