@@ -6,8 +6,11 @@ import difflib
 from collections.abc import Iterable
 
 
-class LbtError(Exception):
-    """Something that the user can put right. The command line prints it as one line, without a traceback."""
+class LbtError(ValueError):
+    """Something that the user can put right. The command line prints it as one line, without a traceback.
+
+    A ``ValueError``, so that raised inside a typed section it gets the file and the key in front of it.
+    """
 
 
 def nearest(found: object, accepted: Iterable[object]) -> str:

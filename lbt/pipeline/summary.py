@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from fnmatch import fnmatchcase
 from statistics import fmean, stdev
 from typing import Any
 
@@ -23,8 +24,8 @@ def run(job: Job, paths: Paths, headline: tuple[str, ...]) -> dict[str, float]:
     """Write ``table.parquet`` (a row per job: its name, its group, all its metrics) and return the headline metrics.
 
     Args:
-        headline: the metrics worth a line in ``metrics.json``, as ``<group>/<metric>/mean`` and ``/std`` (over the jobs
-            of a group; the sample standard deviation, 0 where there is one job).
+        headline: patterns (``fnmatch``) of the metrics worth a line in ``metrics.json``, as ``<group>/<metric>/mean``
+            and ``/std`` (over the jobs of a group; the sample standard deviation, 0 where there is one job).
     """
     rows: list[dict[str, Any]] = []
     for name, need in job.needs.items():
@@ -37,7 +38,9 @@ def run(job: Job, paths: Paths, headline: tuple[str, ...]) -> dict[str, float]:
         groups[row["group"]].append(row)
     metrics: dict[str, float] = {}
     for group, members in groups.items():
-        for metric in headline:
+        for metric in columns:
+            if not any(fnmatchcase(metric, pattern) for pattern in headline):
+                continue
             values = [float(row[metric]) for row in members if isinstance(row.get(metric), (int, float))]
             values = [value for value in values if math.isfinite(value)]
             if values:

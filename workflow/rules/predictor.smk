@@ -6,7 +6,7 @@ rule predictor_job:
         stamp=stamp("predictor"),
         needs=needs("predictor"),
     output:
-        makes("predictor", "{encoder}/{seed}", "metrics.json"),
+        makes("predictor", "{encoder}/{seed}", "metrics.json", "scores.parquet"),
     log:
         logged("predictor", "{encoder}/{seed}"),
     benchmark:
