@@ -10,9 +10,9 @@ from lbt.config import Section
 class SupernetParams(Section):
     """A weight-sharing network over NAS-Bench-201's cells, trained on one domain."""
 
-    domain: str = "mnistm"
+    domain: str = "mnist"
     """The domain whose labelled train split the shared weights are trained on."""
-    channels: int = Field(default=12, ge=1, le=256)
+    channels: int = Field(default=16, ge=1, le=256)
     """Width of the stem and of every cell."""
     cells: int = Field(default=2, ge=1, le=4)
     """Number of cells; between two cells the image is halved."""

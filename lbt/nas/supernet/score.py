@@ -39,10 +39,8 @@ def predictions(supernet: Supernet, images: Tensor, rows: np.ndarray) -> np.ndar
     found = np.empty((len(unique), len(images)), np.int16)
     outputs = _first_cell(supernet, supernet.stem(images), unique.tolist())
     for number, (row, x) in enumerate(track(outputs, "one-shot scores", total=len(unique))):
-        for cell in supernet.cells[1:]:
-            if cell is not supernet.cells[1]:
-                x = supernet.between(x)
-            x = cell(x, row)
+        for depth in range(1, len(supernet.cells)):
+            x = supernet.cell(depth)(x if depth == 1 else supernet.between(x), row)
         found[number] = supernet.head(x, len(images)).argmax(dim=1).numpy()
     return found[place.reshape(-1)]
 
@@ -51,7 +49,7 @@ def _first_cell(
     supernet: Supernet, x: Tensor, rows: Sequence[Sequence[int]]
 ) -> Iterator[tuple[list[int], Tensor | None]]:
     """Each of the sorted ``rows`` with its first cell's output, pooled if another cell follows."""
-    edge = supernet.cells[0].edge
+    edge = supernet.cell(0).edge
     pool = supernet.between if len(supernet.cells) > 1 else lambda x: x
 
     # o01 is the operation on the edge from node 0 to node 1; the cache sizes follow from the order of the rows

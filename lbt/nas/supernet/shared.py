@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lbt.nas.spaces.nasbench201 import EDGES, OPERATIONS, format
-from lbt.nas.supernet.network import NODES, CellNetwork, cell_network, prune
+from lbt.nas.supernet.network import GRID, NODES, CellNetwork, cell_network, prune
 
 CONVOLUTIONS = {OPERATIONS.index("nor_conv_1x1"): 1, OPERATIONS.index("nor_conv_3x3"): 3}
 """Operation index → kernel size."""
@@ -72,7 +72,13 @@ class Supernet(nn.Module):
             torch.manual_seed(seed)
             self.stem_conv = nn.Conv2d(in_channels, channels, 3, stride=2, padding=1, bias=False)
             self.cells = nn.ModuleList(SharedCell(channels) for _ in range(cells))
-            self.linear = nn.Linear(channels, classes)
+            self.linear = nn.Linear(channels * GRID**2, classes)
+
+    def cell(self, number: int) -> SharedCell:
+        """The weights of cell ``number``."""
+        cell = self.cells[number]
+        assert isinstance(cell, SharedCell)
+        return cell
 
     def stem(self, images: Tensor) -> Tensor:
         """Images (N, in_channels, H, W) → the first cell's input (N, C, H/2, W/2)."""
@@ -82,7 +88,7 @@ class Supernet(nn.Module):
         """The last cell's output → logits (count, classes)."""
         if x is None:
             return self.linear.bias.expand(count, -1)
-        return self.linear(F.relu(normalise(x)).mean(dim=(2, 3)))
+        return self.linear(F.adaptive_avg_pool2d(F.relu(normalise(x)), GRID).flatten(1))
 
     def between(self, x: Tensor | None) -> Tensor | None:
         """What happens between two cells: the image is halved. It is linear, which scoring makes use of."""
@@ -92,8 +98,8 @@ class Supernet(nn.Module):
         """Images (N, in_channels, H, W) → logits (N, classes) of one architecture, a row of operation numbers."""
         pruned = prune(row).tolist()
         x: Tensor | None = self.stem(images)
-        for number, cell in enumerate(self.cells):
-            x = cell(self.between(x) if number else x, pruned)
+        for number in range(len(self.cells)):
+            x = self.cell(number)(self.between(x) if number else x, pruned)
         return self.head(x, len(images))
 
     def extract(self, row: Sequence[int]) -> CellNetwork:
@@ -112,8 +118,9 @@ class Supernet(nn.Module):
         with torch.no_grad():
             network.stem.weight.copy_(convolution.weight)
             network.head.load_state_dict(linear.state_dict())
-            for shared, cell in zip(self.cells, network.cells, strict=True):
+            for depth, cell in enumerate(network.cells):
                 for number, ((i, j), operation) in enumerate(zip(EDGES, prune(row).tolist(), strict=True)):
                     if operation in CONVOLUTIONS:
-                        cell.get_submodule(f"{i}to{j}")[1].weight.copy_(shared.weights[f"{number}_{operation}"])
+                        weight = cell.get_parameter(f"{i}to{j}.1.weight")
+                        weight.copy_(self.cell(depth).weights[f"{number}_{operation}"])
         return network

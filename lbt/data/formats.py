@@ -1,0 +1,104 @@
+"""The file formats in which digit data sets are published. Each reader checks all that it relies on."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+
+from lbt.errors import LbtError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _named(kind: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Whatever goes wrong in a reader becomes one line that names the file (its first argument) and the format."""
+
+    def decorate(read: Callable[P, R]) -> Callable[P, R]:
+        @wraps(read)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return read(*args, **kwargs)
+            except (OSError, EOFError, ValueError, KeyError, TypeError, NotImplementedError, zlib.error) as error:
+                reason = " ".join(str(error).split())[:160]
+            except struct.error as error:
+                reason = str(error)
+            raise LbtError(f"{args[0]}: not a readable {kind} file (truncated or altered?): {reason}")
+
+        return checked
+
+    return decorate
+
+
+@_named("idx.gz")
+def read_idx(path: Path, dimensions: int) -> np.ndarray:
+    """A gzipped IDX file of unsigned bytes, MNIST's format: magic 0, 0, 8, dimensions; sizes; data.
+
+    Returns:
+        uint8 array with ``dimensions`` axes.
+    """
+    with gzip.open(path, "rb") as file:
+        magic = file.read(4)
+        if magic != bytes([0, 0, 8, dimensions]):
+            raise ValueError(f"magic number {magic.hex()}, expected 000008{dimensions:02x}")
+        shape = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
+        size = int(np.prod(shape, dtype=object))
+        if size > 1 << 31:
+            raise ValueError(f"its header speaks of {size} bytes")
+        data = file.read(size + 1)  # one more than there may be
+    if len(data) != size:
+        raise ValueError(f"{'more' if len(data) > size else 'fewer'} bytes than its header says ({size})")
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+@_named("libsvm .bz2")
+def read_libsvm(path: Path, features: int) -> tuple[np.ndarray, np.ndarray]:
+    """A bzip2 libsvm file: lines ``label 1:value 2:value …``, where zeros may be left out.
+
+    Returns:
+        float64 values (N, features) and float64 labels (N,).
+    """
+    from sklearn.datasets import load_svmlight_file
+
+    with bz2.open(path, "rb") as file:
+        text = file.read()
+    values, labels = load_svmlight_file(io.BytesIO(text), n_features=features, zero_based=False)
+    if not len(labels):
+        raise ValueError("no rows")
+    return values.toarray(), labels
+
+
+@_named("MATLAB .mat")
+def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """A MATLAB 5 file with ``X`` (H, W, C, N) of bytes and ``y`` (N), SVHN's format, in which 10 means the digit 0.
+
+    Returns:
+        uint8 pixels (N, H, W, C) and int64 labels (N,).
+    """
+    from scipy.io import loadmat
+
+    held = loadmat(path, variable_names=["X", "y"])
+    pixels, labels = held["X"], held["y"].ravel()
+    if pixels.ndim != 4 or pixels.dtype != np.uint8 or pixels.shape[2] not in (1, 3):
+        raise ValueError(f"X is {pixels.dtype} {pixels.shape}, expected uint8 (height, width, channels, images)")
+    if len(labels) != pixels.shape[3]:
+        raise ValueError(f"{pixels.shape[3]} images but {len(labels)} labels")
+    return np.ascontiguousarray(pixels.transpose(3, 0, 1, 2)), digits(labels) % 10
+
+
+def digits(labels: np.ndarray, low: int = 0, high: int = 10) -> np.ndarray:
+    """Labels as int64. Raises ValueError for one that is not a whole number from ``low`` to ``high``."""
+    whole = labels.astype(np.int64)
+    wrong = (whole != labels) | (whole < low) | (whole > high)
+    if wrong.any():
+        raise ValueError(f"label {labels[wrong][0]}, expected whole numbers from {low} to {high}")
+    return whole
