@@ -51,6 +51,9 @@ class SpaceSpec(Section):
     """Operation-on-edge spaces only: the operation that carries nothing, as if the edge were not there."""
     identity: str | None = None
     """The operation that hands its input on unchanged."""
+    weights: dict[str, float] = Field(default_factory=dict)
+    """Relative number of weights of each operation that has some (3×3 convolution 9, 1×1 convolution 1); prior
+    knowledge for the path features. Empty: every operation but ``none`` and ``identity`` counts as one."""
 
     @model_validator(mode="after")
     def _consistent(self) -> SpaceSpec:
@@ -59,6 +62,9 @@ class SpaceSpec(Section):
         for key, name in (("none", self.none), ("identity", self.identity)):
             if name is not None and name not in self.operations:
                 raise ValueError(f"{key}: {unknown('operation', name, self.operations)}")
+        for name in self.weights:
+            if name not in self.operations:
+                raise ValueError(f"weights: {unknown('operation', name, self.operations)}")
         if self.operations_on == "node" and self.none is not None:
             raise ValueError("none: only an operation on an edge can carry nothing; leave the edge out instead")
         for edge in self.edges or []:

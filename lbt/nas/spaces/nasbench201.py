@@ -23,6 +23,7 @@ SPACE = EdgeSpace(
         operations=list(OPERATIONS),
         none="none",
         identity="skip_connect",
+        weights={"nor_conv_1x1": 1, "nor_conv_3x3": 9},
     )
 )
 assert SPACE.edges == EDGES

@@ -1,0 +1,47 @@
+"""Knobs of the predictor stage."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from lbt.config import OneOrMore, Section
+from lbt.errors import LbtError
+from lbt.nas.predictors import ENCODERS
+
+
+def _known(name: str) -> str:
+    try:
+        return ENCODERS.check(name)
+    except LbtError as error:
+        raise ValueError(str(error)) from None
+
+
+class PredictorParams(Section):
+    """Fit predictors on few evaluated architectures and measure how well they order the others."""
+
+    encoder: OneOrMore[Annotated[str, AfterValidator(_known)]] = Field(default=["mlp", "gates"])
+    """Grid: predictors to fit, names of files in ``lbt/nas/predictors/encoders/``."""
+    seed: OneOrMore[int] = Field(default=[0, 1, 2])
+    """Grid: seeds; each draws its own training half, its own order and its own initial parameters."""
+    sizes: OneOrMore[Annotated[int, Field(ge=2)]] = Field(default=[78, 390, 781])
+    """Numbers of training architectures; each is a prefix of the next, the held-out half never changes."""
+    space: str = "nasbench201"
+    """Search space: a name in ``lbt/nas/spaces/`` or a YAML file."""
+    target: str = "fp"
+    """Column of the table to predict: ``fp``, ``ptq``, ``qat``, ``analog``, ``analog_day``, or a user's own."""
+    loss: Literal["mse", "hinge", "logistic", "listwise"] = "hinge"
+    """Loss of the neural encoders."""
+    epochs: int = Field(default=30, ge=1)
+    """Passes over the training architectures (the benchmark uses 200)."""
+    batch: int = Field(default=128, ge=2)
+    """Architectures per step."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Initial learning rate of Adam, which falls to zero along half a cosine."""
+    width: int = Field(default=128, ge=1)
+    """Size of embeddings and information vectors."""
+    members: int = Field(default=1, ge=1)
+    """Networks in the ensemble; two or more give an uncertainty."""
+    validation: float = Field(default=0.0, ge=0, lt=0.5)
+    """Share of the training architectures held back for early stopping; 0 trains on all of them."""
