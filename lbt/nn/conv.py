@@ -1,9 +1,8 @@
-"""Convolutions whose three products run on quantized operands: 1-D and 2-D, any stride, padding, dilation and groups."""
+"""1-D and 2-D convolutions (any stride, padding, dilation, groups) whose three products run on quantized operands."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,22 +31,26 @@ class ConvKernel:
         )
         return scaled(y, a, w)
 
-    def grad_input(self, e: Operand, w: Operand, a_shape: torch.Size) -> Tensor:
-        a = e.values.new_empty(()).expand(a_shape)  # only its shape is used
-        return scaled(self._backward(e.values, a, w.values, (True, False, False))[0], e, w)
-
-    def grad_weight(self, e: Operand, a: Operand, w_shape: torch.Size) -> Tensor:
-        w = e.values.new_empty(()).expand(w_shape)
-        return scaled(self._backward(e.values, a.values, w, (False, True, False))[1], e, a)
+    def gradients(
+        self, e: Operand, a: Operand | None, w: Operand | None, a_shape: torch.Size, w_shape: torch.Size
+    ) -> tuple[Tensor | None, Tensor | None]:
+        # the operand of a gradient that is not asked for only lends its shape
+        a_values = _placeholder(e.values, a_shape) if a is None else a.values
+        w_values = _placeholder(e.values, w_shape) if w is None else w.values
+        mask = (w is not None, a is not None, False)
+        none = [0] * len(self.stride)
+        dx, dw, _ = torch.ops.aten.convolution_backward(
+            e.values, a_values, w_values, None, self.stride, self.padding, self.dilation, False, none, self.groups, mask
+        )
+        return None if w is None else scaled(dx, e, w), None if a is None else scaled(dw, e, a)
 
     def grad_bias(self, e: Operand) -> Tensor:
         return e.values.sum([d for d in range(e.values.dim()) if d != 1]).mul_(e.scale)
 
-    def _backward(self, e: Tensor, a: Tensor, w: Tensor, mask: tuple[bool, bool, bool]) -> Any:
-        none = [0] * len(self.stride)
-        return torch.ops.aten.convolution_backward(
-            e, a, w, None, self.stride, self.padding, self.dilation, False, none, self.groups, mask
-        )
+
+def _placeholder(like: Tensor, shape: torch.Size) -> Tensor:
+    form = torch.channels_last if len(shape) == 4 else torch.contiguous_format
+    return torch.empty(shape, device=like.device, memory_format=form)
 
 
 class _QConv(QuantizedLayer, nn.modules.conv._ConvNd):

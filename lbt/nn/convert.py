@@ -14,7 +14,7 @@ from lbt.nn.conv import QConv1d, QConv2d
 from lbt.nn.flow import Add, Flow
 from lbt.nn.layer import QuantizedLayer
 from lbt.nn.linear import QLinear
-from lbt.numerics.recipe import NORMS, Recipe, Roles
+from lbt.numerics.recipe import Recipe, Roles
 
 Engine = Literal["emulate", "integer", "float"]
 
@@ -128,19 +128,13 @@ def _norm(name: str, module: nn.Module, context: Context, row: Any) -> nn.Module
         new = module  # float statistics are what nn.BatchNorm does, and its kernel is the fastest
         row("float_bn", "float statistics and arithmetic")
     else:
-        cls = norm_class(norm.name)
-        new = cls.from_batch_norm(module, **norm.options)
+        from lbt.nn.norms import build
+
+        new = build(norm.name, module, **norm.options)
         row(norm.name, ", ".join(f"{k} {v}" for k, v in norm.options.items()) or "the recipe's norm")
     if norm.output is not None or norm.error is not None:
         new.register_forward_hook(Flow(name, norm.output, norm.error, context))
     return new
-
-
-def norm_class(name: str) -> Any:
-    """The norm class in ``lbt/nn/norms/<name>.py``."""
-    module = NORMS.load(name)
-    own = [v for v in vars(module).values() if isinstance(v, type) and v.__module__ == module.__name__]
-    return next(v for v in own if hasattr(v, "from_batch_norm"))
 
 
 def _put(model: nn.Module, replaced: dict[int, nn.Module]) -> nn.Module:

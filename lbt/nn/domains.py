@@ -1,9 +1,9 @@
 """Running statistics kept apart per domain.
 
-A network that sees two domains in turn should not mix their statistics. Every buffer whose name starts with ``running_``
-or ``num_batches_tracked``, of any module, gets one copy per domain beside it (``running_mean`` → ``running_mean@target``);
-inside ``domain(model, "target")`` that copy stands in its place. The copies are ordinary buffers: they are in the state
-dict, follow ``deepcopy`` and ``to(device)``, and a resumed run continues with them.
+A network that sees two domains in turn should not mix their statistics. Every buffer whose name starts with
+``running_`` or ``num_batches_tracked``, of any module, gets one copy per domain beside it (``running_mean`` →
+``running_mean@target``); inside ``domain(model, "target")`` that copy stands in its place. The copies are ordinary
+buffers: they are in the state dict, follow ``deepcopy`` and ``to(device)``, and a resumed run continues with them.
 """
 
 from __future__ import annotations

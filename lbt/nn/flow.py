@@ -35,7 +35,7 @@ def _offset(context: Context, x: Tensor) -> int:
 
 
 class Flow:
-    """A forward hook that quantizes a module's output by ``a``, and in backward the error that arrives there by ``e``."""
+    """A forward hook: quantizes a module's output by ``a``, and in backward the error that arrives there by ``e``."""
 
     def __init__(self, name: str, a: RoleSpec | None, e: RoleSpec | None, context: Context) -> None:
         self.name, self.a, self.e, self.context = name, a, e, context

@@ -11,19 +11,20 @@ from lbt.nn.product import scaled
 
 
 class LinearKernel:
-    """x (*, I) times w (O, I), on float32 operands."""
+    """x (N, I) times w (O, I), on float32 operands."""
 
     def forward(self, a: Operand, w: Operand) -> Tensor:
         return scaled(a.values @ w.values.t(), a, w)
 
-    def grad_input(self, e: Operand, w: Operand, a_shape: torch.Size) -> Tensor:
-        return scaled(e.values @ w.values, e, w)
-
-    def grad_weight(self, e: Operand, a: Operand, w_shape: torch.Size) -> Tensor:
-        return scaled(e.values.flatten(0, -2).t() @ a.values.flatten(0, -2), e, a)
+    def gradients(
+        self, e: Operand, a: Operand | None, w: Operand | None, a_shape: torch.Size, w_shape: torch.Size
+    ) -> tuple[Tensor | None, Tensor | None]:
+        dx = None if w is None else scaled(e.values @ w.values, e, w)
+        dw = None if a is None else scaled(e.values.t() @ a.values, e, a)
+        return dx, dw
 
     def grad_bias(self, e: Operand) -> Tensor:
-        return e.values.flatten(0, -2).sum(0).mul_(e.scale)
+        return e.values.sum(0).mul_(e.scale)
 
 
 class QLinear(QuantizedLayer, nn.Linear):

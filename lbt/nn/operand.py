@@ -1,7 +1,7 @@
 """A tensor on its way into a product: quantized values, a factored-out scale, and a compact form to save for backward.
 
-With one scale for the tensor the product runs on the integer-valued codes and the scales multiply its result. As long as
-sums stay below 2^24 float32 then computes the very integers that the hardware would, in any order of summation: the
+With one scale for the tensor the product runs on the integer-valued codes and the scales multiply its result. As long
+as sums stay below 2^24 float32 then computes the very integers that the hardware would, in any order of summation: the
 result does not depend on threads or on the convolution algorithm. Finer granularities put dequantized values in.
 """
 

@@ -3,8 +3,8 @@
 Forward:  y = Q_A(x) ∗ Q_W(w) + b
 Backward: dx = Q_E(dy) ∗ᵀ Q_W(w);  dw = Q_G( Q_EG(dy) ∗ Q_A(x) );  db = Σ Q_E(dy)
 
-The straight-through estimator passes dx and dw on to x and w as they are. Every tensor is quantized once and used in all
-its products; x and w are saved as codes.
+The straight-through estimator passes dx and dw on to x and w as they are. Every tensor is quantized once and used in
+all its products; x and w are saved as codes.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ class Kernel(Protocol):
 
     def forward(self, a: Operand, w: Operand) -> Tensor: ...
 
-    def grad_input(self, e: Operand, w: Operand, a_shape: torch.Size) -> Tensor: ...
-
-    def grad_weight(self, e: Operand, a: Operand, w_shape: torch.Size) -> Tensor: ...
+    def gradients(
+        self, e: Operand, a: Operand | None, w: Operand | None, a_shape: torch.Size, w_shape: torch.Size
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """(dx, dw): dx where ``w`` is given, dw where ``a`` is given."""
+        ...
 
     def grad_bias(self, e: Operand) -> Tensor: ...
 
@@ -84,23 +86,26 @@ class Product(torch.autograd.Function):
         tensors: tuple[Tensor, ...] = ctx.saved_tensors
         offset = context.first_sample * (dy[0].numel() if dy.dim() and len(dy) else 0)
         codes = context.engine == "integer"
-        dx = dw = db = None
+        db = None
         with torch.autocast(dy.device.type, enabled=False):
             e = operand(dy, roles.E, _role(key, "E"), slot="E", keep=codes, offset=offset, running=limits.get("E"))
             if ctx.needs_input_grad[2]:
                 db = kernel.grad_bias(e)
-            if ctx.needs_input_grad[0]:
-                w = _again(ctx.saved_forms[1], tensors[1], ctx.scales[1], "W")
-                dx = kernel.grad_input(e, w, ctx.shapes[0]).to(ctx.dtypes[0])
-            if ctx.needs_input_grad[1]:
-                if roles.EG is not None:
-                    e = operand(dy, roles.EG, _role(key, "EG"), slot="E", keep=codes, offset=offset,
-                                running=limits.get("EG"))  # fmt: skip
-                a = _again(ctx.saved_forms[0], tensors[0], ctx.scales[0], "A")
-                dw = kernel.grad_weight(e, a, ctx.shapes[1])
+            a = _again(ctx.saved_forms[0], tensors[0], ctx.scales[0], "A") if ctx.needs_input_grad[1] else None
+            w = _again(ctx.saved_forms[1], tensors[1], ctx.scales[1], "W") if ctx.needs_input_grad[0] else None
+            if roles.EG is None or a is None:
+                dx, dw = kernel.gradients(e, a, w, *ctx.shapes)
+            else:
+                dx = kernel.gradients(e, None, w, *ctx.shapes)[0] if w is not None else None
+                eg_key, limit = _role(key, "EG"), limits.get("EG")
+                e = operand(dy, roles.EG, eg_key, slot="E", keep=codes, offset=offset, running=limit)
+                dw = kernel.gradients(e, a, None, *ctx.shapes)[1]
+            if dw is not None:
                 if roles.G is not None:
                     dw = fake_quantize(dw, roles.G, _role(key, "G"), running=limits.get("G"))
                 dw = dw.to(ctx.dtypes[1])
+            if dx is not None:
+                dx = dx.to(ctx.dtypes[0])
         return dx, dw, db, None, None, None, None, None
 
 

@@ -1,8 +1,8 @@
 """Which elements of a tensor share one scale.
 
 Every quantizer sees a tensor as a *matrix* in channel-last order (images become N·H·W·C) in which each group is a row,
-or, for the channels of an activation, a column. Index ``i`` of an element in that matrix (row-major) is the one that keys
-stochastic rounding: the batch is the slowest dimension, so a part of a batch that starts at sample ``n`` starts at
+or, for the channels of an activation, a column. Index ``i`` of an element in that matrix (row-major) is the one that
+keys stochastic rounding: the batch is the slowest dimension, so a part of a batch that starts at sample ``n`` starts at
 element ``n · elements per sample``.
 
 | granularity | weight (O, I, ...) | activation, error (N, C, ...) |

@@ -1,14 +1,16 @@
 """Fast loops for what a training step does most: symmetric integers with one scale for the tensor, on the CPU.
 
-One pass finds the largest magnitude (and sees NaN and infinity), one more scales, rounds and writes the codes. The loops
-are compiled by numba on first use, cached on disk, and run without Python's lock on pieces of the tensor when PyTorch has
-more than one thread; element-indexed randomness makes the result independent of the pieces. Where numba is missing, or
-the tensor is on another device, :func:`quantize_fast` answers None and the plain definition is used: same bits, slower.
+One pass finds the largest magnitude (and sees NaN and infinity), one more scales, rounds and writes the codes. The
+loops are compiled by numba on first use, cached on disk, and run without Python's lock on pieces of the tensor when
+PyTorch has more than one thread; element-indexed randomness makes the result independent of the pieces. Where numba is
+missing, or the tensor is on another device, :func:`quantize_fast` answers None and the plain definition is used: same
+bits, slower.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
@@ -20,6 +22,7 @@ from torch import Tensor
 
 from lbt.errors import LbtError
 from lbt.numerics.formats import Int
+from lbt.numerics.formats._base import SMALLEST_RANGE
 from lbt.numerics.rounding import Key
 
 if TYPE_CHECKING:
@@ -121,12 +124,9 @@ def quantize_fast(
     source = flat(x)
     count = source.size
     limit = _limit(module, source, x, spec, key, running)
-    scale = float(form.scale_for(torch.tensor(limit, dtype=torch.float32)))
+    scale = _scale(form, limit)
     inverse = np.float32(1) / np.float32(scale)
-    if out is None:
-        values = torch.empty_like(x)
-    else:
-        values = out[:count].as_strided(x.shape, x.stride())
+    values = torch.empty_like(x) if out is None else out[:count].as_strided(x.shape, x.stride())
     into = flat(values)
     bound = np.float32(form.largest)
     first, second = (np.uint32(word) for word in key.words())
@@ -142,6 +142,17 @@ def quantize_fast(
     return Fast(values, codes, scale)
 
 
+def _scale(form: Int, limit: float) -> float:
+    """``form.scale_for`` of one number, without a tensor."""
+    if limit < SMALLEST_RANGE:
+        return 1.0
+    scale = float(np.float32(limit) / np.float32(form.largest))
+    if form.scale == "float":
+        return scale
+    mantissa, exponent = math.frexp(scale)
+    return math.ldexp(1.0, exponent - (mantissa <= (0.5 if form.shift == "up" else math.sqrt(0.5))))
+
+
 def _limit(module: ModuleType, source: Any, x: Tensor, spec: RoleSpec, key: Key, running: Tensor | None) -> float:
     """The limit of the whole tensor, as the range rule defines it."""
     bits = source.view(np.int32)
@@ -154,6 +165,10 @@ def _limit(module: ModuleType, source: Any, x: Tensor, spec: RoleSpec, key: Key,
     rule = spec.range
     if rule.rule == "max":
         return float(top)
+    if rule.rule == "sigma":
+        pieces = range(0, source.size, _PIECE)  # of fixed size, so that the sum does not depend on the threads
+        square = sum(module.sum_squares(source, a, min(a + _PIECE, source.size)) for a in pieces)
+        return min(float(np.float32(rule.k * math.sqrt(square / source.size))), float(top))
     matrix = torch.from_numpy(source).reshape(1, -1)
     limit = rule.limit(matrix, 1, spec.format)
     if running is not None and rule.memory:

@@ -94,7 +94,7 @@ class Recipe(Section):
     """Exceptions by layer name; a key is a pattern such as ``layer3.*``."""
     norm: Norm = Norm()
     """Batch norm."""
-    update: Update = Update()
+    update: Update = Field(default_factory=lambda: Update.model_validate({}))
     """Master weights and gradient clipping."""
 
     @field_validator("norm", mode="before")

@@ -1,11 +1,13 @@
 """Rounding to whole numbers: nearest (ties to even), floor, and stochastic from a counter.
 
-Stochastic rounding takes ``floor(v)`` or ``floor(v) + 1`` with a probability that makes the mean equal ``v``. Its random
-number is a hash of (key, element index), not the next number of a stream: it does not depend on threads, device, order of
-evaluation, or how a batch is split, and a resumed run sees the same numbers as one that was never stopped.
+Stochastic rounding takes ``floor(v)`` or ``floor(v) + 1`` with a probability that makes the mean equal ``v``. Its
+random number is a hash of (key, element index), not the next number of a stream: it does not depend on threads,
+device, order of evaluation, or how a batch is split, and a resumed run sees the same numbers as one that was never
+stopped.
 
-The hash is two rounds of multiply and xor-shift (constants of Wellons' ``lowbias32`` search) in wrapping 32-bit arithmetic
-around a 64-bit key; it repeats after 2^32 elements of one tensor. Uniforms have 24 bits, so the bias is below 2^-24.
+The hash is two rounds of multiply and xor-shift (constants of Wellons' ``lowbias32`` search) in wrapping 32-bit
+arithmetic around a 64-bit key; it repeats after 2^32 elements of one tensor. Uniforms have 24 bits, so the bias is
+below 2^-24.
 """
 
 from __future__ import annotations
@@ -69,7 +71,7 @@ def hash32(index: Tensor, key: Key) -> Tensor:
 
 
 def uniform(shape: tuple[int, ...], key: Key, *, offset: int = 0, like: Tensor) -> Tensor:
-    """float32 in [0, 1) with 24 bits, on the device of ``like``; element i of the flattened shape has index offset+i."""
+    """float32 in [0, 1) with 24 bits, on the device of ``like``; element i (row-major) has index offset + i."""
     import torch
 
     count = 1

@@ -22,7 +22,7 @@ class RoleSpec(Section):
     """One line of a recipe. In YAML the format's word alone (``int8``) is enough."""
 
     format: AnyFormat
-    """How a number is written: a word (``int8``, ``uint4``, ``e4m3``, ``bf16``, ``mxe4m3``, …) or a mapping with ``kind``."""
+    """How a number is written: a word (``int8``, ``uint4``, ``e4m3``, ``mxe4m3``, …) or a mapping with ``kind``."""
     granularity: Granularity = "tensor"
     """Which elements share a scale: ``tensor``, ``channel``, ``sample``, ``block(n)``."""
     range: AnyRule = parse_rule("max")

@@ -1,9 +1,9 @@
 """Minifloats ⟨E,M⟩: a sign, E exponent bits, M mantissa bits, with subnormals.
 
-``specials`` says what the top of the range means: ``ieee`` (the highest exponent is infinity and NaN: E5M2, fp16, bf16),
-``fn`` (only the all-ones code is NaN: E4M3, largest 448) or ``none`` (every code is a number, as in MX and MLS elements).
-Values beyond the largest saturate. A code is the sign times the magnitude's bit pattern (exponent then mantissa), which
-is monotonic in the value and fits int8 for up to eight bits.
+``specials`` says what the top of the range means: ``ieee`` (the highest exponent is infinity and NaN: E5M2, fp16,
+bf16), ``fn`` (only the all-ones code is NaN: E4M3, largest 448) or ``none`` (every code is a number, as in MX and MLS
+elements). Values beyond the largest saturate. A code is the sign times the magnitude's bit pattern (exponent then
+mantissa), which is monotonic in the value and fits int8 for up to eight bits.
 
 E4M3 and E5M2 agree bit for bit with ``torch.float8_e4m3fn`` and ``torch.float8_e5m2`` (within range), 5-10 with
 ``torch.float16`` and 8-7 with ``torch.bfloat16``.

@@ -1,8 +1,9 @@
 """Integers of 1 to 16 bits with a scale.
 
-Symmetric: codes -h … h with h = 2^(bits-1) - 1, value = code · scale; two bits are ternary {-1, 0, 1}, one bit is the sign
-{-1, 1}. With a zero point (``symmetric=False``): codes 0 … 2^bits - 1, value = (code - zero point) · scale, where zero is
-exactly representable. A ``pow2`` scale is a shift; its exponent is the next above (nothing saturates), or the nearest.
+Symmetric: codes -h … h with h = 2^(bits-1) - 1, value = code · scale; two bits are ternary {-1, 0, 1}, one bit is the
+sign {-1, 1}. With a zero point (``symmetric=False``): codes 0 … 2^bits - 1, value = (code - zero point) · scale, where
+zero is exactly representable. A ``pow2`` scale is a shift; its exponent is the next above (nothing saturates), or the
+nearest.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """OCP Microscaling (MX): 32 elements share a power-of-two scale E8M0.
 
-OCP Microscaling Formats specification v1.0, section 6.3: scale = 2^(floor(log2(max|x|)) - emax), emax being the exponent
-of the element format's largest normal number; elements beyond the largest saturate. Element formats: E4M3, E5M2, E3M2,
-E2M3, E2M1 and INT8 (two's complement with an implied scale of 2^-6, here symmetric as in our integers).
+OCP Microscaling Formats specification v1.0, section 6.3: scale = 2^(floor(log2(max|x|)) - emax), emax being the
+exponent of the element format's largest normal number; elements beyond the largest saturate. Element formats: E4M3,
+E5M2, E3M2, E2M3, E2M1 and INT8 (two's complement with an implied scale of 2^-6, here symmetric as in our integers).
 """
 
 from __future__ import annotations

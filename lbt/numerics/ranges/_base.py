@@ -36,7 +36,7 @@ class RuleBase(Section):
         raise NotImplementedError
 
     def remember(self, limit: Tensor, running: Tensor) -> Tensor:
-        """The limit to use now, given this call's own and the ``running`` one (< 0 before the first), which is updated."""
+        """The limit to use now, from this call's own and the ``running`` one (< 0 at first), which is updated."""
         return limit
 
 
