@@ -15,7 +15,9 @@ from lbt.artifacts import Images
 from lbt.data.photos import PHOTOS, crop, tiles
 from lbt.data.splits import Splits
 
-CLASSES = tuple(sorted(PHOTOS))
+PLAIN = ("astronaut", "rocket")
+"""Left out: most of their patches are an even sky or a dark wall, and could be from anywhere."""
+CLASSES = tuple(sorted(set(PHOTOS) - set(PLAIN)))
 SIZE = 32
 COUNTS = {"train": 160, "validation": 32, "test": 32}
 """Patches per class."""
@@ -27,7 +29,7 @@ Condition = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 def photo_task(condition: Condition, seed: int) -> Splits:
-    """The patches of every class under one condition: 1,920 / 384 / 384."""
+    """The patches of every class under one condition: 1,600 / 320 / 320."""
     train, validation, test = (_patches(part, count, condition, seed) for part, count in COUNTS.items())
     return Splits(train, validation, test)
 

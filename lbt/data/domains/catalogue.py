@@ -1,4 +1,4 @@
-"""Photo patches as in a shop's catalogue: well lit, sharp, in a white frame. 12 classes, 1,920 / 384 / 384, 32×32.
+"""Photo patches as in a shop's catalogue: well lit, sharp, in a white frame. 10 classes, 1,600 / 320 / 320, 32×32.
 
 A small stand-in for Office-31's amazon domain; see lbt/data/conditions.py for the task.
 """

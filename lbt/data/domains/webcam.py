@@ -1,4 +1,4 @@
-"""Photo patches as from a webcam: blurred, colour cast, uneven light, noise. 12 classes, 1,920 / 384 / 384, 32×32.
+"""Photo patches as from a webcam: blurred, colour cast, uneven light, noise. 10 classes, 1,600 / 320 / 320, 32×32.
 
 A small stand-in for Office-31's webcam domain; see lbt/data/conditions.py for the task.
 """
@@ -24,7 +24,7 @@ def _webcam(patches: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     for axis in (1, 2):
         blurred = (np.roll(blurred, 1, axis) + 2 * blurred + np.roll(blurred, -1, axis)) / 4
     grey = blurred.mean(axis=3, keepdims=True)
-    faded = grey + generator.uniform(0.2, 0.6, (count, 1, 1, 1)) * (blurred - grey)
+    faded = grey + generator.uniform(0.3, 0.7, (count, 1, 1, 1)) * (blurred - grey)
     cast = generator.uniform((0.75, 0.7, 0.5), (1.05, 0.95, 0.85), (count, 3))[:, None, None]  # warm indoor light
     ramp = np.linspace(-0.5, 0.5, SIZE)
     light = (

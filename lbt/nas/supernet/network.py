@@ -8,6 +8,8 @@ one width and keep where in the image a feature was: made for 32×32 digits and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -22,7 +24,7 @@ GRID = 4
 _KERNEL = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
 
 
-def prune(row: np.ndarray) -> np.ndarray:
+def prune(row: Sequence[int] | np.ndarray) -> np.ndarray:
     """The row with every edge that lies on no path from input to output set to ``none``; the function is the same."""
     live = {(i, j): operation for i, j, operation in live_edges(SPACE.labelled_edges(np.asarray(row)), NODES)}
     return np.array([live.get(edge, OPERATIONS.index("none")) for edge in EDGES], np.int64)
