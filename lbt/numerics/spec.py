@@ -68,7 +68,9 @@ class RoleSpec(Section):
 
     def __str__(self) -> str:
         form = self.format
-        options = {k: v for k, v in form.model_dump().items() if k != "kind" and v != form.model_fields[k].default}
+        options = {
+            k: v for k, v in form.model_dump().items() if k != "kind" and v != type(form).model_fields[k].default
+        }
         text = form.kind + (f"({', '.join(f'{k}={v}' for k, v in options.items())})" if options else "")
         if isinstance(form, Int):
             text = f"{'' if form.symmetric else 'u'}int{form.bits}, {form.scale} scale"

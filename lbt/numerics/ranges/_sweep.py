@@ -22,15 +22,15 @@ class Sweep(RuleBase):
     """Number of limits that are tried."""
     lowest: float = Field(0.1, gt=0, lt=1)
     """The smallest of them, relative to max|x|; the largest is max|x|."""
-    sample: int = Field(16384, ge=64)
-    """At most so many elements of a group, evenly spaced, are looked at."""
+    sample: int | None = Field(None, ge=64)
+    """At most so many elements of a group, evenly spaced, are looked at: faster, but it misses outliers. Null: all."""
 
     def search(self, x: Tensor, dim: int, form: FormatBase, loss: Callable[[Tensor, Tensor, int], Tensor]) -> Tensor:
         """The limit of each group that makes ``loss(x, quantized x, dim)`` (per group, dim kept) least."""
         import torch
 
         top = x.abs().amax(dim, keepdim=True)
-        stride = -(-x.shape[dim] // self.sample)
+        stride = -(-x.shape[dim] // self.sample) if self.sample else 1
         part = x[:, ::stride] if dim == 1 else x[::stride]
         best, least = top.clone(), torch.full_like(top, float("inf"))
         for factor in torch.linspace(self.lowest, 1.0, self.steps).tolist():

@@ -1,7 +1,7 @@
 """Direction-sensitive gradient clipping: the limit that turns the gradient's direction least.
 
 Zhu et al., "Towards Unified INT8 Training for Convolutional Neural Network" (arXiv 1912.12607), section 3.3; the paper
-descends on the limit every 100 steps, here a ladder is tried every time on a sample of the elements.
+descends on the limit every 100 steps, here a ladder is tried every time.
 """
 
 from __future__ import annotations

@@ -1,0 +1,115 @@
+"""Low-bit optimizers: plain without U, levels with it, integers stay integers, and resuming is exact."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from lbt.errors import LbtError
+from lbt.nn import optimizer, quantize, set_step
+from lbt.numerics.recipe import Recipe
+
+U = {"format": "int8", "rounding": "stochastic"}
+
+
+def train(model: nn.Module, opt: torch.optim.Optimizer, start: int, stop: int) -> None:
+    for step in range(start, stop):
+        set_step(model, step)
+        x = torch.randn(8, 6, generator=torch.Generator().manual_seed(step))
+        opt.zero_grad()
+        model(x).square().sum().backward()
+        opt.step()
+
+
+def network(recipe: dict) -> nn.Module:
+    torch.manual_seed(0)
+    return quantize(
+        nn.Sequential(nn.Linear(6, 40), nn.ReLU(), nn.Linear(40, 40)), Recipe.model_validate(recipe), seed=4
+    )
+
+
+@pytest.mark.parametrize(("name", "cls"), [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam)])
+def test_without_update_format_it_is_the_plain_one(name: str, cls: type) -> None:
+    model = network({})
+    twin = copy.deepcopy(model)
+    opt = optimizer(model, name=name, lr=0.01, momentum=0.8, weight_decay=0.1)
+    assert type(opt) is cls
+    options = {"momentum": 0.8} if name == "sgd" else {"betas": (0.8, 0.999)}
+    train(model, opt, 0, 3)
+    train(twin, cls(twin.parameters(), lr=0.01, weight_decay=0.1, **options), 0, 3)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), twin.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(("name", "entry"), [("sgd", "momentum_buffer"), ("adam", "exp_avg"), ("adam", "exp_avg_sq")])
+def test_state_has_the_levels_of_its_format(name: str, entry: str) -> None:
+    model = network({"U": U})
+    opt = optimizer(model, name=name, lr=0.01)
+    train(model, opt, 0, 4)
+    state = opt.state[model[2].weight][entry]
+    assert 10 < state.unique().numel() <= 255
+
+
+def test_integer_master_weights_stay_on_their_grid_and_move() -> None:
+    model = network({"U": U, "update": {"master": "integer", "bits": 12}})
+    start = model[2].weight.detach().clone()
+    opt = optimizer(model, lr=0.02)
+    train(model, opt, 0, 5)
+    for p, grid in zip(model.parameters(), opt.param_groups[0]["lbt_grids"], strict=True):
+        codes = p.detach() / grid
+        assert torch.equal(codes, codes.round())
+        assert codes.abs().max() <= 2047
+    assert not torch.equal(model[2].weight, start)
+
+
+def test_small_updates_survive_stochastic_rounding_on_average() -> None:
+    """Steps of a twentieth of the grid vanish when rounded to nearest, and arrive on average when stochastic."""
+    moved = {}
+    for rounding in ("nearest", "stochastic"):
+        recipe = Recipe.model_validate(
+            {"U": {"format": "int16", "rounding": rounding}, "update": {"master": "integer", "bits": 8}}
+        )
+        model = nn.Linear(100, 100, bias=False)
+        nn.init.constant_(model.weight, 0.5)
+        opt = optimizer(model, recipe, lr=1.0, momentum=0.0)
+        start, grid = model.weight.detach().clone(), opt.param_groups[0]["lbt_grids"][0]
+        for _ in range(20):
+            model.weight.grad = torch.full_like(model.weight, -grid / 20)
+            opt.step()
+        moved[rounding] = ((model.weight.detach() - start).mean() / grid).item()
+    assert moved["nearest"] == 0
+    assert moved["stochastic"] == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_resuming_gives_the_same_bits(name: str) -> None:
+    recipe = {"W": "int8", "A": "int8", "E": {"format": "int8", "rounding": "stochastic"}, "U": U,
+              "update": {"master": "integer", "clip_norm": 1.0}}  # fmt: skip
+    whole = network(recipe)
+    train(whole, optimizer(whole, name=name, lr=0.01), 0, 6)
+
+    first = network(recipe)
+    opt = optimizer(first, name=name, lr=0.01)
+    train(first, opt, 0, 3)
+    second = network(recipe)
+    second.load_state_dict(first.state_dict())
+    again = optimizer(second, name=name, lr=0.01)
+    again.load_state_dict(opt.state_dict())
+    train(second, again, 3, 6)
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), second.parameters(), strict=True))
+
+
+def test_gradients_are_clipped() -> None:
+    model = network({"update": {"clip_norm": 1e-3}})
+    start = [p.detach().clone() for p in model.parameters()]
+    train(model, optimizer(model, lr=1.0, momentum=0.0), 0, 1)
+    moved = sum((a - b.detach()).square().sum() for a, b in zip(start, model.parameters(), strict=True)) ** 0.5
+    assert moved.item() == pytest.approx(1e-3, rel=1e-2)
+
+
+def test_mistakes_are_told() -> None:
+    with pytest.raises(LbtError, match="did you mean 'sgd'"):
+        optimizer(nn.Linear(2, 2), name="sgdm", lr=0.1)
+    frozen = nn.Linear(2, 2).requires_grad_(False)
+    with pytest.raises(LbtError, match="no parameter"):
+        optimizer(frozen, lr=0.1)

@@ -1,0 +1,133 @@
+"""Formats: bit-exact where torch has the same one, as many levels as the bits allow, and never beyond the range."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lbt.errors import LbtError
+from lbt.numerics.formats import FORMATS, MX, Float, Int, parse_format
+from lbt.numerics.quantize import fake_quantize, quantize
+from lbt.numerics.rounding import Key
+from lbt.numerics.spec import RoleSpec
+
+KEY = Key(3, 5, "layer", "A")
+WORDS = ["int2", "int4", "int8", "int12", "int16", "int8-pow2", "uint4", "uint8", "sign", "e4m3", "e5m2", "e2m1", "bf16",
+         "fp16", "bfp8", "mxint8", "mxe4m3", "mxe2m1", "mls-e2m4", "mls-e2m1"]  # fmt: skip
+
+
+def sample(seed: int, *shape: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator) * torch.randn(*shape, generator=generator).exp()
+
+
+def unscaled(exponent: int, mantissa: int, specials: str) -> RoleSpec:
+    form = Float.model_validate({"exponent": exponent, "mantissa": mantissa, "specials": specials, "scale": "one"})
+    return RoleSpec(format=form)
+
+
+@pytest.mark.parametrize(
+    ("exponent", "mantissa", "specials", "dtype", "largest"),
+    [
+        (4, 3, "fn", torch.float8_e4m3fn, 448.0),
+        (5, 2, "ieee", torch.float8_e5m2, 57344.0),
+        (5, 10, "ieee", torch.float16, 65504.0),
+        (8, 7, "ieee", torch.bfloat16, 3.3895313892515355e38),
+    ],
+)
+def test_minifloats_equal_torch(
+    exponent: int, mantissa: int, specials: str, dtype: torch.dtype, largest: float
+) -> None:
+    spec = unscaled(exponent, mantissa, specials)
+    assert spec.format.largest == largest
+    wide = sample(0, 200_000) * torch.logspace(-9, 4, 200_000)
+    ties = torch.arange(-4096, 4096).float() / 64
+    x = torch.cat([wide, ties]).clamp(-largest, largest)
+    assert torch.equal(fake_quantize(x, spec, KEY), x.to(dtype).float())
+
+
+def test_minifloat_codes_are_the_bit_patterns() -> None:
+    codes = quantize(torch.tensor([448.0, -1.0, 2.0**-9, 0.0]), unscaled(4, 3, "fn"), KEY).codes.flatten()
+    assert codes.tolist() == [0x7E, -0x38, 1, 0]
+    assert codes.dtype == torch.int8
+
+
+@pytest.mark.parametrize("bits", range(1, 17))
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_integers_use_their_levels_and_no_more(bits: int, symmetric: bool) -> None:
+    x = torch.rand(100_000, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    form = Int(bits=bits, symmetric=symmetric or bits == 1)
+    levels = fake_quantize(x, RoleSpec(format=form), KEY).unique().numel()
+    most = 2 if bits == 1 else 2**bits - 1 if symmetric else 2**bits
+    assert levels <= most
+    assert levels > 0.7 * most
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
+def test_dequantized_values_quantize_to_themselves(word: str, rounding: str) -> None:
+    spec = RoleSpec(format=word, rounding=rounding)
+    once = fake_quantize(sample(2, 4, 48, 3, 3), spec, KEY)
+    again = fake_quantize(once, RoleSpec(format=word), KEY)
+    if word.startswith("mls"):  # its group scale is found anew from what was rounded
+        assert (again - once).abs().max() <= 0.1 * once.abs().max()
+    else:
+        torch.testing.assert_close(again, once, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("shape", [(1,), (3, 5), (2, 3, 7), (2, 5, 3, 3), (1, 1, 1, 1)])
+@pytest.mark.parametrize("value", [0.0, 1.5, -2e-30, 3e-38, 1e30])
+def test_zeros_constants_and_single_elements(word: str, shape: tuple[int, ...], value: float) -> None:
+    x = torch.full(shape, value)
+    y = fake_quantize(x, RoleSpec(format=word), KEY)
+    assert y.shape == x.shape
+    assert torch.isfinite(y).all()
+    if value in (0.0, 1.5) and word != "sign" and not word.startswith("mls"):
+        torch.testing.assert_close(y, x, rtol=0.2, atol=0)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("word", ["int8", "uint8", "e4m3", "bf16", "mxe4m3"])
+@pytest.mark.parametrize("rule", ["max", "percentile", "sigma", "mse", "fixed"])
+def test_not_a_number_is_an_error_that_names_layer_and_role(bad: float, word: str, rule: str) -> None:
+    x = torch.ones(8, 8)
+    x[3, 3] = bad
+    with pytest.raises(LbtError, match="'layer', role A"):
+        fake_quantize(x, RoleSpec(format=word, range=rule), KEY)
+
+
+@given(st.integers(2, 16), st.integers(0, 1000), st.floats(1e-12, 1e12))
+@settings(max_examples=60, deadline=None)
+def test_integer_error_is_at_most_half_a_step(bits: int, seed: int, size: float) -> None:
+    x = sample(seed, 257) * size
+    q = quantize(x, RoleSpec(format=Int(bits=bits)), KEY)
+    step = q.scale.item()
+    assert ((q.dequantize() - x).abs() <= step * (0.5 + 1e-3)).all()
+    assert q.codes.abs().max() == 2 ** (bits - 1) - 1
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=30, deadline=None)
+def test_pow2_scales_are_powers_of_two(seed: int) -> None:
+    spec = RoleSpec(format="int8-pow2", granularity="channel")
+    scale = quantize(sample(seed, 4, 6, 3, 3), spec, KEY).scale
+    assert ((scale.log2() % 1) == 0).all()
+
+
+def test_mx_follows_the_specification() -> None:
+    """Section 6.3 for one block, written out: shared exponent, then elements by torch's own float8."""
+    x = sample(4, 16, 32) * 100
+    ours = fake_quantize(x, RoleSpec(format=MX(element="e4m3")), KEY)
+    for row, found in zip(x.numpy(), ours.numpy(), strict=True):
+        shared = 2.0 ** (np.floor(np.log2(np.abs(row).max())) - 8)
+        element = torch.tensor(row / shared).clamp(-448, 448).to(torch.float8_e4m3fn).float().numpy()
+        assert (found == element * shared).all()
+
+
+def test_storage_bits() -> None:
+    assert parse_format("int8").storage_bits == 8
+    assert parse_format("mxe2m1").storage_bits == 4.25
+    assert parse_format("bfp8").storage_bits == 8.5
+    assert {"int", "float", "block_float", "mx", "mls"} <= set(FORMATS.names())
