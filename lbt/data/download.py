@@ -62,6 +62,7 @@ def fetch(url: str, path: Path, digest: str | None) -> None:
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     reason = ""
+    older = part.is_file()  # what an earlier run left may be of another file
     for attempt in range(ATTEMPTS):
         try:
             complete = _transfer(url, part)
@@ -77,6 +78,9 @@ def fetch(url: str, path: Path, digest: str | None) -> None:
             continue
         if found := differs(part, digest):
             part.unlink()
+            if older:
+                older = False
+                continue
             raise LbtError(f"{url}: not the published file: {found}")
         part.replace(path)
         return
@@ -93,7 +97,7 @@ def _transfer(url: str, part: Path) -> bool:
         if error.code == 416 and have:  # nothing beyond what we have: complete, or longer than the file
             if error.headers.get("Content-Range", "").endswith(f"/{have}"):
                 return True
-            part.unlink()
+            part.write_bytes(b"")
             return False
         raise
     with response:

@@ -1,4 +1,4 @@
-"""Small files in exactly the formats in which the digit sets are published, and a loopback server that hands them out."""
+"""Small files in exactly the formats in which the digit sets are published, and a loopback server for them."""
 
 from __future__ import annotations
 

@@ -43,8 +43,10 @@ def test_shape_and_balance(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", COUNTS)
 def test_splits_share_no_image(kind: str) -> None:
-    parts = [{image.tobytes() for image in images.pixels} for _, images in domain(kind).items()]
-    assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
+    train, validation, test = ({image.tobytes() for image in images.pixels} for _, images in domain(kind).items())
+    assert not train & validation
+    assert not train & test
+    assert not validation & test
 
 
 @pytest.mark.parametrize("kind", ["mnistm", "synth", "webcam"])
@@ -67,7 +69,7 @@ def test_nothing_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_mnistm_has_the_digits_of_the_same_split_of_mnist() -> None:
     for (name, digits), (_, blended) in zip(domain("mnist").items(), domain("mnistm").items(), strict=True):
         assert np.array_equal(digits.labels, blended.labels), name
-        # |patch − digit| where the digit is 0 is the patch, where it is 255 its negative: the digit is a function of both
+        # |patch − digit| is the patch where the digit is 0, and its negative where the digit is 255
         paper = digits.pixels[..., 0] == 0
         background = np.concatenate([tiles(photo, name) for photo in PHOTOS if photo != DARK])
         colours = {tuple(c) for c in background.reshape(-1, 3).tolist()}

@@ -14,7 +14,9 @@ from lbt.errors import LbtError
 
 
 def outputs(folder: Path) -> Outputs:
-    return Outputs(folder / "train.parquet", folder / "validation.parquet", folder / "test.parquet", folder / "sheet.png")
+    return Outputs(
+        folder / "train.parquet", folder / "validation.parquet", folder / "test.parquet", folder / "sheet.png"
+    )
 
 
 PARAMS = parse(DataParams, {"domains": {"optdigits": {"train": 50, "validation": 20, "test": 20}}}, "params.yaml")
@@ -40,6 +42,6 @@ def test_bytes_are_the_same_twice(tmp_path: Path) -> None:
 
 
 def test_unknown_domain(tmp_path: Path) -> None:
-    with pytest.raises(LbtError, match="unknown domain 'optdigit'.*did you mean 'optdigits'"):
+    with pytest.raises(LbtError, match=r"unknown domain 'optdigit'.*did you mean 'optdigits'"):
         run(PARAMS, Inputs("optdigit"), outputs(tmp_path))
     assert not list(tmp_path.iterdir())
