@@ -22,13 +22,14 @@ def train(method: Base, validation: Split, scratch: Path | None, identity: dict[
     Args:
         method: what is trained.
         validation: labelled target images, for the curve only.
-        scratch: a file for checkpoints; a job that is killed goes on from there and ends with the same weights. It is
-            removed when the training is complete.
+        scratch: a folder for checkpoints; a job that is killed goes on from there and ends with the same weights. The
+            checkpoint is removed when the training is complete.
         identity: what the checkpoint must belong to (params, inputs); one of another job is ignored.
     """
     params, rows, first = method.params, [], 0
-    if scratch is not None and scratch.is_file():
-        state = checkpoint.load(scratch)
+    saved = scratch / "checkpoint.safetensors" if scratch is not None else None
+    if saved is not None and saved.is_file():
+        state = checkpoint.load(saved)
         if state["identity"] == identity:
             first, rows = state["step"], state["rows"]
             restore(method, state)
@@ -40,13 +41,14 @@ def train(method: Base, validation: Split, scratch: Path | None, identity: dict[
             sums.setdefault(name, []).append(value.detach().item() if isinstance(value, Tensor) else value)
         done = step + 1
         if done % params.evaluate_every == 0 or done == total:
-            rows.append({"step": done, **{name: sum(v) / len(v) for name, v in sums.items()}, **_accuracies(method, validation)})  # fmt: skip
+            means = {name: sum(values) / len(values) for name, values in sums.items()}
+            rows.append({"step": done, **means, **_accuracies(method, validation)})
             sums = {}
         # A checkpoint falls on an evaluation, where the running means start anew: nothing of the curve is lost.
-        if scratch is not None and not sums and done % params.checkpoint_every == 0 and done < total:
-            checkpoint.save(scratch, {"identity": identity, "step": done, "rows": rows, **snapshot(method)})
-    if scratch is not None:
-        scratch.unlink(missing_ok=True)
+        if saved is not None and not sums and done % params.checkpoint_every == 0 and done < total:
+            checkpoint.save(saved, {"identity": identity, "step": done, "rows": rows, **snapshot(method)})
+    if saved is not None:
+        saved.unlink(missing_ok=True)
     return rows
 
 

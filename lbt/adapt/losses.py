@@ -22,7 +22,7 @@ def entropy(probabilities: Tensor) -> Tensor:
 
 
 def diversity(probabilities: Tensor) -> Tensor:
-    """Negative entropy of the mean prediction, in nats: small when all classes are predicted (arXiv 2002.08546, eq. 3)."""
+    """Negative entropy of the mean prediction in nats; least when classes are equally frequent (2002.08546, eq. 3)."""
     mean = probabilities.mean(0)
     return (mean * (mean + 1e-6).log()).sum()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,7 @@ from lbt.adapt.params import AdaptParams
 from lbt.adapt.schedule import set_lr, warm_cosine
 from lbt.errors import LbtError
 from lbt.nn import domain, optimizer, quantize, separate_statistics, set_step
+from lbt.nn.models._network import Network
 
 if TYPE_CHECKING:
     from lbt.numerics.recipe import Recipe
@@ -40,7 +41,7 @@ class Task:
 
     params: AdaptParams
     recipe: Recipe
-    model: nn.Module
+    model: Network
     source: Split
     target: Split
 
@@ -55,11 +56,11 @@ class Task:
         return self.params.augmentation_of(self.params.pair[0])
 
 
-def convert(model: nn.Module, task: Task, domains: tuple[str, ...]) -> nn.Module:
+def convert(model: Network, task: Task, domains: tuple[str, ...]) -> Network:
     """A copy of ``model`` under the recipe of ``task``, with batch-norm statistics for each of ``domains``."""
     copy = quantize(model, task.recipe, seed=task.seed)
     separate_statistics(copy, domains)
-    return copy.to(memory_format=torch.channels_last).train()
+    return cast(Network, copy.to(memory_format=torch.channels_last).train())  # type: ignore[call-overload]
 
 
 def norm_layers(network: nn.Module) -> list[nn.Module]:
@@ -135,7 +136,7 @@ class Base:
 
     # What a method uses -----------------------------------------------------------------------------------------
 
-    def network(self, model: nn.Module) -> nn.Module:
+    def network(self, model: Network) -> Network:
         """A copy of ``model`` under the recipe, with statistics per domain, channels last, in training mode."""
         return convert(model, self.task, self.statistics())
 
@@ -190,9 +191,8 @@ class Base:
         for index, name in enumerate(target.classes):
             members = order[target.labels[order] == index][:wanted]
             if len(members) < wanted:
-                raise LbtError(
-                    f"adapt.labels_per_class: class {name!r} of the target has {len(members)} labelled images, not {wanted}"
-                )
+                found = f"class {name!r} of the target has {len(members)} labelled images, not {wanted}"
+                raise LbtError(f"adapt.labels_per_class: {found}")
             chosen.append(members)
         return target.take(torch.cat(chosen))
 

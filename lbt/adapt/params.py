@@ -39,15 +39,15 @@ MethodName = Annotated[str, AfterValidator(_method)]
 class MeanTeacherParams(Section):
     """Self-ensembling (arXiv 1706.05208)."""
 
-    weight: float = Field(3.0, ge=0)
+    weight: float = Field(10.0, ge=0)
     """Weight of the squared difference between the student's and the teacher's class probabilities."""
     ema: float = Field(0.99, ge=0, lt=1)
     """Decay of the teacher's moving average per step."""
-    confidence: float = Field(0.968, ge=0, le=1)
+    confidence: float = Field(0.6, ge=0, le=1)
     """A target image counts only if the teacher's largest probability exceeds this; 0 uses every image."""
     ramp_up: int = Field(0, ge=0)
     """Steps over which the weight rises as exp(-5(1-t)²), the alternative to a threshold."""
-    class_balance: float = Field(0.005, ge=0)
+    class_balance: float = Field(0.1, ge=0)
     """Weight of the class-balance term, relative to ``weight``."""
 
 
@@ -133,17 +133,17 @@ class AdaptParams(Section):
     checkpoint_every: int = Field(100, ge=1)
     """Steps between checkpoints from which a killed job resumes."""
 
-    mean_teacher: MeanTeacherParams = MeanTeacherParams()
+    mean_teacher: MeanTeacherParams = Field(default_factory=lambda: MeanTeacherParams.model_validate({}))
     """Options of mean_teacher and mean_teacher_few_label."""
-    adversarial: AdversarialParams = AdversarialParams()
+    adversarial: AdversarialParams = Field(default_factory=lambda: AdversarialParams.model_validate({}))
     """Options of dann and cdan."""
-    mcd: McdParams = McdParams()
+    mcd: McdParams = Field(default_factory=lambda: McdParams.model_validate({}))
     """Options of mcd."""
-    tent: TentParams = TentParams()
+    tent: TentParams = Field(default_factory=lambda: TentParams.model_validate({}))
     """Options of tent."""
-    shot: ShotParams = ShotParams()
+    shot: ShotParams = Field(default_factory=lambda: ShotParams.model_validate({}))
     """Options of shot."""
-    fixmatch: FixmatchParams = FixmatchParams()
+    fixmatch: FixmatchParams = Field(default_factory=lambda: FixmatchParams.model_validate({}))
     """Options of fixmatch and of dsbn's pseudo-labels."""
 
     def job(self, pair: str, method: str, recipe: str, seed: int) -> AdaptParams:

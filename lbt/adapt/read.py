@@ -29,4 +29,4 @@ def read_adapted(path: str | Path) -> nn.Module:
         network.load_state_dict(tensors)
     except RuntimeError as error:
         raise LbtError(f"{path}: weights do not fit {extra['model']}: {' '.join(str(error).split())[:200]}") from None
-    return network.to(memory_format=torch.channels_last).eval()
+    return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]

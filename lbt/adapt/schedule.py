@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 
 
 def warm_cosine(step: int, steps: int, warm: float) -> float:
-    """Factor of the peak learning rate at ``step`` of ``steps``: linear over the first share ``warm``, then a cosine to 0."""
+    """Factor of the peak learning rate at ``step`` of ``steps``; up over the share ``warm``, then a cosine to 0."""
     rise = max(1.0, warm * steps)
     if step + 1 < rise:
         return (step + 1) / rise

@@ -56,7 +56,7 @@ class Outputs:
         curve: Parquet, a row per evaluation.
         student: safetensors; read back with :func:`lbt.adapt.read_adapted`.
         teacher: the same for the teacher; a method without one writes its student here too. None: not written.
-        scratch: checkpoint of a running job, removed when it ends. None: no checkpoints.
+        scratch: folder for the checkpoint of a running job, removed when it ends. None: no checkpoints.
     """
 
     curve: Path
@@ -78,8 +78,8 @@ def run(params: AdaptParams, inputs: Inputs, outputs: Outputs) -> Metrics:
         Accuracies in percent on both domains' test splits: ``before/…`` of the pretrained float network, ``student/…``
         and ``teacher/…`` after, and ``target_accuracy``/``source_accuracy`` of the network that would be deployed (the
         teacher if there is one). ``collapsed`` 0 or 1, judged without labels; ``confident_share``: share of the
-        target's training images whose largest probability exceeds 0.9; ``weight_levels``: distinct values of the
-        quantized weights of the layer that has most; ``memory/…``: bytes on the device.
+        target's training images whose largest probability exceeds 0.9; ``weight_levels``: distinct weight values
+        in a product, see :func:`lbt.adapt.levels.weight_levels`; ``memory/…``: bytes on the device.
 
     Raises:
         LbtError: the params name more than one job, files are unreadable, or classes do not match.
@@ -88,7 +88,8 @@ def run(params: AdaptParams, inputs: Inputs, outputs: Outputs) -> Metrics:
         if len(getattr(params, name)) != 1:
             raise LbtError(f"adapt.{name}: one job has one {name}, found {getattr(params, name)}; see AdaptParams.job")
     model, architecture = read_model(inputs.model)
-    source, target = (_read(splits, architecture, name) for splits, name in ((inputs.source, "source"), (inputs.target, "target")))  # fmt: skip
+    source = _read(inputs.source, architecture, "source")
+    target = _read(inputs.target, architecture, "target")
     _check_classes(architecture, inputs, source, target)
 
     recipe = Recipe.load(params.recipe[0])
@@ -106,17 +107,18 @@ def run(params: AdaptParams, inputs: Inputs, outputs: Outputs) -> Metrics:
     deployed = "teacher" if "teacher" in method.networks else "student"
     with method.on(method.networks[deployed], "target"):
         probabilities = predict(method.networks[deployed], target["train"])
-    failed = collapsed(probabilities) or any(not math.isfinite(v) for row in curve for v in row.values() if v is not None)
+    finite = all(math.isfinite(value) for row in curve for value in row.values() if value is not None)
     metrics |= {
         "source_accuracy": metrics[f"{deployed}/source_accuracy"],
         "target_accuracy": metrics[f"{deployed}/target_accuracy"],
-        "collapsed": int(failed),
+        "collapsed": int(collapsed(probabilities) or not finite),
         "confident_share": (probabilities.amax(1) > 0.9).double().mean().item(),
-        "weight_levels": weight_levels(method.student),
+        "weight_levels": weight_levels(method.student, task.target.images[:2]),
         **{f"memory/{name}_bytes": value for name, value in device_memory(method).items()},
     }
 
-    write_table(outputs.curve, [{k: v if v is None or math.isfinite(v) else None for k, v in row.items()} for row in curve])  # fmt: skip
+    columns = sorted({name for row in curve for name in row} - {"step"})
+    write_table(outputs.curve, {name: [row.get(name) for row in curve] for name in ("step", *columns)})
     extra = {"method": params.method[0], "recipe": params.recipe[0], "domains": method.statistics()}
     write_model(outputs.student, method.student, architecture, **extra)
     if outputs.teacher is not None:

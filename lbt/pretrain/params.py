@@ -35,7 +35,7 @@ class PretrainParams(Section):
     batch: int = Field(64, ge=2)
     """Images a step."""
     lr: float = Field(0.1, gt=0)
-    """Peak learning rate of SGD with momentum 0.9; a one-cycle schedule: up over the first fifth, then a cosine to 0."""
+    """Peak learning rate of SGD with momentum 0.9: up over the first fifth of the steps, then a cosine to 0."""
     weight_decay: float = Field(5e-4, ge=0)
     """L2 penalty."""
     augmentation: Literal["none", "minimal", "standard", "affine", "intensity"] = "affine"

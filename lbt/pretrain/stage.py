@@ -53,7 +53,7 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
     if not len(train):
         raise LbtError(f"{inputs.train}: no image has a label, but pretraining is supervised")
     model = build(params.model, len(train.classes), params.channels, seed=params.seed)
-    model = model.to(memory_format=torch.channels_last).train()
+    model = model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(
         model.parameters(), params.lr, momentum=0.9, nesterov=True, weight_decay=params.weight_decay
     )
@@ -70,7 +70,8 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
         optimizer.step()
         if (step + 1) % params.evaluate_every == 0 or step + 1 == params.steps:
             if not loss.isfinite():
-                raise LbtError(f"pretrain: the loss is {loss.item()} at step {step + 1}; try a smaller lr than {params.lr}")
+                found = f"the loss is {loss.item()} at step {step + 1}"
+                raise LbtError(f"pretrain: {found}; try a smaller lr than {params.lr}")
             valid = accuracy(predict(model, validation), validation.labels)
             curve.append({"step": step + 1, "loss": loss.item(), "validation_accuracy": valid})
             if valid >= best["accuracy"]:

@@ -24,7 +24,7 @@ class Method(Base):
     @torch.no_grad()
     def step(self, step: int) -> dict[str, Tensor | float]:
         for norm in norm_layers(self.student):
-            norm.momentum = 1 / (step + 1)  # running average with these weights = plain average over the pass
+            norm.momentum = 1 / (step + 1)  # type: ignore[assignment]  # running average with these weights = plain average over the pass
         self.forward(self.student, self.pixels(step), "target")
         return {}
 

@@ -49,7 +49,8 @@ class Method(Base):
         with torch.no_grad():
             confidence, pseudo = self.forward(self.student, plain, "target").softmax(1).max(1)
         mask = (confidence > options.confidence).float()
-        target_loss = (F.cross_entropy(self.forward(self.student, changed, "target"), pseudo, reduction="none") * mask).mean()
+        each = F.cross_entropy(self.forward(self.student, changed, "target"), pseudo, reduction="none")
+        target_loss = (each * mask).mean()
 
         self.update(source_loss + options.weight * target_loss, self.schedule(step))
         return {"source_loss": source_loss, "target_loss": target_loss, "mask_rate": mask.mean()}

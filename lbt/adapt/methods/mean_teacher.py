@@ -47,7 +47,12 @@ class Method(Base):
         balance = class_balance(student) * mask.mean()
         unlabelled = self.options.weight * (consistency + self.options.class_balance * balance)
 
-        shown = {"source_loss": source_loss, "consistency": consistency, "class_balance": balance, "mask_rate": mask.mean()}
+        shown: dict[str, Tensor | float] = {
+            "source_loss": source_loss,
+            "consistency": consistency,
+            "class_balance": balance,
+            "mask_rate": mask.mean(),
+        }
         return source_loss + self.ramp(step) * unlabelled, shown
 
     def ramp(self, step: int) -> float:

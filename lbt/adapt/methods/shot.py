@@ -39,7 +39,10 @@ class Method(Base):
 
     @torch.no_grad()
     def centroid_labels(self) -> Tensor:
-        """The nearest centroid's class of every target image, (N,); centroids first from probabilities, then once more."""
+        """The nearest centroid's class of every target image, (N,).
+
+        Centroids are weighted by the class probabilities first, then by the labels that these give.
+        """
         with self.on(self.student, "target"):
             parts = [self.student.features(piece) for piece in self.task.target.images.split(256)]
         features = torch.cat(parts)  # (N, D)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -11,7 +13,7 @@ from lbt.adapt.method import Base, Task
 class Method(Base):
     uses_source = False
     graphs = 1
-    domains = ("target",)
+    domains: ClassVar[tuple[str, ...]] = ("target",)
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)

@@ -17,6 +17,8 @@ from lbt.registry import Registry
 if TYPE_CHECKING:
     from torch import nn
 
+    from lbt.nn.models._network import Network
+
 MODELS = Registry("model", "lbt.nn.models")
 
 
@@ -42,7 +44,7 @@ def names() -> list[str]:
     return MODELS.names()
 
 
-def build(name: str, classes: int, channels: int, *, seed: int = 0) -> nn.Module:
+def build(name: str, classes: int, channels: int, *, seed: int = 0) -> Network:
     """A freshly initialised network; a pure function of its arguments (torch's global generator is left as it was).
 
     Raises:
@@ -62,7 +64,7 @@ def write_model(path: str | Path, model: nn.Module, architecture: Architecture, 
     write_tensors(path, state, {**asdict(architecture), **extra})
 
 
-def read_model(path: str | Path) -> tuple[nn.Module, Architecture]:
+def read_model(path: str | Path) -> tuple[Network, Architecture]:
     """The float network that :func:`write_model` wrote.
 
     Raises:
@@ -79,5 +81,6 @@ def read_model(path: str | Path) -> tuple[nn.Module, Architecture]:
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
-        raise LbtError(f"{path}: weights do not fit {architecture.model}: {' '.join(str(error).split())[:200]}") from None
+        reason = " ".join(str(error).split())[:200]
+        raise LbtError(f"{path}: weights do not fit {architecture.model}: {reason}") from None
     return model, architecture

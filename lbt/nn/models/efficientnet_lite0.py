@@ -17,7 +17,15 @@ from torch import Tensor, nn
 from lbt.errors import LbtError
 from lbt.nn.models._network import Add, Network, pool_flatten
 
-STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320))  # fmt: skip
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
 """Repeats, kernel, stride, expansion, width: arXiv 1905.11946, table 1."""
 EPS, MOMENTUM = 1e-3, 0.01
 
@@ -52,7 +60,9 @@ class MBConv(nn.Module):
         return self.add(out, x) if self.add is not None else out
 
 
-def _conv(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1, relu: bool = True) -> nn.Sequential:  # fmt: skip
+def _conv(
+    inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1, relu: bool = True
+) -> nn.Sequential:
     low, high = (kernel - stride) // 2, (kernel - stride + 1) // 2
     pad = nn.Identity() if low == high else nn.ZeroPad2d((low, high, low, high))
     conv = nn.Conv2d(inputs, outputs, kernel, stride, low if low == high else 0, groups=groups, bias=False)

@@ -1,0 +1,59 @@
+"""Every method runs under fp32 and a low-bit recipe, and says what it is supposed to."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbt.adapt.params import METHODS
+from lbt.artifacts import read_table
+
+ALL = METHODS.names()
+KEYS = {
+    "before/source_accuracy",
+    "before/target_accuracy",
+    "student/source_accuracy",
+    "student/target_accuracy",
+    "source_accuracy",
+    "target_accuracy",
+    "collapsed",
+    "confident_share",
+    "weight_levels",
+    "memory/total_bytes",
+}
+
+
+@pytest.mark.parametrize("recipe", ["fp32", "int8"])
+@pytest.mark.parametrize("method", ALL)
+def test_every_method_runs(bench, method, recipe):
+    metrics = bench.run(method=method, recipe=recipe)
+    assert set(metrics) >= KEYS
+    assert 0 <= metrics["target_accuracy"] <= 100
+    curve = read_table(bench.outputs("job").curve)
+    assert curve.num_rows >= 2
+    assert curve["step"].to_pylist() == sorted(curve["step"].to_pylist())
+
+
+@pytest.mark.parametrize("method", ["source_only", "adabn", "mean_teacher"])
+def test_quantization_happened(bench, method):
+    assert bench.run(method=method, recipe="int8")["weight_levels"] <= 256
+    assert bench.run(method=method, recipe="int4")["weight_levels"] <= 16
+    assert bench.run(method=method, recipe="fp32")["weight_levels"] > 256
+
+
+def test_adaptation_closes_a_gap(bench):
+    before = bench.run(method="source_only")["target_accuracy"]
+    after = bench.run(method="target_supervised", steps=30)["target_accuracy"]
+    assert after > before
+    assert after > 90
+
+
+def test_source_free_methods_need_no_source_data(bench):
+    for method in ("adabn", "tent", "shot", "fixmatch", "few_label"):
+        assert bench.run(method=method)["memory/source_data_bytes"] == 0
+    assert bench.run(method="mean_teacher")["memory/source_data_bytes"] == 60 * 16 * 16
+
+
+def test_low_bits_need_less_memory(bench):
+    fp32, int8 = (bench.run(method="mean_teacher", recipe=recipe) for recipe in ("fp32", "int8"))
+    assert int8["memory/activations_bytes"] < 0.35 * fp32["memory/activations_bytes"]
+    assert fp32["memory/second_network_bytes"] > 0

@@ -1,0 +1,111 @@
+"""One job as a function: determinism, resume, bad input."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from lbt.adapt import checkpoint, loop, read_adapted
+from lbt.adapt.params import AdaptParams
+from lbt.adapt.stage import run
+from lbt.artifacts import Images, read_images, sha256, write_images
+from lbt.errors import LbtError
+
+
+@pytest.mark.parametrize("recipe", ["fp32", "int8"])
+def test_a_rerun_gives_the_same_bytes(bench, recipe):
+    first, second = bench.run("a", recipe), bench.run("b", recipe)
+    assert first == second
+    for kind in ("curve", "student", "teacher"):
+        assert sha256(getattr(bench.outputs("a"), kind)) == sha256(getattr(bench.outputs("b"), kind))
+
+
+@pytest.mark.parametrize("method", ["mean_teacher", "shot", "dsbn", "mcd"])
+@pytest.mark.parametrize("recipe", ["fp32", "int8"])
+def test_a_killed_run_continues_to_the_same_weights(bench, monkeypatch, method, recipe):
+    whole = bench.run("whole", recipe, method)
+
+    evaluations = 0
+    real = loop._accuracies
+
+    def killed(*arguments):
+        nonlocal evaluations
+        evaluations += 1
+        if evaluations == 3:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(loop, "_accuracies", killed)
+    with pytest.raises(KeyboardInterrupt):
+        bench.run("killed", recipe, method)
+    assert (bench.outputs("killed").scratch / "checkpoint.safetensors").is_file()
+    assert not bench.outputs("killed").student.exists()
+
+    steps: list[int] = []
+    monkeypatch.setattr(loop, "_accuracies", real)
+    monkeypatch.setattr(loop, "track", lambda work, *_: steps.extend(work) or steps)
+    resumed = bench.run("killed", recipe, method)
+    assert steps[0] == 4, "the checkpoint was not used"
+    assert resumed == whole
+    for kind in ("curve", "student", "teacher"):
+        assert sha256(getattr(bench.outputs("killed"), kind)) == sha256(getattr(bench.outputs("whole"), kind))
+    assert not list(bench.outputs("killed").scratch.iterdir())
+
+
+def test_a_checkpoint_of_another_job_is_ignored(bench):
+    saved = bench.outputs("job").scratch / "checkpoint.safetensors"
+    checkpoint.save(saved, {"identity": {"params": "others"}, "step": 4, "rows": []})
+    assert bench.run("job") == bench.run("fresh")
+
+
+def test_target_labels_do_not_reach_unsupervised_methods(bench, inputs, tmp_path):
+    images = read_images(inputs.target.train)
+    blind = tmp_path / "blind.parquet"
+    write_images(blind, Images(images.pixels, images.labels * 0 - 1, images.classes))
+    hidden = dataclasses.replace(inputs, target=dataclasses.replace(inputs.target, train=blind))
+    for method in ("adabn", "mean_teacher", "shot", "dann"):
+        seen = bench.run(method, method=method)
+        unseen = dataclasses.replace(bench, inputs=hidden).run(f"{method}-blind", method=method)
+        assert seen == unseen
+
+
+def test_the_adapted_network_reads_back(bench):
+    import torch
+
+    from lbt.adapt.batches import read_split
+    from lbt.adapt.evaluate import accuracy, predict
+    from lbt.nn import domain
+
+    metrics = bench.run(recipe="int8", steps=10)
+    network = read_adapted(bench.outputs("job").student)
+    test = read_split(bench.inputs.target.test, 1, 16, "test")
+    torch.set_num_threads(1)
+    with domain(network, "target"):
+        assert accuracy(predict(network, test), test.labels) == metrics["student/target_accuracy"]
+
+
+def test_classes_must_match(bench, tmp_path):
+    images = read_images(bench.inputs.target.train)
+    other = tmp_path / "other.parquet"
+    write_images(other, Images(images.pixels, images.labels, ("a", "b", "c")))
+    target = dataclasses.replace(bench.inputs.target, train=other)
+    with pytest.raises(LbtError, match=r"other.parquet: its classes .* are not those of the pretrained network"):
+        dataclasses.replace(bench, inputs=dataclasses.replace(bench.inputs, target=target)).run()
+
+
+def test_a_damaged_model_is_named(bench, tmp_path):
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(bench.inputs.model.read_bytes()[:500])
+    with pytest.raises(LbtError, match=r"damaged.safetensors"):
+        dataclasses.replace(bench, inputs=dataclasses.replace(bench.inputs, model=damaged)).run()
+
+
+def test_too_few_labels(bench):
+    with pytest.raises(LbtError, match=r"labels_per_class: class 'top' of the target has 20 labelled images, not 21"):
+        bench.run(method="few_label", labels_per_class=21)
+
+
+def test_a_grid_is_not_a_job(bench):
+    with pytest.raises(LbtError, match=r"adapt.method: one job has one method"):
+        run(AdaptParams(), bench.inputs, bench.outputs("job"))
