@@ -26,7 +26,8 @@ class Norm(nn.BatchNorm2d):
     """Base of the batch norms: whatever the variant, state dicts load to and from ``nn.BatchNorm*``.
 
     Takes inputs of shape (N, C, *) with any number of trailing dimensions. A variant overrides
-    :meth:`training_forward`. All per-domain state lives in buffers whose names start with ``running_`` or ``num_batches_tracked``.
+    :meth:`training_forward`. All per-domain state lives in buffers whose names start with ``running_`` or
+    ``num_batches_tracked``.
 
     Args:
         num_features: C.

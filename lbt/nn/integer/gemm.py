@@ -1,0 +1,73 @@
+"""int8 × int8 → int32 matrix product: exact, or wider; never wrapped."""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import Tensor
+
+from lbt.errors import LbtError
+
+LONGEST = 2**31 // 128**2 - 1
+"""Longest reduction (131,071) whose sum of int8 products cannot leave int32: even (−128)² at every place fits."""
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """a @ b, exact.
+
+    Args:
+        a: int8 (M, K).
+        b: int8 (K, N).
+
+    Returns:
+        (M, N): int32 for K ≤ 131,071. A longer reduction is split into parts of that length, each summed in int32, and
+        the parts are added in int64, which is returned.
+
+    Raises:
+        LbtError: not int8 matrices, or the inner sizes differ.
+    """
+    if a.dtype != torch.int8 or b.dtype != torch.int8 or a.dim() != 2 or b.dim() != 2 or a.shape[1] != b.shape[0]:
+        raise LbtError(
+            f"integer product: found {a.dtype} {tuple(a.shape)} times {b.dtype} {tuple(b.shape)}; "
+            "accepted: int8 (M, K) times int8 (K, N)"
+        )
+    k = a.shape[1]
+    if k <= LONGEST:
+        return _product(a, b)
+    total = torch.zeros(a.shape[0], b.shape[1], dtype=torch.int64, device=a.device)
+    for start in range(0, k, LONGEST):
+        total += _product(a[:, start : start + LONGEST], b[start : start + LONGEST])
+    return total
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """One int32 product. The library's kernels take only certain sizes on a GPU; zeros are added up to them."""
+    (m, k), n = a.shape, b.shape[1]
+    if 0 in (m, k, n):
+        return torch.zeros(m, n, dtype=torch.int32, device=a.device)
+    if not kernel_is_exact(a.device):
+        return a.to(torch.int32) @ b.to(torch.int32)
+    if a.device.type != "cuda":
+        return torch._int_mm(a, b)
+    rows, inner, columns = max(m, 17) - m, -k % 8, -n % 8
+    padded = torch._int_mm(
+        torch.nn.functional.pad(a, (0, inner, 0, rows)), torch.nn.functional.pad(b, (0, columns, 0, inner))
+    )
+    return padded[:m, :n]
+
+
+@functools.cache
+def kernel_is_exact(device: torch.device) -> bool:
+    """Whether ``torch._int_mm`` gives the exact sums here.
+
+    Some processors multiply bytes with 16-bit sums that saturate. It shows at full scale, so products of extreme codes
+    are tried once per process; where the kernel fails, the product is done in int32 instead (slow, exact).
+    """
+    codes = torch.tensor([-128, 127, -128, -127], dtype=torch.int8, device=device)
+    a = codes.repeat(32, 16) * torch.tensor([1, 1, 0, 1], dtype=torch.int8, device=device).repeat_interleave(8)[:, None]
+    b = a.flip(0).t().contiguous()
+    try:
+        return torch.equal(torch._int_mm(a, b), a.to(torch.int32).cpu().matmul(b.to(torch.int32).cpu()).to(device))
+    except RuntimeError:
+        return False
