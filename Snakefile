@@ -1,5 +1,6 @@
 """lbt's workflow. Stages, their code, params and data are declared in dvc.yaml; the rules take them from there."""
 
+
 configfile: "params/default.yaml"
 
 

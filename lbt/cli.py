@@ -16,7 +16,7 @@ DEFAULT = "params/default.yaml"
 
 
 class Commands(click.Group):
-    """The stages in the order of ``dvc.yaml``, then the tools of :mod:`lbt.tools`; a wrong name gets its neighbour."""
+    """The stages, then the tools; a wrong name gets its nearest neighbour."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         return [*STAGES.names(), *super().list_commands(context)]
@@ -76,7 +76,9 @@ def _check_needs(plan: Plan, job: Any) -> None:
 
 def _in_short(metrics: dict[str, Any], headline: tuple[str, ...]) -> str:
     shown = {key: metrics[key] for key in headline if key in metrics} or dict(list(metrics.items())[:4])
-    return ", ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in shown.items())
+    return ", ".join(
+        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in shown.items()
+    )
 
 
 def _help_on_params(sections: tuple[str, ...]) -> str:

@@ -31,8 +31,8 @@ def describe(model: type[BaseModel], prefix: str = "") -> Iterator[Line]:
         if prefix and prefix.split(".")[0] != name:
             continue
         rest = prefix.partition(".")[2]
-        if isinstance(field.default, BaseModel):
-            for line in describe(type(field.default), rest):
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            for line in describe(field.annotation, rest):
                 yield Line(f"{name}.{line.key}", line.default, line.text)
         else:
             default = field.get_default(call_default_factory=True)
@@ -41,7 +41,11 @@ def describe(model: type[BaseModel], prefix: str = "") -> Iterator[Line]:
 
 def _show(value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: …" if isinstance(v, BaseModel) else f"{key}: {v}" for key, v in value.items()) + "}"
+        return (
+            "{"
+            + ", ".join(f"{key}: …" if isinstance(v, BaseModel) else f"{key}: {v}" for key, v in value.items())
+            + "}"
+        )
     return json.dumps(value, ensure_ascii=False, default=str)
 
 

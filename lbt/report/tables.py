@@ -48,6 +48,8 @@ def markdown(header: Iterable[str], body: Iterable[Iterable[str]]) -> str:
     """A Markdown table whose columns line up, so that it reads as well on a terminal."""
     lines = [list(header), *(list(row) for row in body)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    padded = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines]
+    padded = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+    ]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
     return "\n".join([padded[0], rule, *padded[1:]])

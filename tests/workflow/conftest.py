@@ -65,7 +65,11 @@ class Project:
             return {}
         table = output.split("Job stats:")[1].split("\n\n")[0].splitlines()[3:]
         counts = {name: int(count) for name, count in (line.split() for line in table)}
-        return {n.replace("_job", "/job").replace("_table", "/table"): c for n, c in counts.items() if n not in ("all", "total")}
+        return {
+            n.replace("_job", "/job").replace("_table", "/table"): c
+            for n, c in counts.items()
+            if n not in ("all", "total")
+        }
 
     def reproduced(self) -> set[str]:
         """Let DVC reproduce everything; the stages whose command it ran."""

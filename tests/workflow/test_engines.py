@@ -53,7 +53,10 @@ def test_nothing_to_do_after_pull(pulled):
 
 CHANGES = {
     "param": (lambda p: p.edit("params/default.yaml", "queries: 30", "queries: 31"), "search"),
-    "source file": (lambda p: p.edit("lbt/hardware/energy.py", "from __future__", "# changed\nfrom __future__"), "hardware"),
+    "source file": (
+        lambda p: p.edit("lbt/hardware/energy.py", "from __future__", "# changed\nfrom __future__"),
+        "hardware",
+    ),
     "datum": (lambda p: next((p.folder / "inputs/mine/dark").glob("*.png")).unlink(), "data"),
 }
 

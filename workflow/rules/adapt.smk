@@ -6,7 +6,14 @@ rule adapt_job:
         stamp=stamp("adapt"),
         needs=needs("adapt"),
     output:
-        makes("adapt", "{pair}/{method}/{recipe}/{seed}", "metrics.json", "curve.parquet", "student.safetensors", "teacher.safetensors"),
+        makes(
+            "adapt",
+            "{pair}/{method}/{recipe}/{seed}",
+            "metrics.json",
+            "curve.parquet",
+            "student.safetensors",
+            "teacher.safetensors",
+        ),
     log:
         logged("adapt", "{pair}/{method}/{recipe}/{seed}"),
     benchmark:

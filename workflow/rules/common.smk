@@ -19,7 +19,11 @@ def job_of(stage):
     """The job that a rule's wildcards name; a rule without wildcards is its stage's last job."""
 
     def find(wildcards):
-        return PLAN.job(stage, "/".join(wildcards)) if len(wildcards) else PLAN.stage(stage)[-1]
+        return (
+            PLAN.job(stage, "/".join(wildcards))
+            if len(wildcards)
+            else PLAN.stage(stage)[-1]
+        )
 
     return find
 
@@ -38,8 +42,14 @@ def needs(stage):
 
     def find(wildcards):
         job = job_of(stage)(wildcards)
-        files = [PLAN.folder(n) / o for n in job.needs.values() for o in (*n.outputs, "job.json")]
-        return files if job.key in PLAN.to_run else [ancient(str(file)) for file in files]
+        files = [
+            PLAN.folder(n) / o
+            for n in job.needs.values()
+            for o in (*n.outputs, "job.json")
+        ]
+        return (
+            files if job.key in PLAN.to_run else [ancient(str(file)) for file in files]
+        )
 
     return find
 

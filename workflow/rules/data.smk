@@ -6,7 +6,15 @@ rule data_job:
         stamp=stamp("data"),
         needs=needs("data"),
     output:
-        makes("data", "{domain}", "metrics.json", "train.parquet", "validation.parquet", "test.parquet", "sheet.png"),
+        makes(
+            "data",
+            "{domain}",
+            "metrics.json",
+            "train.parquet",
+            "validation.parquet",
+            "test.parquet",
+            "sheet.png",
+        ),
     log:
         logged("data", "{domain}"),
     benchmark:

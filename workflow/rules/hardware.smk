@@ -6,14 +6,20 @@ rule hardware_job:
         stamp=stamp("hardware"),
         needs=needs("hardware"),
     output:
-        makes("hardware", "{model}/{recipe}", "metrics.json", "cost.parquet"),
+        makes(
+            "hardware",
+            "{network}/{recipe}",
+            "metrics.json",
+            "layers.parquet",
+            "comparison.parquet",
+        ),
     log:
-        logged("hardware", "{model}/{recipe}"),
+        logged("hardware", "{network}/{recipe}"),
     benchmark:
-        logged("hardware", "{model}/{recipe}", "benchmark.tsv")
+        logged("hardware", "{network}/{recipe}", "benchmark.tsv")
     threads: 1
     shell:
-        "lbt hardware --params {PARAMS} --job {wildcards.model}/{wildcards.recipe} > {log} 2>&1"
+        "lbt hardware --params {PARAMS} --job {wildcards.network}/{wildcards.recipe} > {log} 2>&1"
 
 
 rule hardware:

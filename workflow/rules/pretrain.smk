@@ -6,7 +6,13 @@ rule pretrain_job:
         stamp=stamp("pretrain"),
         needs=needs("pretrain"),
     output:
-        makes("pretrain", "{source}", "metrics.json", "model.safetensors", "curve.parquet"),
+        makes(
+            "pretrain",
+            "{source}",
+            "metrics.json",
+            "model.safetensors",
+            "curve.parquet",
+        ),
     log:
         logged("pretrain", "{source}"),
     benchmark:

@@ -8,7 +8,9 @@ rule report:
         stamp=stamp("report"),
         needs=needs("report"),
     output:
-        makes("report", ".", "metrics.json", "results.md", *[f"{t}.csv" for t in TABLES]),
+        makes(
+            "report", ".", "metrics.json", "results.md", *[f"{t}.csv" for t in TABLES]
+        ),
         PLAN.root / "report/report.html",
         [PLAN.root / f"report/{figure}.png" for figure in FIGURES],
         report(

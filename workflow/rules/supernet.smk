@@ -6,7 +6,14 @@ rule supernet_job:
         stamp=stamp("supernet"),
         needs=needs("supernet"),
     output:
-        makes("supernet", "{domain}/{seed}", "metrics.json", "curve.parquet", "scores.parquet", "supernet.safetensors"),
+        makes(
+            "supernet",
+            "{domain}/{seed}",
+            "metrics.json",
+            "curve.parquet",
+            "scores.parquet",
+            "supernet.safetensors",
+        ),
     log:
         logged("supernet", "{domain}/{seed}"),
     benchmark:

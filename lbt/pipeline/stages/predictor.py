@@ -35,4 +35,6 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
     from lbt.nas.predictors.stage import Inputs, Outputs, run
 
     outputs = Outputs(scores=paths.out("scores.parquet"))
-    return run(PredictorParams.model_validate(job.params["predictor"]), Inputs(paths.needs["table"] / "cells.parquet"), outputs)
+    return run(
+        PredictorParams.model_validate(job.params["predictor"]), Inputs(paths.needs["table"] / "cells.parquet"), outputs
+    )

@@ -1,0 +1,38 @@
+"""Architecture search, answered from the benchmark table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lbt.params import Params
+from lbt.pipeline.job import Job, Paths
+from lbt.pipeline.stages.data import TABLE
+
+SECTIONS = ("search",)
+HEADLINE = ("best", "regret", "regret_50")
+
+
+def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
+    """One job per strategy and seed."""
+    knobs = params.search
+    for strategy in knobs.strategy:
+        for seed in knobs.seed:
+            one = knobs.model_copy(update={"strategy": [strategy], "seed": [seed]})
+            yield Job(
+                "search",
+                f"{strategy}/{seed}",
+                {"search": one.model_dump()},
+                ("metrics.json", "curve.parquet"),
+                needs={"table": made[f"data/{TABLE}"]},
+                group=strategy,
+            )
+
+
+def run(job: Job, paths: Paths) -> dict[str, Any]:
+    """Run one search."""
+    from lbt.nas.search.params import SearchParams
+    from lbt.nas.search.stage import Inputs, Outputs, run
+
+    table = paths.needs["table"] / "cells.parquet"
+    return run(SearchParams.model_validate(job.params["search"]), Inputs(table), Outputs(paths.out("curve.parquet")))

@@ -1,0 +1,67 @@
+"""One self-contained HTML page: figures inline, no script, nothing loaded from anywhere."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from lbt.artifacts import atomic
+
+TEMPLATE = Path(__file__).with_name("page.html.jinja")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One finding.
+
+    Attributes:
+        name: name of its figure's files.
+        title: a line.
+        text: what one sees, and how it was measured.
+        figure: the picture.
+        table: the numbers, as a Markdown table; empty where the picture says it all.
+    """
+
+    name: str
+    title: str
+    text: str
+    figure: Figure
+    table: str = ""
+
+    @property
+    def cells(self) -> list[list[str]]:
+        """The table's cells, header first."""
+        lines = [line.strip("|").split("|") for line in self.table.splitlines()]
+        return [[cell.strip() for cell in line] for index, line in enumerate(lines) if index != 1]
+
+
+def write_page(path: Path, folder: Path, blocks: Sequence[Block], sheets: Mapping[str, Path]) -> None:
+    """Write the page.
+
+    Args:
+        path: the HTML file.
+        folder: where the blocks' SVG files are.
+        blocks: in order.
+        sheets: a contact sheet (PNG) per domain.
+    """
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    pictures = {block.name: Markup(_inline_svg(folder / f"{block.name}.svg")) for block in blocks}
+    encoded = {name: base64.b64encode(sheet.read_bytes()).decode() for name, sheet in sheets.items()}
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    with atomic(path) as temporary:
+        temporary.write_text(template.render(blocks=blocks, pictures=pictures, sheets=encoded), encoding="utf-8")
+
+
+def _inline_svg(path: Path) -> str:
+    """The SVG element alone, its ids made unique by the figure's name so that two figures on a page do not mix."""
+    text = path.read_text(encoding="utf-8")
+    text = text[text.index("<svg") :]
+    for mark in ('id="', 'href="#', "url(#"):
+        text = text.replace(mark, f"{mark}{path.stem}-")
+    return text

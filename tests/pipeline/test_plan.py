@@ -1,0 +1,123 @@
+"""Fingerprints: what changes one, and what does not."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lbt.errors import LbtError
+from lbt.pipeline import Plan
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    """The parts of the tree that a plan reads."""
+    for name in ("lbt", "workflow", "params", "inputs"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    shutil.copy(ROOT / "tests/workflow/tiny.yaml", tmp_path / "params/default.yaml")
+    (tmp_path / "inputs/mine").mkdir()
+    (tmp_path / "inputs/mine/a.png").write_bytes(b"1")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def fingerprints() -> dict[str, str]:
+    plan = Plan()
+    return {key: plan.fingerprint(job) for key, job in plan.jobs.items()}
+
+
+def changed(before: dict[str, str]) -> set[str]:
+    after = fingerprints()
+    return {key for key in after if after[key] != before.get(key)}
+
+
+def test_every_stage_ends_with_its_summary_and_needs_come_first(workspace):
+    plan = Plan()
+    seen: set[str] = set()
+    for key, job in plan.jobs.items():
+        assert {need.key for need in job.needs.values()} <= seen
+        seen.add(key)
+    assert [plan.stage(stage)[-1].name for stage in plan.declarations] == ["summary"] * 7 + ["."]
+
+
+def test_a_new_seed_changes_no_other_job(workspace):
+    before = fingerprints()
+    path = workspace / "params/default.yaml"
+    path.write_text(
+        path.read_text().replace("recipe: [fp32, int8]\n  seed: [0]", "recipe: [fp32, int8]\n  seed: [0, 1]")
+    )
+    new = {f"adapt/mnist-optdigits/{m}/{r}/1" for m in ("source_only", "mean_teacher") for r in ("fp32", "int8")}
+    assert changed(before) == new | {"adapt/summary", "report/."}
+
+
+def test_a_recipe_changes_only_the_jobs_that_use_it(workspace):
+    before = fingerprints()
+    with (workspace / "params/recipes/int8.yaml").open("a") as file:
+        file.write("\n# changed\n")
+    keys = changed(before)
+    assert all("int8" in key or key.split("/")[1] in ("summary", ".") for key in keys)
+    assert {key.split("/")[0] for key in keys} == {"adapt", "hardware", "report"}
+
+
+def test_a_users_image_changes_only_its_domain(workspace):
+    before = fingerprints()
+    (workspace / "inputs/mine/a.png").write_bytes(b"2")
+    assert changed(before) == {"data/mine", "data/summary", "supernet/mine/0", "supernet/summary", "report/."}
+
+
+def test_byte_code_changes_nothing(workspace):
+    before = fingerprints()
+    (workspace / "lbt/data/__pycache__").mkdir()
+    (workspace / "lbt/data/__pycache__/stage.pyc").write_bytes(b"x")
+    assert changed(before) == set()
+
+
+def test_a_job_may_depend_only_on_what_dvc_yaml_declares(workspace):
+    path = workspace / "dvc.yaml"
+    path.write_text(path.read_text().replace("          - supernet\n", "          - search\n"))
+    with pytest.raises(LbtError, match=r"stages.supernet.params: add supernet"):
+        _ = Plan().jobs
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("pair: mnist-optdigits", "pair: mnist-optdigit", ["adapt.pair.0", "'optdigit'", "did you mean 'optdigits'"]),
+        ("recipe: [fp32, int8]", "recipe: [fp32, int88]", ["adapt.recipe.1", "'int88'", "did you mean 'int8'"]),
+        ("board: zcu102", "board: zcu103", ["hardware.board", "'zcu103'", "did you mean 'zcu102'"]),
+        ("domain: mine", "domain: mnits", ["supernet.domain", "'mnits'", "did you mean 'mnist'"]),
+        ("encoder: [mlp]", "encoder: [mpl]", ["predictor.encoder", "'mpl'", "did you mean 'mlp'"]),
+        ("strategy: [random]", "strategy: [randon]", ["search.strategy", "'randon'", "did you mean 'random'"]),
+        ("path: inputs/mine", "path: ../mine", ["data.domains.mine.path", "workspace"]),
+        ("steps: 6", "steps: six", ["pretrain.steps", "'six'", "integer"]),
+        ("steps: 6", "steps: 0", ["pretrain.steps", "0", "greater than or equal to 1"]),
+    ],
+)
+def test_a_mistake_in_the_params_is_one_line(workspace, old, new, expected):
+    path = workspace / "params/default.yaml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(LbtError) as error:
+        _ = Plan().jobs
+    text = str(error.value)
+    assert text.startswith("params/default.yaml: ")
+    assert "\n" not in text
+    for part in expected:
+        assert part in text
+
+
+def test_prune_removes_what_the_grid_no_longer_has(workspace):
+    plan = Plan()
+    kept = plan.folder(plan.job("adapt", "mnist-optdigits/mean_teacher/int8/0"))
+    gone = plan.root / "adapt/mnist-optdigits/mean_teacher/int4/0"
+    for folder in (kept, gone):
+        folder.mkdir(parents=True)
+        (folder / "job.json").write_text("{}")
+    assert plan.prune(["adapt"]) == [gone]
+    assert kept.is_dir()
+    assert not gone.parent.exists()
