@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from lbt.data import DataParams, DomainSpec, Splits, load_domain
+from lbt.data import DomainSpec, Splits, load_domain
 from lbt.data.blend import DARK
 from lbt.data.conditions import CLASSES
 from lbt.data.photos import PHOTOS, TILE, photo, tiles
@@ -51,7 +51,7 @@ def test_splits_share_no_image(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["mnistm", "synth", "webcam"])
 def test_the_seed_decides_what_is_drawn(kind: str) -> None:
-    again = load_domain(DomainSpec(kind=kind, test=50))
+    again = load_domain(DomainSpec(kind=kind, test=50))  # apart from the cached one
     assert np.array_equal(again.test.pixels, domain(kind).test.pixels[:50])
     assert not np.array_equal(load_domain(DomainSpec(kind=kind, test=50, seed=1)).test.pixels, again.test.pixels)
 
@@ -66,17 +66,24 @@ def test_nothing_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
         load_domain(DomainSpec(kind=kind))
 
 
+def code(colours: np.ndarray) -> np.ndarray:
+    """Each colour (…, 3) as one number."""
+    return colours.astype(np.int64) @ np.array([65536, 256, 1])
+
+
 def test_mnistm_has_the_digits_of_the_same_split_of_mnist() -> None:
     for (name, digits), (_, blended) in zip(domain("mnist").items(), domain("mnistm").items(), strict=True):
         assert np.array_equal(digits.labels, blended.labels), name
         # |patch − digit| is the patch where the digit is 0, and its negative where the digit is 255
         paper = digits.pixels[..., 0] == 0
         background = np.concatenate([tiles(photo, name) for photo in PHOTOS if photo != DARK])
-        colours = {tuple(c) for c in background.reshape(-1, 3).tolist()}
-        for number in range(0, 40):
-            assert {tuple(c) for c in blended.pixels[number][paper[number]].tolist()} <= colours
+        occurs = np.zeros(1 << 24, bool)
+        occurs[code(background)] = True
+        assert occurs.mean() < 0.1  # most colours do not: the test can fail
+        for number in range(40):
             ink = digits.pixels[number, ..., 0] == 255
-            assert {tuple(c) for c in (255 - blended.pixels[number][ink]).tolist()} <= colours
+            assert occurs[code(blended.pixels[number][paper[number]])].all()
+            assert occurs[code(255 - blended.pixels[number][ink])].all()
 
 
 @pytest.mark.parametrize("name", PHOTOS)
@@ -114,8 +121,3 @@ def test_bad_options_are_told_with_their_key() -> None:
         load_domain(DomainSpec(kind="mnist", test=501), "d")
     with pytest.raises(LbtError, match=r"data\.domains\.d\.classes: unknown class '11'"):
         load_domain(DomainSpec(kind="mnist", classes=["11", "1"]), "d")
-
-
-def test_default_params_load() -> None:
-    for name, spec in DataParams().domains.items():
-        assert len(load_domain(spec, name).train) > 1000

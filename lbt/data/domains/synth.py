@@ -35,8 +35,7 @@ def _render(count: int, seed: list[int]) -> Images:
 def _coverage(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """The digit and, in half of the images, neighbours at its sides that the frame cuts: (N, SIZE, SIZE) in [0, 1]."""
     count = len(labels)
-    faces = atlas()
-    face = generator.integers(len(faces), size=count)
+    face = generator.integers(len(atlas()), size=count) * 10  # the number of its digit 0 in the atlas
     grid = np.arange(SIZE) - (SIZE - 1) / 2
     x = grid[None, None, :] - generator.uniform(-3, 3, (count, 1, 1))
     y = grid[None, :, None] - generator.uniform(-3, 3, (count, 1, 1))
@@ -48,24 +47,24 @@ def _coverage(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     u = np.cos(angle) * x + np.sin(angle) * y
     v = (np.cos(angle) * y - np.sin(angle) * x) / height
     u = (u - shear * v * height) / width
-    coverage = _sample(faces[face, labels], u, v)
+    coverage = _sample(face + labels, u, v)
     advance = generator.uniform(0.75, 0.95, (count, 1, 1)) * HEIGHT
     for side in (-1, 1):
         shown = generator.random((count, 1, 1)) < 0.5
-        other = faces[face, generator.integers(10, size=count)]
+        other = face + generator.integers(10, size=count)
         coverage = np.maximum(coverage, shown * _sample(other, u - side * advance, v))
     return coverage
 
 
 def _sample(glyphs: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Bilinear samples of glyphs (N, BOX, BOX) at (u, v) from their centres; 0 outside."""
-    padded = np.pad(glyphs, ((0, 0), (1, 1), (1, 1)))
-    u, v = (np.clip(w + (BOX + 1) / 2, 0, BOX + 0.999) for w in (u, v))
+    """Bilinear samples of the glyphs with the numbers (N,) at (u, v) from their centres; their borders are blank."""
+    u, v = (np.clip(w + (BOX - 1) / 2, 0, BOX - 1.001).astype(np.float32) for w in (u, v))
     left, top = u.astype(np.int32), v.astype(np.int32)
     du, dv = u - left, v - top
-    n = np.arange(len(glyphs))[:, None, None]
-    upper = padded[n, top, left] * (1 - du) + padded[n, top, left + 1] * du
-    lower = padded[n, top + 1, left] * (1 - du) + padded[n, top + 1, left + 1] * du
+    first = glyphs[:, None, None] * BOX**2 + top * BOX + left
+    flat = atlas().ravel()
+    upper = flat[first] * (1 - du) + flat[first + 1] * du
+    lower = flat[first + BOX] * (1 - du) + flat[first + BOX + 1] * du
     return upper * (1 - dv) + lower * dv
 
 
