@@ -106,6 +106,28 @@ def traffic(gemm: Gemm, operands: tuple[float, float, float], flow: Dataflow, ar
     return x * x_times + y * y_times + result + spilled
 
 
+def on_chip(gemm: Gemm, bits: tuple[float, float, float], flow: Dataflow, array: Array) -> float:
+    """Bytes between the array's edges and the on-chip memory: operands once per fold that streams them, partial sums twice.
+
+    Args:
+        gemm: the product.
+        bits: storage bits of (x, y, result).
+        flow: dataflow.
+        array: sizes.
+    """
+    row_folds, col_folds, _ = folds(gemm, flow, array)
+    x, y, result = gemm.m * gemm.k * bits[0], gemm.k * gemm.n * bits[1], gemm.m * gemm.n
+    sums = result * (2 * row_folds - 1) * array.accumulator
+    match flow:
+        case "os":
+            moved = x * col_folds + y * row_folds + result * bits[2]
+        case "ws":
+            moved = x * col_folds + y + sums
+        case "is":
+            moved = x + y * col_folds + sums
+    return gemm.count * moved / 8
+
+
 @dataclass(frozen=True)
 class Run:
     """A product on the array.

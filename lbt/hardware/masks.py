@@ -24,13 +24,21 @@ class Channels:
 
     values: Mapping[int, Mask]
 
+    def mask_in(self, node: Node) -> Mask:
+        """Which input channels of a node are alive, over the node's own channel axis."""
+        return _fit(self.values[node.inputs[0]], _width(node, node.shapes[0]))
+
+    def mask_out(self, node: Node) -> Mask:
+        """Which output channels of a node are alive."""
+        return self.values[node.output]
+
     def live_in(self, node: Node) -> int:
         """Live input channels of a node."""
-        return int(self.values[node.inputs[0]].sum())
+        return int(self.mask_in(node).sum())
 
     def live_out(self, node: Node) -> int:
         """Live output channels of a node."""
-        return int(self.values[node.output].sum())
+        return int(self.mask_out(node).sum())
 
     def elements(self, node: Node, index: int) -> int:
         """Live elements per image of the input number ``index``."""
@@ -62,14 +70,7 @@ def channels(graph: Graph, masks: Mapping[str, object]) -> Channels:
         live[node.output] = _through(node, live)
         if node.name in masks:
             live[node.output] = live[node.output] & _checked(node, masks[node.name])
-    return Channels(_Fitted(live))
-
-
-class _Fitted(dict[int, Mask]):
-    """Values that no node touches (the graph's own input of an empty model) are alive."""
-
-    def __missing__(self, key: int) -> Mask:
-        return np.ones(1, bool)
+    return Channels(live)
 
 
 def _through(node: Node, live: Mapping[int, Mask]) -> Mask:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from math import ceil, log2
 
 from lbt.hardware.masks import Channels
-from lbt.hardware.ops import OPTIMIZER_STATES, parameters
+from lbt.hardware.ops import OPTIMIZER_STATES, parameters, variant
 from lbt.hardware.precision import Precision
 from lbt.hardware.trace import PRODUCTS, Graph, Node
 from lbt.nn import norms
@@ -78,7 +78,7 @@ def storage(
         if training and node.trainable:
             gradients += count * roles["G"].bits / 8
             optimizer += count * OPTIMIZER_STATES[precision.optimizer] * roles["U"].bits / 8
-            master += count * roles["U"].bits / 8 if roles["U"] != roles["W"] else 0
+            master += count * precision.master.bits / 8 if precision.master != roles["W"] else 0
     first = graph.nodes[0].shapes[0] if graph.nodes else (1,)
     size = 1
     for n in first[1:]:
@@ -133,12 +133,11 @@ def peak_activations(
 
 def _saved(node: Node, precision: Precision, kept: Channels, batch: int) -> tuple[bool, float]:
     """Whether the backward pass reads the node's inputs, and the bytes of anything else that it keeps."""
-    roles = precision.of(node.name)
     outputs = batch * kept.elements_out(node)
     if node.kind in PRODUCTS:
         return node.trainable, 0.0
     if node.kind == "norm":
-        cost = norms.cost(node.variant or "float_bn")
+        cost = norms.cost(variant(node, precision))
         return cost.saved_per_element > 0, cost.saved_per_channel * kept.live_out(node) * 4
     if node.kind == "relu":
         return False, outputs / 8

@@ -15,11 +15,12 @@ operand and each result once; :mod:`lbt.hardware.array` says what a finite on-ch
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from lbt.hardware.masks import Channels, channels
-from lbt.hardware.precision import Number, Precision
+from lbt.hardware.precision import FLOAT32, Number, Precision
 from lbt.hardware.trace import PRODUCTS, Graph, Node
 from lbt.nn import norms
 from lbt.nn.norms._cost import Operations
@@ -59,6 +60,8 @@ class Work:
         gemms: the product as matrix products, for the schedule.
         operations: what is outside a product: norm, addition, pooling, bias, update.
         float_units: whether those need floating-point units.
+        elements: elements that pass through a column's lane, each time counting once; 0 for what is fused into the
+            preceding result on its way to memory (ReLU, pooling of one read).
         requantized: results brought to the format of the pass's role (0 if it is float32).
         stochastic: how many of them take a random number.
         reads, writes: bytes, each operand and result once.
@@ -75,6 +78,7 @@ class Work:
     gemms: tuple[Gemm, ...] = ()
     operations: Operations = field(default_factory=Operations)
     float_units: bool = False
+    elements: float = 0
     requantized: int = 0
     stochastic: int = 0
     reads: float = 0
@@ -114,8 +118,13 @@ def count(
         return forward
     needed = graph.needs_error()
     backward, update = [], []
+    readers = Counter(value for node in graph.nodes if node.output in needed for value in node.inputs)
     for node in reversed(graph.nodes):
-        backward += list(_backward(node, precision, batch, kept, needed))
+        rows = list(_backward(node, precision, batch, kept, needed))
+        if rows and readers[node.output] > 1:  # errors of several readers are summed where they meet
+            sums = Operations(adds=(readers[node.output] - 1) * batch * kept.elements_out(node))
+            rows[0] = replace(rows[0], operations=rows[0].operations + sums)
+        backward += rows
     for node in graph.nodes:
         if node.trainable:
             update.append(_update(node, precision, kept))
@@ -134,12 +143,12 @@ def parameters(node: Node, kept: Channels) -> int:
 
 def _forward(node: Node, precision: Precision, batch: int, kept: Channels, training: bool) -> Work:
     roles = precision.of(node.name)
-    work = Work(node.name, _kind(node), "forward", known=node.kind != "unknown")
+    work = Work(node.name, _kind(node, precision), "forward", known=node.kind != "unknown")
     if node.kind in ("view", "identity"):
         return work
     inputs, outputs = _elements(node, batch, kept)
     work = replace(
-        _rounded(work, roles["A"], outputs),
+        _rounded(work, roles["A"], outputs if node.kind in ROUNDED else 0),
         reads=inputs * roles["A"].bits / 8,
         writes=outputs * roles["A"].bits / 8,
     )
@@ -158,8 +167,10 @@ def _forward(node: Node, precision: Precision, batch: int, kept: Channels, train
             operands=(work.reads, weights, work.writes),
         )
     if node.kind == "norm":
-        return _norm(work, node, inputs, kept, "forward" if training else "inference", roles)
-    return replace(work, operations=_elementwise(node, inputs, outputs), float_units=roles["A"].is_float)
+        return _norm(work, node, inputs, kept, "forward" if training else "inference", precision)
+    operations = _elementwise(node, inputs, outputs)
+    moved = 0 if node.kind in FUSED else inputs
+    return replace(work, operations=operations, elements=moved, float_units=roles["A"].is_float)
 
 
 def _backward(node: Node, precision: Precision, batch: int, kept: Channels, needed: set[int]) -> Iterator[Work]:
@@ -168,7 +179,7 @@ def _backward(node: Node, precision: Precision, batch: int, kept: Channels, need
     if node.output not in needed or node.kind in ("view", "identity"):
         return
     inputs, outputs = _elements(node, batch, kept)
-    error = Work(node.name, _kind(node), "error", known=node.kind != "unknown")
+    error = Work(node.name, _kind(node, precision), "error", known=node.kind != "unknown")
     sends = needed.intersection(node.inputs)
     arriving = outputs * roles["E"].bits / 8
     if node.kind in PRODUCTS:
@@ -194,10 +205,10 @@ def _backward(node: Node, precision: Precision, batch: int, kept: Channels, need
                 _rounded(replace(error, stage="gradient"), roles["G"], count),
                 macs=forward.macs,
                 x=roles["A"],
-                y=roles["E"],
+                y=roles["EG"],
                 gemms=(Gemm(forward.k, forward.m, forward.n, forward.count),),
                 operations=Operations(adds=outputs if node.biases else 0),
-                float_units=roles["A"].is_float or roles["E"].is_float,
+                float_units=roles["A"].is_float or roles["EG"].is_float,
                 reads=saved + arriving,
                 writes=leaving,
                 operands=(saved, arriving, leaving),
@@ -206,12 +217,14 @@ def _backward(node: Node, precision: Precision, batch: int, kept: Channels, need
     if not sends and not node.trainable:
         return
     leaving = inputs * roles["E"].bits / 8
-    error = replace(_rounded(error, roles["E"], inputs), reads=arriving, writes=leaving)
+    rounded = inputs if node.kind in ("norm", "avg_pool", "mul") else 0
+    error = replace(_rounded(error, roles["E"], rounded), reads=arriving, writes=leaving)
     if node.kind == "norm":
-        yield _norm(error, node, inputs, kept, "backward", roles)
+        yield _norm(error, node, inputs, kept, "backward", precision)
     else:
         operations = _elementwise_backward(node, inputs, outputs)
-        yield replace(error, operations=operations, float_units=roles["E"].is_float)
+        moved = 0 if node.kind in FUSED else outputs
+        yield replace(error, operations=operations, elements=moved, float_units=roles["E"].is_float)
 
 
 def _update(node: Node, precision: Precision, kept: Channels) -> Work:
@@ -224,13 +237,19 @@ def _update(node: Node, precision: Precision, kept: Channels) -> Work:
         operations = Operations(
             adds=4 * count, multiplies=6 * count, divides=count, square_roots=count
         )
-    master = count * roles["U"].bits / 8
-    work = Work(node.name, _kind(node), "update", operations=operations, float_units=roles["U"].is_float)
-    work = _rounded(work, roles["U"], count)
-    reads = count * roles["G"].bits / 8 + (1 + states) * master
-    copy = count * roles["W"].bits / 8 if roles["W"] != roles["U"] else 0
-    return replace(work, reads=reads, writes=(1 + states) * master + copy)
+    master, state = count * precision.master.bits / 8, states * count * roles["U"].bits / 8
+    work = Work(node.name, _kind(node, precision), "update", operations=operations, float_units=precision.master.is_float)
+    work = replace(_rounded(work, precision.master, count), elements=count)
+    copy = count * roles["W"].bits / 8 if roles["W"] != precision.master else 0
+    gradient = count * roles["G"].bits / 8
+    return replace(work, reads=gradient + state + master, writes=state + master + copy)
 
+
+FUSED = ("relu", "identity", "view")
+"""Kinds that are applied to a result on its way to memory: they have operations, but no time or traffic of their own."""
+
+ROUNDED = (*PRODUCTS, "norm", "add", "mul", "avg_pool")
+"""Kinds whose results are wider than their inputs and are brought back to the format."""
 
 OPTIMIZER_STATES = {"sgd": 1, "adam": 2}
 """Values that the optimizer keeps per weight."""
@@ -253,8 +272,14 @@ def _products(node: Node, batch: int, kept: Channels) -> list[Gemm]:
     return [forward, *errors]
 
 
-def _norm(work: Work, node: Node, elements: float, kept: Channels, stage: str, roles: Mapping[str, Number]) -> Work:
-    cost = norms.cost(node.variant or "float_bn")
+def variant(node: Node, precision: Precision) -> str:
+    """Which batch norm a node is: its own variant if it was converted, else the one that the recipe would put there."""
+    return node.variant if node.variant not in ("", "float_bn") else precision.norm
+
+
+def _norm(work: Work, node: Node, elements: float, kept: Channels, stage: str, precision: Precision) -> Work:
+    roles = precision.of(node.name)
+    cost = norms.cost(variant(node, precision))
     one = getattr(cost, stage)
     live = kept.live_out(node)
     operations = one.element.scaled(elements) + one.channel.scaled(live)
@@ -264,8 +289,9 @@ def _norm(work: Work, node: Node, elements: float, kept: Channels, stage: str, r
     extra = max(0.0, one.reads - 1) * elements * number.bits / 8
     if stage == "backward":
         extra += cost.saved_per_element * elements * roles["A"].bits / 8 + cost.saved_per_channel * live * 4
-    float_units = bool(cost.float_units) and node.variant != "integer_bn"
-    return replace(work, operations=operations, float_units=float_units, reads=work.reads + extra)
+    float_units = variant(node, precision) == "float_bn"
+    moved = one.reads * elements
+    return replace(work, operations=operations, float_units=float_units, elements=moved, reads=work.reads + extra)
 
 
 def _elementwise(node: Node, inputs: float, outputs: float) -> Operations:
@@ -300,13 +326,13 @@ def _elements(node: Node, batch: int, kept: Channels) -> tuple[int, int]:
 
 
 def _rounded(work: Work, number: Number, elements: float) -> Work:
-    if number == Number():
+    if number == FLOAT32:
         return work
     stochastic = int(elements) if number.rounding == "stochastic" else 0
     return replace(work, requantized=int(elements), stochastic=stochastic)
 
 
-def _kind(node: Node) -> str:
+def _kind(node: Node, precision: Precision) -> str:
     if node.kind == "norm":
-        return f"norm:{node.variant or 'float_bn'}"
+        return f"norm:{variant(node, precision)}"
     return f"unknown:{node.label}" if node.kind == "unknown" else node.kind

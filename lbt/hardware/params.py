@@ -24,8 +24,12 @@ class HardwareParams(Section):
     gives the largest array."""
     dataflow: Flow = "best"
     """Dataflow of every product: os, ws, is (output, weight, input stationary), or best: chosen per product."""
+    rounder: Literal["lfsr", "hash"] = "lfsr"
+    """Random numbers of stochastic rounding: a shift register, or the trainer's counter hash (bit-exact, larger)."""
     accumulator: int = Field(default=32, ge=16, le=48)
     """Bits of an integer accumulator."""
+    clock: float | None = Field(default=None, gt=0, le=2000)
+    """Clock in MHz instead of the board's."""
     teacher: bool = True
     """Whether a second network (the teacher of self-ensembling) is stored on the device."""
     images: int = Field(default=1000, ge=0)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from lbt.errors import LbtError, unknown
 
-ROLES = ("W", "A", "E", "G", "U")
-"""Weight, activation, error, weight gradient, update."""
+ROLES = ("W", "A", "E", "EG", "G", "U")
+"""Weight, activation, error, the error's copy that multiplies the activation, weight gradient, update (optimizer state)."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Number:
     Attributes:
         bits: storage bits per element, shared exponents included (so it may be fractional).
         exponent: exponent bits; 0 for a fixed-point number.
-        mantissa: stored mantissa bits of a float; ignored for fixed point.
+        mantissa: stored mantissa bits of a float; all bits of a fixed-point code, sign included.
         rounding: how a result is brought to this format: ``nearest``, ``stochastic`` or ``floor``.
         scale: ``pow2`` (a shift) or ``float`` (a multiplication) when a result is brought to this format.
     """
@@ -28,7 +28,7 @@ class Number:
     exponent: int = 8
     mantissa: int = 23
     rounding: str = "nearest"
-    scale: Literal["float", "pow2"] = "float"
+    scale: str = "float"
 
     @property
     def is_float(self) -> bool:
@@ -37,27 +37,25 @@ class Number:
 
     @property
     def width(self) -> int:
-        """Bits of a multiplier's operand: the whole number if fixed point, sign and significand if a float."""
-        return self.mantissa + 2 if self.is_float else max(1, round(self.bits))
+        """Bits of a multiplier's operand: the code if fixed point, the significand with its sign if a float."""
+        return self.mantissa + 2 if self.is_float else self.mantissa
 
     @classmethod
-    def integer(
-        cls, bits: float, rounding: str = "nearest", scale: Literal["float", "pow2"] = "float"
-    ) -> Number:
+    def integer(cls, bits: int, rounding: str = "nearest", scale: str = "float", storage: float | None = None) -> Number:
         """A fixed-point number of ``bits`` bits, 1 to 32."""
         if not 1 <= bits <= 32:
             raise LbtError(f"hardware: found a width of {bits} bits; accepted: 1 to 32")
-        return cls(bits, 0, 0, rounding, scale)
+        return cls(float(storage or bits), 0, bits, rounding, scale)
 
     @classmethod
-    def floating(cls, exponent: int, mantissa: int, rounding: str = "nearest") -> Number:
-        """A minifloat with a sign bit, ``exponent`` (2 to 8) and ``mantissa`` (1 to 23) stored bits."""
-        if not (2 <= exponent <= 8 and 1 <= mantissa <= 23):
+    def floating(cls, exponent: int, mantissa: int, rounding: str = "nearest", storage: float | None = None) -> Number:
+        """A minifloat with a sign bit, ``exponent`` (1 to 8) and ``mantissa`` (0 to 23) stored bits."""
+        if not (1 <= exponent <= 8 and 0 <= mantissa <= 23):
             raise LbtError(
                 f"hardware: found a float of {exponent} exponent and {mantissa} mantissa bits; "
-                "accepted: 2 to 8 and 1 to 23"
+                "accepted: 1 to 8 and 0 to 23"
             )
-        return cls(1 + exponent + mantissa, exponent, mantissa, rounding)
+        return cls(float(storage or 1 + exponent + mantissa), exponent, mantissa, rounding)
 
 
 FLOAT32 = Number()
@@ -69,7 +67,8 @@ class Precision:
 
     Attributes:
         name: what tables call it.
-        roles: one :class:`Number` for each of W, A, E, G and U.
+        roles: one :class:`Number` for each of :data:`ROLES`.
+        master: the master weights that the update changes.
         norm: batch-norm variant, the name of a file in ``lbt/nn/norms``.
         optimizer: ``sgd`` (with momentum: one state per weight) or ``adam`` (two).
         layers: exceptions, from a layer's name to its own roles.
@@ -77,6 +76,7 @@ class Precision:
 
     name: str
     roles: Mapping[str, Number]
+    master: Number = FLOAT32
     norm: str = "float_bn"
     optimizer: Literal["sgd", "adam"] = "sgd"
     layers: Mapping[str, Mapping[str, Number]] = field(default_factory=dict)
@@ -90,35 +90,74 @@ class Precision:
 
     @classmethod
     def uniform(cls, name: str) -> Precision:
-        """``fp32``, ``fp16``, ``bf16``, ``fp8`` or ``int<bits>`` (1 to 16) in all five roles; integers keep U in 32 bits.
+        """``fp32``, ``fp16``, ``bf16``, ``fp8`` or ``int<bits>`` (1 to 16) for all of W, A, E and G.
 
-        These are the yardsticks of the comparison table, not training recipes.
+        The yardsticks of the comparison table, not training recipes. Floats keep master weights and optimizer in float32
+        (P. Micikevicius et al., arXiv 1710.03740); integers keep master weights in 16 bits and momentum in 16.
         """
         floats = {"fp32": (8, 23), "fp16": (5, 10), "bf16": (8, 7), "fp8": (4, 3)}
         if name in floats:
-            return cls(name, dict.fromkeys(ROLES, Number.floating(*floats[name])))
+            roles = dict.fromkeys(ROLES, Number.floating(*floats[name]))
+            return cls(name, roles | {"U": FLOAT32})
         if not (name.startswith("int") and name[3:].isdigit()):
             raise unknown("precision", name, [*floats, "int8", "int4"], where="hardware")
         number = Number.integer(int(name[3:]), scale="pow2")
         stochastic = replace(number, rounding="stochastic")
-        roles = {"W": number, "A": number, "E": stochastic, "G": stochastic, "U": Number.integer(32)}
-        return cls(name, roles, norm="range_bn")
+        wide = Number.integer(16, "stochastic", "pow2")
+        roles = {"W": number, "A": number, "E": stochastic, "EG": stochastic, "G": stochastic, "U": wide}
+        return cls(name, roles, wide, norm="range_bn")
 
 
-def of_recipe(recipe: Any) -> Precision:
-    """The :class:`Precision` of a recipe given by name, by path, or as an object.
+def of_recipe(recipe: Any, products: Sequence[str] = ()) -> Precision:
+    """The :class:`Precision` of a recipe.
 
     Args:
-        recipe: a :class:`Precision` (returned as it is), a ``lbt.numerics.recipe.Recipe``, or what ``Recipe.load`` reads.
+        recipe: a :class:`Precision` (returned as it is), a :class:`lbt.numerics.recipe.Recipe`, or what ``Recipe.load`` reads.
+        products: names of the convolutions and linear layers in order, for exceptions of the first, the last and by name.
+
+    Raises:
+        LbtError: no such recipe.
     """
     if isinstance(recipe, Precision):
         return recipe
-    if isinstance(recipe, str):
-        from lbt.numerics.recipe import Recipe
+    from lbt.numerics.recipe import Recipe
 
-        recipe = Recipe.load(recipe)
-    return Precision(str(getattr(recipe, "name", "recipe")), {role: _number(recipe, role) for role in ROLES})
+    known = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    base = _roles(known, known.U)
+    layers = {}
+    for index, name in enumerate(products):
+        own = known.for_layer(name, first=index == 0, last=index == len(products) - 1)
+        roles = _roles(own, known.U) if own is not None else dict.fromkeys(ROLES, FLOAT32)
+        if roles != base:
+            layers[name] = roles
+    integer = known.update.master == "integer"
+    master = Number.integer(known.update.bits, "stochastic", "pow2") if integer else FLOAT32
+    return Precision(known.name or "recipe", base, master, known.norm.name, layers=layers)
 
 
-def _number(recipe: Any, role: str) -> Number:
-    raise NotImplementedError
+def _roles(source: Any, update: Any) -> dict[str, Number]:
+    roles = {role: _number(getattr(source, role)) for role in ("W", "A", "E", "G")}
+    roles["EG"] = _number(source.EG) if source.EG is not None else roles["E"]
+    return roles | {"U": _number(update)}
+
+
+def _number(spec: Any) -> Number:
+    """What a role's specification (None: float32) costs: code width or float fields, rounding, scale."""
+    if spec is None:
+        return FLOAT32
+    form, storage = spec.format, spec.bits
+    match form.kind:
+        case "int":
+            extra = 0 if form.symmetric else 1  # a zero point is subtracted before the multiplier: one bit more
+            return Number.integer(form.bits + extra, spec.rounding, form.scale, storage)
+        case "block_float":
+            return Number.integer(form.bits, spec.rounding, "pow2", storage)
+        case "mx" if form.element.startswith("int"):
+            return Number.integer(int(form.element[3:]), spec.rounding, "pow2", storage)
+        case "mx":
+            exponent, mantissa = form.element[1:].split("m")
+            return Number.floating(int(exponent), int(mantissa), spec.rounding, storage)
+        case "float" | "mls":
+            return Number.floating(form.exponent, form.mantissa, spec.rounding, storage)
+        case _:
+            raise LbtError(f"hardware: number format {form.kind!r} has no cost rule")

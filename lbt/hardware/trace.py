@@ -259,6 +259,8 @@ def _module_kind(module: nn.Module) -> str:
     """The rule that counts this whole module; an empty string if its inside must be looked at."""
     if _norm_variant(module):
         return "norm"
+    if type(module).__name__ == "Add" and type(module).__module__.startswith("lbt.nn."):
+        return "add"
     return next((kind for types, kind in _MODULES if isinstance(module, types)), "")
 
 

@@ -1,0 +1,170 @@
+"""The accelerator that a board can hold: an R × R array and, for each column, the lane that finishes its results.
+
+A multiplier must take every pair of operands of the three products: A·W, E·W, A·EG. The lane of a column holds a
+requantizer, a rounder where a role is rounded stochastically, the batch norm's datapath and the update unit; with float
+roles, float units take their place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lbt.hardware.boards import Board
+from lbt.hardware.precision import Number, Precision
+from lbt.hardware.rtl.grid import Unit
+from lbt.hardware.units import Area, area
+from lbt.nn import norms
+
+BRAM18_BYTES = 2048
+PORT_BITS = 36
+"""Width of a block RAM's port."""
+
+LANES = {
+    "range_bn": "range_bn",
+    "l1_bn": "range_bn",
+    "affine_grad_bn": "affine_bn",
+    "running_bn": "affine_bn",
+    "seldom_bn": "affine_bn",
+    "integer_bn": "full_bn",
+    "folded_bn": "full_bn",
+}
+"""Fixed-point lane (a style of the unit ``norm``) of each batch norm; the others get float32 units."""
+
+Limit = Literal["lut", "dsp", "bram", "none"]
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """What fits.
+
+    Attributes:
+        style: how the multipliers are built: ``dsp``, ``booth`` or ``plain``.
+        a_bits, b_bits: operand widths of a multiplier (significands if float).
+        side: R, 0 if not even one cell fits.
+        mac: one cell.
+        lane: one column's lane.
+        limit: what keeps it from being larger.
+        total: all cells and lanes.
+        sram: bytes of on-chip memory.
+    """
+
+    style: str
+    a_bits: int
+    b_bits: int
+    side: int
+    mac: Area
+    lane: Area
+    limit: Limit
+    total: Area
+    sram: int
+
+
+def size(precision: Precision, board: Board, *, style: str = "auto", accumulator: int = 32, rounder: str = "lfsr") -> Accelerator:
+    """The largest square array on ``board``.
+
+    Args:
+        precision: numbers of each role.
+        board: the device.
+        style: of the multipliers; ``auto`` takes the one with the largest array (the fewest LUTs on a tie).
+        accumulator: bits of an integer accumulator.
+        rounder: of stochastic rounding: ``lfsr`` or ``hash``.
+    """
+    is_float = any(precision[r].is_float for r in ("W", "A", "E", "EG"))
+    if style == "auto":
+        styles = ["plain"] if is_float else ["booth", "plain"]
+        candidates = styles + (["dsp"] if board.dsp else [])
+        found = [size(precision, board, style=s, accumulator=accumulator, rounder=rounder) for s in candidates]
+        return max(found, key=lambda a: (a.side, -a.total.lut))
+    a_bits, b_bits = operands(precision)
+    mac = cell(precision, board.target, style, accumulator)
+    lane = column(precision, board.target, accumulator, rounder)
+    side = 0
+    while _violated(side + 1, mac, lane, board, a_bits, b_bits, accumulator) == "none" and side < 4096:
+        side += 1
+    limit = _violated(side + 1, mac, lane, board, a_bits, b_bits, accumulator)
+    total = mac * (side * side) + lane * side
+    return Accelerator(style, a_bits, b_bits, side, mac, lane, limit, total, board.usable_bram18 * BRAM18_BYTES)
+
+
+def operands(precision: Precision) -> tuple[int, int]:
+    """Widths (a, b), a ≥ b, of the smallest multiplier that takes A·W, E·W and A·EG."""
+    w, a, e, eg = (precision[r].width for r in ("W", "A", "E", "EG"))
+    first = (max(a, e, eg), max(w, a))
+    second = (max(a, e), max(w, eg))
+    best = min(first, second, key=lambda pair: pair[0] * pair[1])
+    return max(best), min(best)
+
+
+def cell(precision: Precision, target: str, style: str, accumulator: int) -> Area:
+    """One multiply-accumulator. Floats multiply in their own format and accumulate in float32."""
+    roles = [precision[r] for r in ("W", "A", "E", "EG")]
+    if any(n.is_float for n in roles):
+        exponent, mantissa = max(n.exponent for n in roles), max(_mantissa(n) for n in roles)
+        flavour = "dsp" if style == "dsp" else "plain"
+        product = area(Unit("float_multiplier", flavour, target, exponent, mantissa))
+        return product + area(Unit("float_adder", "plain", target, 8, 23))
+    a, b = operands(precision)
+    return area(Unit("mac", style, target, max(2, a), max(2, b), accumulator))
+
+
+def column(precision: Precision, target: str, accumulator: int, rounder: str) -> Area:
+    """A column's lane."""
+    lane = _requantizer(precision, target, accumulator, rounder)
+    lane = lane + norm_lane(precision.norm, precision["A"], target)
+    return lane + update_unit(precision, target)
+
+
+def norm_lane(norm: str, number: Number, target: str) -> Area:
+    """Datapath of a batch norm that takes one element a cycle, forward or backward."""
+    style = LANES.get(norm)
+    if style and not number.is_float:
+        return area(Unit("norm", style, target, max(3, number.width), 0))
+    cost = norms.cost(norm)
+    passes = (cost.forward.element, cost.backward.element)
+    adds, multiplies = max(p.adds + p.comparisons for p in passes), max(p.multiplies for p in passes)
+    adder = area(Unit("float_adder", "plain", target, 8, 23))
+    return adder * adds + area(Unit("float_multiplier", "plain", target, 8, 23)) * multiplies
+
+
+def update_unit(precision: Precision, target: str) -> Area:
+    """SGD with momentum: two multiplications and two additions on the master weight's numbers."""
+    if precision.master.is_float:
+        return _float_units(target) * 2
+    gradient = min(16, max(4, precision["G"].width))
+    return area(Unit("update", "plain", target, precision.master.width, gradient))
+
+
+def _float_units(target: str) -> Area:
+    """A float32 multiplier and adder."""
+    return area(Unit("float_multiplier", "plain", target, 8, 23)) + area(Unit("float_adder", "plain", target, 8, 23))
+
+
+def _requantizer(precision: Precision, target: str, accumulator: int, rounder: str) -> Area:
+    """Accumulator to the widest role that a product writes; nothing if that is float."""
+    numbers = [precision[r] for r in ("A", "E", "G") if not precision[r].is_float]
+    if not numbers:
+        return Area()
+    width = max(2, max(n.width for n in numbers))
+    style = "shift" if all(n.scale == "pow2" for n in numbers) else "multiplier"
+    unit = area(Unit("requantize", style, target, accumulator, width))
+    if any(n.rounding == "stochastic" for n in numbers):
+        unit = unit + area(Unit("round", rounder, target, accumulator, width))
+    return unit
+
+
+def _mantissa(number: Number) -> int:
+    """Mantissa bits that hold the number's significand in a float multiplier."""
+    return number.mantissa if number.is_float else max(1, number.width - 2)
+
+
+def _violated(side: int, mac: Area, lane: Area, board: Board, a: int, b: int, accumulator: int) -> Limit:
+    """The first resource that an array of that side would exceed."""
+    total = mac * (side * side) + lane * side
+    if total.lut > board.usable_lut:
+        return "lut"
+    if total.dsp > board.usable_dsp:
+        return "dsp"
+    # both halves of: a bank per row for one operand, per column for the other and for the results
+    banks = 2 * side * (-(-a // PORT_BITS) + -(-b // PORT_BITS) + -(-accumulator // PORT_BITS))
+    return "bram" if banks > board.usable_bram18 else "none"

@@ -1,0 +1,79 @@
+"""Lanes of batch norm: what one column of the array needs to keep up with one element a cycle.
+
+A lane gathers its channel's statistics in one pass and applies y = (a·x + b) >> 16 in another; a and b come from the unit
+that the lanes share (a division, and a root where the variant needs one, once per channel). Going back, it sums Σdy and
+Σdy·x and forms the error: with all of batch norm's terms dx = (a·dy + k·x + c) >> 16, or with mean and variance as
+constants dx = (a·dy) >> 16. One multiplier array serves both directions (``back`` selects).
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+COEFFICIENT = 16
+"""Bits of a, k and of the fraction that is dropped."""
+WIDE = 32
+"""Bits of b, c and of the sums."""
+
+STYLES = ("full_bn", "range_bn", "affine_bn")
+"""Σx² and the full error; maximum and minimum and the full error; Σx² and the error without batch terms."""
+
+
+class NormLane(wiring.Component):
+    """One lane.
+
+    Args:
+        bits: width of x, dy and the result.
+        style: one of :data:`STYLES`.
+    """
+
+    def __init__(self, bits: int, style: str) -> None:
+        self.bits, self.style = bits, style
+        ports = {
+            "x": In(signed(bits)),
+            "dy": In(signed(bits)),
+            "a": In(signed(COEFFICIENT)),
+            "b": In(signed(WIDE)),
+            "back": In(1),
+            "clear": In(1),
+            "y": Out(signed(bits + COEFFICIENT)),
+            "total": Out(signed(WIDE)),
+            "product": Out(signed(WIDE)),
+        }
+        if style == "range_bn":
+            ports |= {"largest": Out(signed(bits)), "smallest": Out(signed(bits))}
+        if style != "affine_bn":
+            ports["k"] = In(signed(COEFFICIENT))
+        super().__init__(ports)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        moving = Signal(signed(self.bits))
+        m.d.comb += moving.eq(Mux(self.back, self.dy, self.x))
+        squares = self.style != "range_bn"
+        if squares:  # Σx² forward, Σdy·x backward
+            step = moving * self.x
+        else:  # Σdy·x backward only
+            step = Mux(self.back, self.dy * self.x, 0)
+        with m.If(self.clear):
+            m.d.sync += [self.total.eq(0), self.product.eq(0)]
+        with m.Else():
+            m.d.sync += [self.total.eq(self.total + moving), self.product.eq(self.product + step)]
+        if self.style == "range_bn":
+            low, high = -(2 ** (self.bits - 1)), 2 ** (self.bits - 1) - 1
+            with m.If(self.clear):
+                m.d.sync += [self.largest.eq(low), self.smallest.eq(high)]
+            with m.Else():
+                m.d.sync += self.largest.eq(Mux(self.x > self.largest, self.x, self.largest))
+                m.d.sync += self.smallest.eq(Mux(self.x < self.smallest, self.x, self.smallest))
+        scaled = Signal(signed(WIDE + 2))
+        m.d.comb += scaled.eq(moving * self.a + self.b)
+        if self.style != "affine_bn":
+            whole = Signal(signed(WIDE + 2))
+            m.d.comb += whole.eq(scaled + Mux(self.back, self.x * self.k, 0))
+            m.d.sync += self.y.eq(whole >> COEFFICIENT)
+        else:
+            m.d.sync += self.y.eq(scaled >> COEFFICIENT)
+        return m

@@ -1,0 +1,106 @@
+"""Dropping the low bits of a number: nearest, or stochastic with a shift register or with the trainer's counter hash.
+
+Stochastic rounding adds a random number below one unit of the result and truncates. With r the top d of 24 random bits, the
+trainer (:mod:`lbt.numerics.rounding`) rounds up where r is below the fraction f, which is the carry of f + ¬r.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Signal, Value, signed, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from lbt.hardware.rtl.requantize import saturate
+
+TAPS = (32, 22, 2, 1)
+"""x³² + x²² + x² + x + 1: a maximal-length polynomial (P. Alfke, Xilinx XAPP 052, table 3)."""
+
+MIX = (0x7FEB352D, 0x846CA68B)
+"""Multipliers of the trainer's hash."""
+
+
+class Nearest(wiring.Component):
+    """``y <= clamp(round(x / 2^(in_bits − out_bits)))``, ties to even."""
+
+    def __init__(self, in_bits: int, out_bits: int) -> None:
+        self.drop, self.out_bits = in_bits - out_bits, out_bits
+        super().__init__({"x": In(signed(in_bits)), "y": Out(signed(out_bits))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        high, low = self.x >> self.drop, self.x[: self.drop]
+        up, rounded = Signal(), Signal(signed(self.out_bits + 1))
+        m.d.comb += up.eq(low[-1] & (low[:-1].any() | high[0]))
+        m.d.comb += rounded.eq(high + Cat(up).as_unsigned())
+        m.d.sync += self.y.eq(saturate(m, rounded, self.out_bits))
+        return m
+
+
+def round_up(m: Module, x: Value, drop: int, bits24: Value) -> Value:
+    """⌊x / 2^drop⌋, plus one where the random number is below the fraction; ``drop`` is 1 to 24."""
+    total = Signal(signed(len(x) + 1))
+    m.d.comb += total.eq(x + (~bits24[24 - drop :]).as_unsigned())
+    return total >> drop
+
+
+class Lfsr(wiring.Component):
+    """Stochastic rounding with a 32-bit linear feedback shift register that steps once a cycle.
+
+    Each cycle brings one new bit, so neighbouring draws are correlated: cheap, and not what the trainer computes.
+    """
+
+    def __init__(self, in_bits: int, out_bits: int) -> None:
+        self.drop, self.out_bits = in_bits - out_bits, out_bits
+        super().__init__({"x": In(signed(in_bits)), "y": Out(signed(out_bits))})
+        self.state = Signal(32, init=1)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        feedback = Signal()
+        m.d.comb += feedback.eq(Cat(self.state[32 - tap] for tap in TAPS).xor())
+        m.d.sync += self.state.eq(Cat(self.state[1:], feedback))
+        rounded = round_up(m, self.x, self.drop, self.state[:24])
+        m.d.sync += self.y.eq(saturate(m, rounded, self.out_bits))
+        return m
+
+
+class CounterHash(wiring.Component):
+    """The trainer's 32-bit hash of an element index under a 64-bit key, one result a cycle, three cycles late."""
+
+    def __init__(self) -> None:
+        ports = {name: In(unsigned(32)) for name in ("index", "first", "second")}
+        super().__init__(ports | {"hash": Out(unsigned(32))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        start, mixed, product, last = (Signal(32, name=n) for n in ("start", "mixed", "product", "last"))
+        m.d.sync += start.eq(self.index + self.first)
+        m.d.comb += mixed.eq(start ^ (start >> 16))
+        m.d.sync += product.eq((mixed * MIX[0])[:32] ^ self.second)
+        m.d.comb += last.eq(product ^ (product >> 15))
+        final = Signal(32)
+        m.d.sync += final.eq((last * MIX[1])[:32])
+        m.d.comb += self.hash.eq(final ^ (final >> 16))
+        return m
+
+
+class Hash(wiring.Component):
+    """Stochastic rounding with the counter hash: bit for bit what the trainer computes, four cycles late."""
+
+    def __init__(self, in_bits: int, out_bits: int) -> None:
+        self.drop, self.out_bits = in_bits - out_bits, out_bits
+        ports = {"x": In(signed(in_bits)), "y": Out(signed(out_bits)), "index": In(unsigned(32))}
+        super().__init__(ports | {"first": In(unsigned(32)), "second": In(unsigned(32))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.hash = unit = CounterHash()
+        m.d.comb += [unit.index.eq(self.index), unit.first.eq(self.first), unit.second.eq(self.second)]
+        waiting: Value = self.x
+        for stage in range(3):
+            held = Signal(signed(len(self.x)), name=f"x{stage}")
+            m.d.sync += held.eq(waiting)
+            waiting = held
+        rounded = round_up(m, waiting, self.drop, unit.hash[8:])
+        m.d.sync += self.y.eq(saturate(m, rounded, self.out_bits))
+        return m

