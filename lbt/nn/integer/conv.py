@@ -1,8 +1,8 @@
 """The three products of a convolution on int8 codes: forward, error, weight gradient. Exact in int32 (or int64).
 
-An NHWC tensor with zero padding around it, looked at through strides, *is* the tensor of its patches; one contiguous copy
-(in runs of C bytes, or of the kernel's width times C) makes the columns of a matrix product. ``unfold`` costs more
-than the product itself; this does not.
+An NHWC tensor with zero padding around it, looked at through strides, *is* the tensor of its patches; one contiguous
+copy (in runs of C bytes, or of the kernel's width times C) makes the columns of a matrix product. ``unfold`` costs
+more than the product itself; this does not.
 """
 
 from __future__ import annotations
@@ -39,7 +39,11 @@ class Geometry(NamedTuple):
         return h, w
 
 
-def conv2d(x: Tensor, weight: Tensor, geometry: Geometry = Geometry()) -> Tensor:
+PLAIN = Geometry()
+"""Stride 1, no padding, no dilation, one group."""
+
+
+def conv2d(x: Tensor, weight: Tensor, geometry: Geometry = PLAIN) -> Tensor:
     """Forward product.
 
     Args:
@@ -59,7 +63,7 @@ def conv2d(x: Tensor, weight: Tensor, geometry: Geometry = Geometry()) -> Tensor
     return torch.cat(parts).permute(0, 3, 1, 2)
 
 
-def conv2d_error(dy: Tensor, weight: Tensor, size: tuple[int, int], geometry: Geometry = Geometry()) -> Tensor:
+def conv2d_error(dy: Tensor, weight: Tensor, size: tuple[int, int], geometry: Geometry = PLAIN) -> Tensor:
     """Error of the input: the transposed product.
 
     Args:
@@ -90,7 +94,7 @@ def conv2d_error(dy: Tensor, weight: Tensor, size: tuple[int, int], geometry: Ge
     return torch.cat(parts).permute(0, 3, 1, 2)
 
 
-def conv2d_weight(x: Tensor, dy: Tensor, kernel: tuple[int, int], geometry: Geometry = Geometry()) -> Tensor:
+def conv2d_weight(x: Tensor, dy: Tensor, kernel: tuple[int, int], geometry: Geometry = PLAIN) -> Tensor:
     """Gradient of the weight, summed over samples and positions.
 
     Args:

@@ -48,6 +48,9 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
         return torch.zeros(m, n, dtype=torch.int32, device=a.device)
     if not kernel_is_exact(a.device):
         return a.to(torch.int32) @ b.to(torch.int32)
+    # a tensor with a dimension of size 1 calls itself contiguous whatever its stride there, and the kernel believes the
+    # stride: it would read past the end
+    a, b = a.contiguous().as_strided((m, k), (k, 1)), b.contiguous().as_strided((k, n), (n, 1))
     if a.device.type != "cuda":
         return torch._int_mm(a, b)
     rows, inner, columns = max(m, 17) - m, -k % 8, -n % 8

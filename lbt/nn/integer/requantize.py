@@ -14,6 +14,9 @@ from lbt.numerics.rounding import Key, hash32
 
 Rounding = Literal["nearest", "stochastic"]
 
+NO_KEY = Key()
+"""For rounding to nearest, which draws nothing."""
+
 
 def multiplier(ratio: float) -> tuple[int, int]:
     """(m, shift) with ratio ≈ m · 2^−shift, 2^30 ≤ m < 2^31: relative error up to 2^-31.
@@ -38,7 +41,7 @@ def requantize(
     *,
     bits: int = 8,
     rounding: Rounding = "nearest",
-    key: Key = Key(),
+    key: Key = NO_KEY,
     offset: int = 0,
 ) -> Tensor:
     """saturate(round(total · m / 2^shift)).
