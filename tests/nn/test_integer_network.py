@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 import torch
 from torch import nn
@@ -52,6 +51,7 @@ def train(steps: int, parts: int = 1, seed: int = 0) -> tuple[IntegerNetwork, in
     return net, right
 
 
+@pytest.mark.slow
 def test_it_learns() -> None:
     net, _ = train(120)
     images, labels = digits()

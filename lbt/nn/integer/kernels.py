@@ -1,0 +1,110 @@
+"""The integer engine's kernels for quantized layers: int8 codes in, exact sums, one multiplication by the scales out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from lbt.errors import LbtError
+from lbt.nn.integer.conv import Geometry, conv2d, conv2d_error, conv2d_weight
+from lbt.nn.integer.gemm import matmul
+from lbt.numerics.formats import Int
+
+if TYPE_CHECKING:
+    from lbt.nn.operand import Operand
+    from lbt.numerics.recipe import Roles
+
+
+def check(name: str, roles: Roles) -> None:
+    """Whether the integer engine can run a layer's products.
+
+    Raises:
+        LbtError: W, A or E is in float, has over 8 bits or a zero point, or more than one scale; names layer and role.
+    """
+    for role in ("W", "A", "E", "EG"):
+        spec = getattr(roles, role)
+        if spec is None and role == "EG":
+            continue
+        form = spec.format if spec is not None else None
+        if not (isinstance(form, Int) and form.symmetric and 2 <= form.bits <= 8 and spec.granularity == "tensor"):
+            raise LbtError(
+                f"layer {name!r}, role {role}: found {spec or 'float32'}; the integer engine accepts symmetric integers "
+                "of 2 to 8 bits with one scale per tensor (engine emulate takes every format)"
+            )
+
+
+def codes(x: Operand) -> Tensor:
+    """The int8 codes of an operand."""
+    if x.codes is None or x.codes.dtype != torch.int8:
+        raise LbtError("integer engine: an operand has no int8 codes with a single scale")
+    return x.codes
+
+
+def scaled(total: Tensor, left: Operand, right: Operand) -> Tensor:
+    """Exact sums times both scales, float32."""
+    return total.to(torch.float32).mul_(left.scale * right.scale)
+
+
+@dataclass(frozen=True, slots=True)
+class IntegerConv:
+    """1-D or 2-D convolution: x (N, C, *) with w (O, C/groups, *)."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+
+    channel_first = True
+
+    @property
+    def geometry(self) -> Geometry:
+        """As of a 2-D convolution."""
+        if len(self.stride) == 2:
+            return Geometry(self.stride, self.padding, self.dilation, self.groups)  # type: ignore[arg-type]
+        return Geometry((1, *self.stride), (0, *self.padding), (1, *self.dilation), self.groups)  # type: ignore[arg-type]
+
+    def forward(self, a: Operand, w: Operand) -> Tensor:
+        return scaled(self._narrow(conv2d(self._wide(codes(a)), self._wide(codes(w)), self.geometry)), a, w)
+
+    def gradients(
+        self, e: Operand, a: Operand | None, w: Operand | None, a_shape: torch.Size, w_shape: torch.Size
+    ) -> tuple[Tensor | None, Tensor | None]:
+        dy, dx, dw = self._wide(codes(e)), None, None
+        if w is not None:
+            size = (1, *a_shape[2:])[-2:]
+            dx = scaled(self._narrow(conv2d_error(dy, self._wide(codes(w)), (size[0], size[1]), self.geometry)), e, w)
+        if a is not None:
+            kernel = (1, *w_shape[2:])[-2:]
+            total = conv2d_weight(self._wide(codes(a)), dy, (kernel[0], kernel[1]), self.geometry)
+            dw = scaled(self._narrow(total), e, a)
+        return dx, dw
+
+    def grad_bias(self, e: Operand) -> Tensor:
+        dy = codes(e)
+        return dy.sum([d for d in range(dy.dim()) if d != 1], dtype=torch.int64).float().mul_(e.scale)
+
+    def _wide(self, x: Tensor) -> Tensor:
+        return x.unsqueeze(2) if len(self.stride) == 1 else x
+
+    def _narrow(self, x: Tensor) -> Tensor:
+        return x.squeeze(2) if len(self.stride) == 1 else x
+
+
+class IntegerLinear:
+    """x (N, I) times w (O, I)."""
+
+    def forward(self, a: Operand, w: Operand) -> Tensor:
+        return scaled(matmul(codes(a), codes(w).t()), a, w)
+
+    def gradients(
+        self, e: Operand, a: Operand | None, w: Operand | None, a_shape: torch.Size, w_shape: torch.Size
+    ) -> tuple[Tensor | None, Tensor | None]:
+        dx = None if w is None else scaled(matmul(codes(e), codes(w)), e, w)
+        dw = None if a is None else scaled(matmul(codes(e).t(), codes(a)), e, a)
+        return dx, dw
+
+    def grad_bias(self, e: Operand) -> Tensor:
+        return codes(e).sum(0, dtype=torch.int64).float().mul_(e.scale)
