@@ -72,10 +72,16 @@ class Network(nn.Module):
 
 
 class Neural:
-    """A trained :class:`Network`; see :class:`Fitted`."""
+    """A trained :class:`Network`; see :class:`Fitted`.
 
-    def __init__(self, network: Network, members: int) -> None:
-        self.network, self.members = network.eval(), members
+    Attributes:
+        network: the network, in evaluation mode.
+        members: K.
+        held: int64 (K, H): the training cells that each member did not train on.
+    """
+
+    def __init__(self, network: Network, members: int, held: np.ndarray) -> None:
+        self.network, self.members, self.held = network.eval(), members, held
 
     def scores(self, rows: np.ndarray) -> np.ndarray:
         """Every member's score, float64 (K, N), each member's scaled as it was trained."""
@@ -125,13 +131,17 @@ def fit(
 
 
 def train(network: Network, rows: np.ndarray, values: np.ndarray, options: Options, seed: int) -> Neural:
-    """Train ``network`` in place; each member has an order of the cells and a validation split of its own."""
+    """Train ``network`` in place; each member has an order of the cells and a validation split of its own.
+
+    With K members and a validation share of 1/K the splits are the K folds of a cross-validation.
+    """
     generator = torch.Generator().manual_seed(seed + 1)
     loss_of, members = loss_function(options.loss), options.members
     operations, adjacency = tensors(network.space, rows)
     target = torch.from_numpy((values - values.mean()) / max(values.std(), 1e-12)).float()
     held = int(len(rows) * options.validation)
-    order = torch.stack([torch.randperm(len(rows), generator=generator) for _ in range(members)])
+    shuffled = torch.randperm(len(rows), generator=generator)
+    order = torch.stack([shuffled.roll(-member * held) for member in range(members)])  # splits next to each other
     held_index, train_index = order[:, :held], order[:, held:]
 
     steps = -(-train_index.shape[1] // options.batch)
@@ -156,4 +166,4 @@ def train(network: Network, rows: np.ndarray, values: np.ndarray, options: Optio
                 best_loss, best_state = float(held_loss), copy.deepcopy(network.state_dict())
     if best_state is not None:
         network.load_state_dict(best_state)
-    return Neural(network, members)
+    return Neural(network, members, held_index.numpy())

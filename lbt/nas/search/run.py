@@ -75,7 +75,7 @@ def search(strategy: str, space: CellSpace, evaluate: Evaluate, options: SearchO
                 known[identity] = float(evaluate(row[None])[0])
                 order.append(row)
             values[index] = known[identity]
-            if len(order) == budget or repeats > 1000 * budget:
+            if len(order) == budget or repeats > 50 * budget:
                 rows = np.array(order)
                 return History(rows, np.array([known[r.tobytes()] for r in rows]))
         proposed = coroutine.send(values)

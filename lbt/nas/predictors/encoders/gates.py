@@ -6,9 +6,10 @@ node j and o the embedding of an operation::
     operation on edge:  X_j ← X_j + Σ_{i→j} σ(o_ij W_o) ⊙ (X_i W_x)
     operation on node:  X_j ← X_j + σ(o_j W_o) ⊙ ((Σ_{i→j} X_i) W_x)          o ← o + ReLU(o W_r)
 
-Only the input node starts with information. Parameters differ from layer to layer, the operations' embeddings are
-refined between layers, and the output node's information is the architecture's embedding. Nodes have no identity of
-their own, so isomorphic cells get the same embedding; an absent or ``none`` edge carries nothing.
+Only the input node starts with information; a ReLU follows every layer but the last. Parameters differ from layer to
+layer, the operations' embeddings are refined between layers, and the output node's information is the architecture's
+embedding. Nodes have no identity of their own, so isomorphic cells get the same embedding; an absent or ``none`` edge
+carries nothing.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class Encoder(nn.Module):
             attention = torch.sigmoid(mask(table))
             x = x + step(x, move, attention, operations, adjacency)
             if layer < len(self.refine):
+                x = torch.relu(x)
                 table = table + torch.relu(self.refine[layer](table))
         return x[:, :, -1]
 

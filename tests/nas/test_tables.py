@@ -1,0 +1,81 @@
+"""Architecture tables: the embedded benchmark, and what a reader refuses."""
+
+import io
+import pickle
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from lbt.artifacts import sha256, write_table
+from lbt.errors import LbtError
+from lbt.nas import tables
+from lbt.nas.spaces import nasbench201
+
+CELLS = [nasbench201.format(row) for row in nasbench201.sample(6, 0)]
+
+
+@pytest.fixture(scope="module")
+def benchmark(tmp_path_factory):
+    path = tmp_path_factory.mktemp("table") / "nb201.parquet"
+    counts = tables.write_nasbench201(path)
+    assert counts["architectures"] == 15625
+    return path
+
+
+def test_the_benchmark_is_complete_and_known_cells_are_right(benchmark):
+    table = tables.read(benchmark, "nasbench201", complete=True)
+    assert set(table.targets) == set(tables.NASBENCH201_TARGETS)
+    fp = table.target("fp")
+    assert (table.rows == nasbench201.SPACE.all()).all()
+    empty = nasbench201.parse("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
+    assert fp[nasbench201.SPACE.index(empty)] == 10.0  # ten classes, nothing arrives: chance
+    assert nasbench201.format(table.rows[np.argmax(fp)]).count("nor_conv_3x3") >= 4
+    assert 90 < np.median(fp) < 91
+
+
+def test_isomorphic_cells_have_nearly_equal_accuracy(benchmark):
+    """If edges or operations were misread, cells that are the same network would not agree."""
+    table = tables.read(benchmark, "nasbench201")
+    keys, group = np.unique(nasbench201.SPACE.keys(table.rows), return_inverse=True)
+    fp = table.target("fp")
+    mean = np.bincount(group, fp) / np.bincount(group)
+    assert len(keys) == 8765
+    assert np.median(np.abs(fp - mean[group])) < 0.1
+
+
+def test_writing_twice_gives_the_same_bytes(benchmark, tmp_path):
+    tables.write_nasbench201(tmp_path / "again.parquet")
+    assert sha256(tmp_path / "again.parquet") == sha256(benchmark)
+
+
+def test_a_pickle_may_not_name_other_classes():
+    with pytest.raises(LbtError, match="not admitted"):
+        tables._Restricted(io.BytesIO(pickle.dumps(print))).load()
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "message"),
+    [
+        ({"cell": CELLS, "fp": range(6)}, {}, "no column 'architecture'"),
+        ({"architecture": CELLS}, {}, "no numeric column"),
+        ({"architecture": [*CELLS[:5], CELLS[2]], "fp": range(6)}, {}, "row 5: .* is already in row 2"),
+        ({"architecture": [*CELLS[:5], "x"], "fp": range(6)}, {}, "row 5: 'x'"),
+        ({"architecture": [CELLS[0].replace("~0", "~0x", 1)], "fp": [1]}, {}, "row 0"),
+        ({"architecture": CELLS, "fp": [1, 2, float("nan"), 4, 5, 6]}, {}, "row 2: fp is nan"),
+        ({"architecture": CELLS, "fp": [1, 2, 3, None, 5, 6]}, {}, "row 3: fp is nan"),
+        ({"architecture": CELLS, "fp": [1, 2, 3, 4, float("inf"), 6]}, {}, "row 4: fp is inf"),
+        ({"architecture": CELLS, "fp": range(6)}, {"complete": True}, "15619 of 15625 cells are missing"),
+    ],
+)
+def test_a_table_with_a_mistake_names_the_row(tmp_path, columns, options, message):
+    write_table(tmp_path / "t.parquet", {name: list(values) for name, values in columns.items()})
+    with pytest.raises(LbtError, match=message):
+        tables.read(tmp_path / "t.parquet", "nasbench201", **options)
+
+
+def test_an_unknown_target_names_the_nearest(tmp_path):
+    write_table(tmp_path / "t.parquet", {"architecture": CELLS, "accuracy": list(range(6))})
+    assert pq.read_table(tmp_path / "t.parquet").num_rows == 6
+    with pytest.raises(LbtError, match="did you mean 'accuracy'"):
+        tables.read(tmp_path / "t.parquet", "nasbench201").target("acuracy")
