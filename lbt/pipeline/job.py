@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,7 @@ class Job:
         stage: name of the stage in ``dvc.yaml``.
         name: path below the stage's folder, unique in it, such as ``"mnist-optdigits/mean_teacher/int8/0"``.
         params: everything in the params file that this job depends on, by dotted key; each key must lie under one that
-            ``dvc.yaml`` declares for the stage. Grids are not in it: a grid decides which jobs exist, not what one does.
+            ``dvc.yaml`` declares for the stage. Grids are not in it: they decide which jobs exist, not what one does.
         files: workspace files that it reads besides code (a recipe, a board, a user's images), each under a declared
             dependency of the stage.
         needs: the jobs whose outputs it reads, by role.
@@ -115,7 +114,7 @@ class HashCache:
     def save(self) -> None:
         """Keep what was learnt for the next process."""
         if self._dirty:
-            write_json(self.path, {path: known for path, known in self._known.items() if os.path.exists(path)})
+            write_json(self.path, {path: known for path, known in self._known.items() if Path(path).exists()})
             self._dirty = False
 
 

@@ -137,8 +137,8 @@ class Plan:
     def write_stamps(self) -> None:
         """Make the stamp of every job older than its outputs when they are fresh, and newer when they are stale.
 
-        The keys of the stale ones are in :attr:`to_run` afterwards. Snakemake ignores a newer input whose content it has seen before; a stale stamp therefore also says what it
-        found in place of the expected fingerprint.
+        The keys of the stale ones are in :attr:`to_run` afterwards. Snakemake ignores a newer input whose content it
+        has seen before; a stale stamp therefore also says what it found in place of the expected fingerprint.
         """
         for job in self.jobs.values():
             path, reason = self.stamp(job), self.stale(job)

@@ -15,7 +15,7 @@ from lbt.artifacts import atomic
 from lbt.report.tables import Stat
 
 mpl.use("Agg")
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "lbt",
     "font.size": 9,
     "axes.spines.top": False,

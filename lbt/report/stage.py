@@ -62,14 +62,14 @@ def _accuracy(inputs: Inputs, folder: Path) -> Block:
         pair, method, recipe = group.split("/")
         note = " (collapsed)" if collapsed[group].mean else ""
         body.append([pair.replace("-", " → "), method, recipe, stat.show() + note, source[group].show(), str(stat.n)])
-    table = [("pair", "method", "recipe", "mean", "std", "n")]
+    table: list[Sequence[Any]] = [("pair", "method", "recipe", "mean", "std", "n")]
     table += [(*group.split("/"), f"{s.mean:.4f}", f"{s.std:.4f}", s.n) for group, s in stats.items()]
     _write_csv(folder / "accuracy.csv", table)
     return Block(
         "accuracy",
         "Adaptation: accuracy on the target domain",
-        "Mean and standard deviation over seeds on the target's test split, which is read once, at the end. The dashed line is the "
-        "pretrained float network before any adaptation.",
+        "Mean and standard deviation over seeds on the target's test split, which is read once, at the end. The dashed "
+        "line is the pretrained float network before any adaptation.",
         figures.accuracy(stats, {pair: stat.mean for pair, stat in pretrained.items()}),
         markdown(header, body),
     )
@@ -82,12 +82,14 @@ def _curves(inputs: Inputs) -> Block:
         if method not in ("source_only", "adabn"):
             group = name.rpartition("/")[0]
             by_group.setdefault(group, []).append(read_table(folder / "curve.parquet").to_pylist())
-    column = "teacher_accuracy" if any("teacher_accuracy" in r for g in by_group.values() for s in g for r in s) else "student_accuracy"  # fmt: skip
+    columns = {name for seeds in by_group.values() for rows_ in seeds for row in rows_ for name in row}
+    choices = ("teacher_target_validation", "student_target_validation")
+    column = next(name for name in choices if name in columns)
     return Block(
         "curves",
         "Adaptation: validation accuracy while training",
-        "Accuracy on the target's validation split (for this curve only: nothing is chosen by it). Mean over seeds; the band reaches "
-        "from the least to the greatest.",
+        "Accuracy on the target's validation split (for this curve only: nothing is chosen by it). Mean over seeds; "
+        "the band reaches from the least to the greatest.",
         figures.curves(by_group, column, "target validation accuracy, %"),
     )
 
@@ -148,8 +150,8 @@ def _pareto(inputs: Inputs) -> Block:
     return Block(
         "pareto",
         "Accuracy against cost",
-        "Each recipe with its best method: target accuracy against the energy of a training step. Along the dashed line nothing is both "
-        "cheaper and better.",
+        "Each recipe with its best method: target accuracy against the energy of a training step. Along the dashed "
+        "line nothing is both cheaper and better.",
         figures.pareto(points),
     )
 
@@ -160,13 +162,14 @@ def _predictors(inputs: Inputs, folder: Path) -> Block:
     tau = {(group, size): stat for size in sizes for group, stat in grouped(found, f"{size}/kendall_tau").items()}
     encoders = list(dict.fromkeys(group for group, _ in tau))
     body = [[encoder, *(tau[encoder, size].show(3) for size in sizes)] for encoder in encoders]
-    table = [("encoder", "size", "kendall_tau", "std", "n")]
+    table: list[Sequence[Any]] = [("encoder", "size", "kendall_tau", "std", "n")]
     table += [(encoder, size, f"{s.mean:.4f}", f"{s.std:.4f}", s.n) for (encoder, size), s in tau.items()]
     _write_csv(folder / "predictors.csv", table)
     return Block(
         "predictors",
         "Predictors: Kendall's tau on held-out architectures",
-        "NAS-Bench-201's cells; half of them are held out, and the predictor sees the accuracy of the given number of the others.",
+        "NAS-Bench-201's cells; half of them are held out, and the predictor sees the accuracy of the given number of "
+        "the others.",
         figures.predictors(tau),
         markdown(["encoder", *(f"{size} labels" for size in sizes)], body),
     )
@@ -185,7 +188,8 @@ def _search(inputs: Inputs) -> Block:
     return Block(
         "search",
         "Search: regret by number of evaluated architectures",
-        "How far the best architecture found so far is below the best one of the table; median and quartiles over seeds.",
+        "How far the best architecture found so far is below the best one of the table; median and quartiles over "
+        "seeds.",
         figures.search(arrays),
         markdown(["strategy", "queries", "final regret, points", "seeds"], body),
     )
@@ -200,9 +204,9 @@ def _supernet(inputs: Inputs) -> Block:
     return Block(
         "supernet",
         "Supernet: one-shot scores",
-        "Accuracy of sampled architectures with the shared weights. Where two halves of the validation images rank the architectures "
-        "differently, a single score cannot be trusted either.",
-        figures.supernet(*halves, metrics["halves/kendall_tau"]),
+        "Accuracy of sampled architectures with the shared weights. Where two halves of the validation images rank the "
+        "architectures differently, a single score cannot be trusted either.",
+        figures.supernet(halves[0], halves[1], metrics["halves/kendall_tau"]),
         markdown(["domain", "architectures", "best, %", "mean, %", "tau between halves"], body),
     )
 

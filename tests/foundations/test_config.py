@@ -47,8 +47,13 @@ def test_one_value_stands_for_a_list():
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("a: [1", "not valid YAML"), ("- 1", "expected a mapping"), ("a: 1\na: 2", "given twice"), ("a: !!python/object:os.x {}", "not valid YAML")],
-)  # fmt: skip
+    [
+        ("a: [1", "not valid YAML"),
+        ("- 1", "expected a mapping"),
+        ("a: 1\na: 2", "given twice"),
+        ("a: !!python/object:os.x {}", "not valid YAML"),
+    ],
+)
 def test_bad_yaml_names_the_file(tmp_path, text, expected):
     path = tmp_path / "p.yaml"
     path.write_text(text)

@@ -19,6 +19,6 @@ def test_an_unknown_name_gets_its_nearest_spelling():
 
 
 def test_the_command_line_starts_without_torch():
-    code = "import sys, lbt.cli; from lbt.pipeline.plan import Plan; Plan('params/default.yaml').jobs; print('torch' in sys.modules)"
+    code = "import sys, lbt.cli; lbt.cli.Plan('params/default.yaml').jobs; print('torch' in sys.modules)"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert output.strip() == "False"

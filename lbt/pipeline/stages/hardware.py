@@ -23,7 +23,7 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
     board = find_yaml("boards", params.hardware.board)
     network = next(job for job in made.values() if job.stage == "pretrain" and job.name != summary.NAME)
     searches = {job.key: job for job in made.values() if job.stage == "search" and job.name != summary.NAME}
-    for recipe in map(lambda name: find_yaml("recipes", name), params.adapt.recipe):
+    for recipe in (find_yaml("recipes", name) for name in params.adapt.recipe):
         common: dict[str, Any] = {
             "stage": "hardware",
             "outputs": ("metrics.json", "layers.parquet", "comparison.parquet"),
@@ -37,12 +37,15 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
 
 def run(job: Job, paths: Paths) -> dict[str, Any]:
     """Cost one network under one recipe."""
+    from torch import nn
+
     from lbt.artifacts import read_json
     from lbt.hardware.params import HardwareParams
     from lbt.hardware.stage import Inputs, Outputs, run
     from lbt.nas.supernet.network import cell_network
     from lbt.nn.models import read_model
 
+    model: nn.Module
     model, architecture = read_model(paths.needs["network"] / "model.safetensors")
     shape = (architecture.channels, architecture.size, architecture.size)
     if job.name.startswith(SEARCHED):
