@@ -2,9 +2,9 @@
 
 - *Features.* The groups of :mod:`lbt.nas.predictors.features` and, where the operations are known,
   :mod:`lbt.nas.predictors.zero_cost`.
-- *Few cells* (up to ``FEW``): the length scales of one process are too uncertain, so a committee is averaged, one process
-  per choice of three groups (the zero-cost group is always in), with a forest of extremely randomised trees (Geurts et
-  al., Machine Learning 2006) at a weight of 0.3. *More cells*: one process on all groups.
+- *Few cells* (up to ``FEW``): the length scales of one process are too uncertain, so a committee is averaged, one
+  process per choice of three groups (the zero-cost group is always in), with a forest of extremely randomised trees
+  (Geurts et al., Machine Learning 2006) at a weight of 0.3. *More cells*: one process on all groups.
 - *GATES.* Five networks are trained side by side, each without one fifth of the training cells, so that every training
   cell has a prediction from a network that has not seen it; a Gaussian process has its leave-one-out predictions in
   closed form. The weight of the blend is the one that orders the training cells best by these out-of-sample
