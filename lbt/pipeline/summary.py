@@ -25,7 +25,7 @@ def run(job: Job, paths: Paths, headline: tuple[str, ...]) -> dict[str, float]:
 
     Args:
         headline: patterns (``fnmatch``) of the metrics worth a line in ``metrics.json``, as ``<group>/<metric>/mean``
-            and ``/std`` (over the jobs of a group; the sample standard deviation, 0 where there is one job).
+            and ``/std`` (over the jobs of a group; the sample standard deviation, left out where there is one job).
     """
     rows: list[dict[str, Any]] = []
     for name, need in job.needs.items():
@@ -45,5 +45,6 @@ def run(job: Job, paths: Paths, headline: tuple[str, ...]) -> dict[str, float]:
             values = [value for value in values if math.isfinite(value)]
             if values:
                 metrics[f"{group}/{metric}/mean"] = fmean(values)
-                metrics[f"{group}/{metric}/std"] = stdev(values) if len(values) > 1 else 0.0
+            if len(values) > 1:
+                metrics[f"{group}/{metric}/std"] = stdev(values)
     return metrics

@@ -75,7 +75,7 @@ def accuracy(stats: Mapping[str, Stat], before: Mapping[str, float]) -> Figure:
         axis.set_ylabel("target accuracy, %")
         low = min([s.mean - s.std for g, s in stats.items() if g.startswith(f"{pair}/")] + [before[pair]])
         axis.set_ylim(max(0.0, np.floor(low / 10) * 10 - 5), 101)
-    axes[0].legend(ncols=2, fontsize=8, loc="lower right")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=8)
     return figure
 
 
@@ -165,7 +165,7 @@ def cost(by_pass: Mapping[str, Mapping[str, float]], lut: Mapping[str, float]) -
         left.barh(names, values, left=offset, color=colour(index), label=stage)
         offset += values
     left.set(xlabel="energy, mJ per image (45 nm)")
-    left.legend(fontsize=8)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=5, fontsize=8)
     left.invert_yaxis()
     right.barh(names, [lut[name] for name in names], color=colour(0))
     right.set(xlabel="LUT per MAC unit")

@@ -55,7 +55,7 @@ def _accuracy(inputs: Inputs, folder: Path) -> Block:
     collapsed = grouped(found, "collapsed")
     header = ["pair", "method", "recipe", "target accuracy, %", "source accuracy, %", "seeds"]
     body = [
-        [pair.replace("-", " → "), "none (pretrained)", "fp32", stat.show(), "", ""]
+        [pair.replace("-", " → "), "none (pretrained)", "fp32", f"{stat.mean:.1f}", "", ""]
         for pair, stat in pretrained.items()
     ]
     for group, stat in stats.items():

@@ -19,8 +19,10 @@ rule adapt_job:
     benchmark:
         logged("adapt", "{pair}/{method}/{recipe}/{seed}", "benchmark.tsv")
     threads: 1
+    params:
+        file=PARAMS,
     shell:
-        "lbt adapt --params {PARAMS} --job {wildcards.pair}/{wildcards.method}/{wildcards.recipe}/{wildcards.seed} > {log} 2>&1"
+        "lbt adapt --params {params.file} --job {wildcards.pair}/{wildcards.method}/{wildcards.recipe}/{wildcards.seed} > {log} 2>&1"
 
 
 rule adapt:
@@ -33,5 +35,7 @@ rule adapt:
         logged("adapt", "summary"),
     benchmark:
         logged("adapt", "summary", "benchmark.tsv")
+    params:
+        file=PARAMS,
     shell:
-        "lbt adapt --params {PARAMS} --job summary > {log} 2>&1"
+        "lbt adapt --params {params.file} --job summary > {log} 2>&1"

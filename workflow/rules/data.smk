@@ -20,8 +20,10 @@ rule data_job:
     benchmark:
         logged("data", "{domain}", "benchmark.tsv")
     threads: 1
+    params:
+        file=PARAMS,
     shell:
-        "lbt data --params {PARAMS} --job {wildcards.domain} > {log} 2>&1"
+        "lbt data --params {params.file} --job {wildcards.domain} > {log} 2>&1"
 
 
 rule data_table:
@@ -33,8 +35,10 @@ rule data_table:
         logged("data", "nasbench201"),
     benchmark:
         logged("data", "nasbench201", "benchmark.tsv")
+    params:
+        file=PARAMS,
     shell:
-        "lbt data --params {PARAMS} --job nasbench201 > {log} 2>&1"
+        "lbt data --params {params.file} --job nasbench201 > {log} 2>&1"
 
 
 rule data:
@@ -47,5 +51,7 @@ rule data:
         logged("data", "summary"),
     benchmark:
         logged("data", "summary", "benchmark.tsv")
+    params:
+        file=PARAMS,
     shell:
-        "lbt data --params {PARAMS} --job summary > {log} 2>&1"
+        "lbt data --params {params.file} --job summary > {log} 2>&1"

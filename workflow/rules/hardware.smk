@@ -18,8 +18,10 @@ rule hardware_job:
     benchmark:
         logged("hardware", "{network}/{recipe}", "benchmark.tsv")
     threads: 1
+    params:
+        file=PARAMS,
     shell:
-        "lbt hardware --params {PARAMS} --job {wildcards.network}/{wildcards.recipe} > {log} 2>&1"
+        "lbt hardware --params {params.file} --job {wildcards.network}/{wildcards.recipe} > {log} 2>&1"
 
 
 rule hardware:
@@ -32,5 +34,7 @@ rule hardware:
         logged("hardware", "summary"),
     benchmark:
         logged("hardware", "summary", "benchmark.tsv")
+    params:
+        file=PARAMS,
     shell:
-        "lbt hardware --params {PARAMS} --job summary > {log} 2>&1"
+        "lbt hardware --params {params.file} --job summary > {log} 2>&1"

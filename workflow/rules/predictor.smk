@@ -12,8 +12,10 @@ rule predictor_job:
     benchmark:
         logged("predictor", "{encoder}/{seed}", "benchmark.tsv")
     threads: 1
+    params:
+        file=PARAMS,
     shell:
-        "lbt predictor --params {PARAMS} --job {wildcards.encoder}/{wildcards.seed} > {log} 2>&1"
+        "lbt predictor --params {params.file} --job {wildcards.encoder}/{wildcards.seed} > {log} 2>&1"
 
 
 rule predictor:
@@ -26,5 +28,7 @@ rule predictor:
         logged("predictor", "summary"),
     benchmark:
         logged("predictor", "summary", "benchmark.tsv")
+    params:
+        file=PARAMS,
     shell:
-        "lbt predictor --params {PARAMS} --job summary > {log} 2>&1"
+        "lbt predictor --params {params.file} --job summary > {log} 2>&1"

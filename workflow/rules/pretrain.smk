@@ -18,8 +18,10 @@ rule pretrain_job:
     benchmark:
         logged("pretrain", "{source}", "benchmark.tsv")
     threads: 1
+    params:
+        file=PARAMS,
     shell:
-        "lbt pretrain --params {PARAMS} --job {wildcards.source} > {log} 2>&1"
+        "lbt pretrain --params {params.file} --job {wildcards.source} > {log} 2>&1"
 
 
 rule pretrain:
@@ -32,5 +34,7 @@ rule pretrain:
         logged("pretrain", "summary"),
     benchmark:
         logged("pretrain", "summary", "benchmark.tsv")
+    params:
+        file=PARAMS,
     shell:
-        "lbt pretrain --params {PARAMS} --job summary > {log} 2>&1"
+        "lbt pretrain --params {params.file} --job summary > {log} 2>&1"

@@ -22,5 +22,7 @@ rule report:
         logged("report", "report"),
     benchmark:
         logged("report", "report", "benchmark.tsv")
+    params:
+        file=PARAMS,
     shell:
-        "lbt report --params {PARAMS} --job . > {log} 2>&1"
+        "lbt report --params {params.file} --job . > {log} 2>&1"

@@ -12,8 +12,10 @@ rule search_job:
     benchmark:
         logged("search", "{strategy}/{seed}", "benchmark.tsv")
     threads: 1
+    params:
+        file=PARAMS,
     shell:
-        "lbt search --params {PARAMS} --job {wildcards.strategy}/{wildcards.seed} > {log} 2>&1"
+        "lbt search --params {params.file} --job {wildcards.strategy}/{wildcards.seed} > {log} 2>&1"
 
 
 rule search:
@@ -26,5 +28,7 @@ rule search:
         logged("search", "summary"),
     benchmark:
         logged("search", "summary", "benchmark.tsv")
+    params:
+        file=PARAMS,
     shell:
-        "lbt search --params {PARAMS} --job summary > {log} 2>&1"
+        "lbt search --params {params.file} --job summary > {log} 2>&1"

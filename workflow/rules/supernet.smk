@@ -19,8 +19,10 @@ rule supernet_job:
     benchmark:
         logged("supernet", "{domain}/{seed}", "benchmark.tsv")
     threads: 1
+    params:
+        file=PARAMS,
     shell:
-        "lbt supernet --params {PARAMS} --job {wildcards.domain}/{wildcards.seed} > {log} 2>&1"
+        "lbt supernet --params {params.file} --job {wildcards.domain}/{wildcards.seed} > {log} 2>&1"
 
 
 rule supernet:
@@ -33,5 +35,7 @@ rule supernet:
         logged("supernet", "summary"),
     benchmark:
         logged("supernet", "summary", "benchmark.tsv")
+    params:
+        file=PARAMS,
     shell:
-        "lbt supernet --params {PARAMS} --job summary > {log} 2>&1"
+        "lbt supernet --params {params.file} --job summary > {log} 2>&1"
