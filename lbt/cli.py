@@ -123,6 +123,65 @@ def schema(only_check: bool) -> None:
         path.write_text(text, encoding="utf-8")
 
 
+@cli.command()
+@click.option("--model", default="digit_cnn", show_default=True, help="A network's name, or a weights file of lbt's.")
+@click.option("--recipe", default="int8", show_default=True, help="Name or path of a recipe.")
+@click.option("--board", default="zcu102", show_default=True, help="Name or path of a board.")
+@click.option("--batch", default=32, show_default=True, help="Images per training step.")
+@click.option("--shape", default="3,32,32", show_default=True, help="Shape of an image: channels,height,width.")
+@click.option("--classes", default=10, show_default=True, help="Classes, for a network given by name.")
+@click.option("--inference", is_flag=True, help="The forward pass alone.")
+@click.option("--compare", "side_by_side", is_flag=True, help="Also fp32, fp16 and 8 bits on the same board.")
+def cost(
+    model: str, recipe: str, board: str, batch: int, shape: str, classes: int, inference: bool, side_by_side: bool
+) -> None:
+    """What a training step of a network costs on a board, and what limits it."""
+    from lbt.hardware.cost import cost
+    from lbt.hardware.explore import compare
+    from lbt.hardware.params import HardwareParams
+    from lbt.nn.models import build, read_model
+    from lbt.report.tables import markdown
+
+    try:
+        image = tuple(int(part) for part in shape.split(","))
+    except ValueError:
+        raise LbtError(f"--shape: found {shape!r}; accepted: channels,height,width, such as 3,32,32") from None
+    network = read_model(model)[0] if model.endswith(".safetensors") else build(model, classes, image[0])
+    click.echo(cost(network, image, recipe=recipe, board=board, batch=batch, training=not inference))
+    if side_by_side:
+        rows = compare(
+            network, image, recipes=[recipe], boards=[board], options=HardwareParams(batch=batch)
+        ).to_pylist()
+        shown = [[f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
+        click.echo(markdown(rows[0], shown))
+
+
+@cli.command()
+@click.option("--table", type=Path, required=True, help="Parquet: a column 'architecture' and what was measured.")
+@click.option("--space", required=True, help="A YAML file that describes the search space, or a space's name.")
+@click.option("--target", help="Column to predict; needed where there are several.")
+@click.option("--encoder", default="best", show_default=True, help="A file of lbt/nas/predictors/encoders.")
+@click.option("--top", default=10, show_default=True, help="Rows to show.")
+@click.option("--unseen", default=0, show_default=True, help="Also score so many architectures that the table lacks.")
+@click.option("--epochs", default=200, show_default=True, help="Training epochs of a neural predictor.")
+@click.option("--members", default=5, show_default=True, help="Networks in a neural predictor's ensemble.")
+@click.option("--seed", default=0, show_default=True, help="Everything random follows from it.")
+@click.option("--out", type=Path, help="Write all scores to this Parquet file instead of showing the best.")
+def predict(table: Path, space: str, out: Path | None, top: int, **options: Any) -> None:
+    """Order your own architectures: rows of a table without a value, from those with one."""
+    from lbt.artifacts import write_table
+    from lbt.nas.predictors.predict import predict
+    from lbt.report.tables import markdown
+
+    scores = predict(table, space, top=None if out else top, **options)
+    if out:
+        write_table(out, scores)
+        click.echo(f"{out}: {len(scores)} architectures, best first")
+        return
+    rows = [[f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()] for row in scores.to_pylist()]
+    click.echo(markdown(scores.column_names, rows))
+
+
 def main() -> None:
     """Entry point: a mistake of the user's is one line and exit code 2."""
     try:

@@ -1,0 +1,72 @@
+import pytest
+from click.testing import CliRunner
+
+from lbt import cli
+from lbt.artifacts import read_table, write_table
+from lbt.errors import LbtError
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(cli.cli, arguments, standalone_mode=False)
+    if result.exception:
+        raise result.exception
+    return result.output
+
+
+@pytest.mark.parametrize(
+    "stage", ["data", "pretrain", "adapt", "supernet", "predictor", "search", "hardware", "report"]
+)
+def test_every_stage_explains_its_params(stage):
+    output = run(stage, "--help")
+    assert "--job" in output
+    if stage != "report":
+        assert f"{stage}." in output
+
+
+def test_a_wrong_command_gets_its_neighbour():
+    with pytest.raises(LbtError, match="did you mean 'adapt'"):
+        run("adpat")
+
+
+def test_a_wrong_job_gets_its_neighbour():
+    with pytest.raises(LbtError, match="did you mean 'mnist'"):
+        run("data", "--job", "mnis")
+
+
+def test_a_mistake_is_one_line_and_exit_code_2(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["lbt", "check", "--params", "params/defualt.yaml"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "lbt: params/defualt.yaml: no such file (did you mean 'default.yaml'?)\n"
+
+
+def test_check_counts_jobs():
+    assert "valid; 24 jobs" in run("check", "--params", "tests/workflow/tiny.yaml")
+
+
+def test_predict_on_a_users_own_table(tmp_path):
+    ops = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]
+    rows = []
+    for index in range(60):
+        a, b = ops[index % 5], ops[index // 5 % 5]
+        arch = f"|{a}~0|+|{b}~0|{a}~1|+|{ops[index // 25]}~0|{b}~1|nor_conv_3x3~2|"
+        rows.append({"architecture": arch, "score": float(index % 5) if index < 40 else None})
+    write_table(tmp_path / "mine.parquet", rows)
+    arguments = [
+        "predict",
+        "--table",
+        str(tmp_path / "mine.parquet"),
+        "--space",
+        "nasbench201",
+        "--encoder",
+        "paths_gp",
+    ]
+    assert "expected" in run(*arguments)
+    run(*arguments, "--out", str(tmp_path / "scores.parquet"))
+    assert read_table(tmp_path / "scores.parquet").num_rows == 20
+
+
+def test_cost_refuses_a_shape_that_is_none():
+    with pytest.raises(LbtError, match="--shape: found '3x32'"):
+        run("cost", "--shape", "3x32")
