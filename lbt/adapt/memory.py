@@ -2,17 +2,16 @@
 
 Counted, not measured: images as uint8 pixels; weights, activations and optimizer state in the bits of the recipe.
 Activations are what backward needs: the inputs of convolutions, linear layers and norms in the format A, and one bit
-per element for each ReLU.
+per element for each ReLU. Preparation on the source happens before deployment and is not counted.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import nn
 
 from lbt.adapt.method import Base
+from lbt.numerics.recipe import Recipe
 
 FLOAT_BITS = 32
 
@@ -21,25 +20,31 @@ def device_memory(method: Base) -> dict[str, int]:
     """Bytes by purpose and their sum, for training with the method's batch size."""
     task, recipe = method.task, method.task.recipe
     shape = task.source.images.shape[1:]
-    weights = sum(p.numel() for p in method.student.parameters())
-    trained = {id(p) for one in method.optimizers.values() for group in one.param_groups for p in group["params"]}
-    parameters = sum(p.numel() for net in method.networks.values() for p in net.parameters() if id(p) in trained)
-    moments = {"sgd": 1 if task.params.momentum else 0, "adam": 2}[task.params.optimizer]
-    others = sum(p.numel() for name, net in method.networks.items() if name != "student" for p in net.parameters())
-    labels = task.params.labels_per_class * len(task.target.classes) if hasattr(method, "labels") else 0
-    labelled = labels if "few" in task.params.method[0] or task.params.method[0] == "fixmatch" else 0
     training = method.graphs > 0
-    # The master weights are what the optimizer updates: float32 unless the recipe says otherwise.
-    bits = recipe.bits("U") if training else recipe.bits("W")
+    # What the optimizer updates is float32 unless the recipe keeps integer masters; inference needs the format W only.
+    master = recipe.update.bits if recipe.update.master == "integer" else FLOAT_BITS
+    weights = sum(p.numel() for p in method.student.parameters())
+    others = sum(p.numel() for name, net in method.networks.items() if name != "student" for p in net.parameters())
+    updated = {
+        id(p): p.numel() for one in used_optimizers(method) for group in one.param_groups for p in group["params"]
+    }
+    moments = {"sgd": 1 if task.params.momentum else 0, "adam": 2}[task.params.optimizer]
+    targets = len(task.target) if method.uses_target else len(method.labels or ())
     memory = {
         "source_data": pixels(len(task.source), shape) if method.uses_source else 0,
-        "target_data": pixels(len(task.target), shape) if method.uses_target else pixels(labelled, shape),
-        "weights": bytes_of(weights, bits),
+        "target_data": pixels(targets, shape),
+        "weights": bytes_of(weights, master if training else recipe.bits("W")),
         "second_network": bytes_of(others, FLOAT_BITS),
-        "optimizer": bytes_of(parameters * moments, recipe.bits("U")) if training else 0,
+        "optimizer": bytes_of(sum(updated.values()) * moments, recipe.bits("U")) if training else 0,
         "activations": method.graphs * task.params.batch * activation_bits(task.model, shape, recipe) // 8,
     }
     return {**memory, "total": sum(memory.values())}
+
+
+def used_optimizers(method: Base) -> list[torch.optim.Optimizer]:
+    """The optimizers of adaptation itself: a prepared method that has its own leaves the student's behind."""
+    own = [one for name, one in method.optimizers.items() if name != "student"]
+    return own if method.prepared and own else list(method.optimizers.values())
 
 
 def pixels(count: int, shape: torch.Size) -> int:
@@ -53,7 +58,7 @@ def bytes_of(count: int, bits: float) -> int:
 
 
 @torch.no_grad()
-def activation_bits(model: nn.Module, shape: torch.Size, recipe: Any) -> int:
+def activation_bits(model: nn.Module, shape: torch.Size, recipe: Recipe) -> int:
     """Bits that backward needs to keep of one image of ``shape`` (C, H, W) in the float network ``model``."""
     total = 0.0
 

@@ -87,6 +87,7 @@ class Base:
         self.student = self.network(task.model)
         self.networks: dict[str, nn.Module] = {"student": self.student}
         self.optimizers = {"student": self.optimizer(self.student)}
+        self.labels: Split | None = None  # labelled target images, for the methods that have some
 
     # What a method says -----------------------------------------------------------------------------------------
 
@@ -196,9 +197,10 @@ class Base:
             chosen.append(members)
         return target.take(torch.cat(chosen))
 
-    def labelled(self, split: Split, step: int) -> tuple[Tensor, Tensor]:
-        """Augmented images and labels of a labelled part of the target; a small part is repeated to fill the batch."""
-        (images,), labels = draw(split, self.params.batch, self.task.seed, step, self.task.augmentation)
+    def labelled(self, step: int) -> tuple[Tensor, Tensor]:
+        """Augmented images and labels from :attr:`labels`; a small set is repeated to fill the batch."""
+        assert self.labels is not None
+        (images,), labels = draw(self.labels, self.params.batch, self.task.seed, step, self.task.augmentation)
         return images, labels
 
     def schedule(self, step: int) -> float:

@@ -23,7 +23,7 @@ class Method(Base):
         self.labels = self.few()
 
     def step(self, step: int) -> dict[str, Tensor | float]:
-        images, labels = self.labelled(self.labels, step)
+        images, labels = self.labelled(step)
         target_loss = F.cross_entropy(self.forward(self.student, images, "target"), labels)
 
         options = self.params.fixmatch

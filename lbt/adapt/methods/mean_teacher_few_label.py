@@ -18,6 +18,6 @@ class Method(mean_teacher.Method):
 
     def losses(self, step: int) -> tuple[Tensor, dict[str, Tensor | float]]:
         loss, shown = super().losses(step)
-        images, labels = self.labelled(self.labels, step)
+        images, labels = self.labelled(step)
         target_loss = F.cross_entropy(self.forward(self.student, images, "target"), labels)
         return loss + target_loss, {**shown, "target_loss": target_loss}

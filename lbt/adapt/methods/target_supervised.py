@@ -20,7 +20,7 @@ class Method(Base):
         self.labels = task.target.labelled()
 
     def step(self, step: int) -> dict[str, Tensor | float]:
-        images, labels = self.labelled(self.labels, step)
+        images, labels = self.labelled(step)
         loss = F.cross_entropy(self.forward(self.student, images, "target"), labels)
         self.update(loss, self.schedule(step))
         return {"target_loss": loss}
