@@ -35,7 +35,7 @@ def predict(
         encoder: a file of ``lbt/nas/predictors/encoders/``.
         target: the column to predict, larger is better; needed where the table has several.
         top: return only that many rows.
-        unseen: also score this many random architectures of the space that the table does not list.
+        unseen: also score up to this many random architectures of the space that the table does not list.
         epochs, members: of a neural predictor (``members`` networks give the uncertainty).
         seed: of initial parameters, order, and the random architectures.
 
@@ -60,9 +60,10 @@ def predict(
     rows, pool = data.rows[known], data.rows[~known]
     if unseen:
         seen = {row.tobytes() for row in data.rows}
-        drawn = np.unique(data.space.sample(4 * unseen, seed), axis=0)
+        generator = np.random.default_rng([seed, 1])
+        drawn = np.unique(data.space.sample(4 * unseen + 2 * len(seen), generator), axis=0)
         drawn = drawn[[row.tobytes() not in seen for row in drawn]]
-        pool = np.concatenate([pool, np.random.default_rng(seed).permutation(drawn)[:unseen]])
+        pool = np.concatenate([pool, generator.permutation(drawn)[:unseen]])
     if not len(pool):
         raise LbtError(
             f"{table}: every row has a value of {name}: nothing to predict (leave some empty, or ask for unseen)"

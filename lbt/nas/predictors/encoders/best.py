@@ -3,8 +3,9 @@
 - *Features.* The groups of :mod:`lbt.nas.predictors.features` and, where the operations are known,
   :mod:`lbt.nas.predictors.zero_cost`.
 - *Few cells* (up to ``FEW``): the length scales of one process are too uncertain, so a committee is averaged, one
-  process per choice of three groups (the zero-cost group is always in), with a forest of extremely randomised trees
-  (Geurts et al., Machine Learning 2006) at a weight of 0.3. *More cells*: one process on all groups.
+  process per pair of groups, with and without the zero-cost group and with two scales of the target (normal scores; the
+  logarithm of the gap to just above the best value), together with boosted and extremely randomised trees (Friedman,
+  Annals of Statistics 2001; Geurts et al., Machine Learning 2006). *More cells*: one process on all groups.
 - *GATES.* Five networks are trained side by side, each without one fifth of the training cells, so that every training
   cell has a prediction from a network that has not seen it; a Gaussian process has its leave-one-out predictions in
   closed form. The weight of the blend is the one that orders the training cells best by these out-of-sample
@@ -30,26 +31,35 @@ from lbt.nas.space import CellSpace
 if TYPE_CHECKING:
     from lbt.nas.predictors.fit import Neural, Options
 
-FOLDS, FEW, FOREST_WEIGHT = 5, 200, 0.3
-STEPS = 3000
-"""GATES trains for at most about this many steps: with thousands of cells that is fewer epochs than were asked for."""
+FOLDS, FEW = 5, 200
+STEPS, EPOCHS = 500, 40
+"""GATES trains for about ``STEPS`` steps, but for ``EPOCHS`` epochs at least and for the epochs asked for at most."""
 
 
 class Committee:
-    """Gaussian processes (and, for few cells, a forest) on features; scores have the scale of normal scores."""
+    """Gaussian processes (and, for few cells, trees) on features; each is scaled by its spread over the space.
+
+    ``leave_one_out``, float64 (N,): the processes' mean prediction of each training cell from the others.
+    """
 
     def __init__(self, space: CellSpace, rows: np.ndarray, values: np.ndarray, seed: int) -> None:
         self.space = space
-        reference = self._raw(np.concatenate([rows, space.sample(2000, seed)]))  # scales come from the space itself
-        self.scales = {n: (g.mean(0), np.where(g.std(0) > 0, g.std(0), 1.0)) for n, g in reference.items()}
-        target, groups = normal_scores(values), self.groups(rows)
-        always = tuple(n for n in groups if n == "zero_cost")
-        others = [n for n in groups if n not in always]
-        few = len(rows) <= FEW
-        self.choices = [always + c for c in combinations(others, min(3, len(others)))] if few else [tuple(groups)]
-        self.processes = [GaussianProcess([groups[n] for n in choice], target) for choice in self.choices]
-        self.leave_one_out = np.mean([process.leave_one_out() for process in self.processes], 0)
-        self.forest = _forest(groups, target, seed) if few else None
+        reference = np.concatenate([rows, space.sample(2000, seed)])
+        raw = self._raw(reference)
+        self.scales = {n: (g.mean(0), np.where(g.std(0) > 0, g.std(0), 1.0)) for n, g in raw.items()}
+        target, groups, few = normal_scores(values), self.groups(rows), len(rows) <= FEW
+        self.processes = [
+            (choice, GaussianProcess([groups[n] for n in choice], y, steps=60 if few else 120))
+            for choice, y in (_members(list(groups), target, log_gap(values)) if few else [(tuple(groups), target)])
+        ]
+        self.trees = _trees(groups, target, seed) if few else []
+        self.leave_one_out = np.mean([process.leave_one_out() for _, process in self.processes], 0)
+        every = self.groups(reference)
+        spreads = [process.predict([every[n] for n in choice])[0].std() for choice, process in self.processes]
+        spreads += [tree.predict(_flat(every)).std() for tree, _ in self.trees]
+        self.spreads = np.maximum(spreads, 1e-12)
+        self.weights = np.array([1.0] * len(self.processes) + [w * len(self.processes) for _, w in self.trees])
+        self.weights /= self.weights.sum()
 
     def _raw(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         found = features(self.space, rows) | {"zero_cost": zero_cost(self.space, rows)}
@@ -60,18 +70,14 @@ class Committee:
         return {name: (group - self.scales[name][0]) / self.scales[name][1] for name, group in self._raw(rows).items()}
 
     def predict(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and deviation (of the mixture of the processes), float64 (N,) each."""
+        """Mean and deviation (the processes' own and their disagreement), float64 (N,) each."""
         groups = self.groups(rows)
-        found = [
-            process.predict([groups[n] for n in choice])
-            for choice, process in zip(self.choices, self.processes, strict=True)
-        ]
-        means, deviations = np.stack([m for m, _ in found]), np.stack([d for _, d in found])
-        mean, deviation = means.mean(0), np.sqrt((deviations**2).mean(0) + means.var(0))
-        if self.forest is not None:
-            trees = self.forest.predict(np.concatenate(list(groups.values()), 1))
-            mean = (1 - FOREST_WEIGHT) * mean + FOREST_WEIGHT * trees * mean.std() / max(trees.std(), 1e-12)
-        return mean, deviation
+        found = [process.predict([groups[n] for n in choice]) for choice, process in self.processes]
+        means = np.stack([m for m, _ in found] + [tree.predict(_flat(groups)) for tree, _ in self.trees])
+        scaled = means / self.spreads[:, None]
+        mean = self.weights @ scaled
+        own = np.mean([d**2 / s**2 for (_, d), s in zip(found, self.spreads, strict=False)], 0)
+        return mean, np.sqrt(own + self.weights @ (scaled - mean) ** 2)
 
 
 class Best:
@@ -106,14 +112,50 @@ def fit(space: CellSpace, rows: np.ndarray, values: np.ndarray, options: Options
         return committee
     batch = min(options.batch, max(len(rows) // 2, 2))
     per_epoch = -(-len(rows) * (FOLDS - 1) // FOLDS // batch)
-    epochs = max(min(options.epochs, STEPS // per_epoch), 1)
+    epochs = min(options.epochs, max(STEPS // per_epoch, EPOCHS))
     chosen = replace(options, members=FOLDS, validation=1 / FOLDS, batch=batch, epochs=epochs)
     networks = fitting.fit("gates", space, rows, values, chosen, seed)
     return Best(committee, networks, rows, values)  # type: ignore[arg-type]
 
 
-def _forest(groups: dict[str, np.ndarray], target: np.ndarray, seed: int) -> Any:
-    from sklearn.ensemble import ExtraTreesRegressor
+def log_gap(values: np.ndarray) -> np.ndarray:
+    """−log of the gap to a bound above the best value, standardised, tails clipped: float64 (N,).
 
-    forest = ExtraTreesRegressor(300, max_features=0.3, min_samples_leaf=2, random_state=seed)
-    return forest.fit(np.concatenate(list(groups.values()), 1), target)
+    The bound is as far above the best value as the median is below it, so that nothing about the unit is assumed.
+    """
+    bound = 2 * values.max() - np.median(values) + 1e-9 * max(np.ptp(values), 1e-9)
+    gap = -np.log(np.maximum(bound - values, 1e-12))
+    clipped = np.clip((gap - gap.mean()) / max(gap.std(), 1e-12), -2.5, 2.5)
+    return (clipped - clipped.mean()) / max(clipped.std(), 1e-12)
+
+
+def _members(names: list[str], *targets: np.ndarray) -> list[tuple[tuple[str, ...], np.ndarray]]:
+    """The committee for few cells: (feature groups, target) of each process."""
+    always = tuple(n for n in names if n == "zero_cost")
+    others = [n for n in names if n not in always]
+    pairs = list(combinations(others, min(2, len(others))))
+    chosen = [(always + pair, target) for target in targets for pair in pairs]
+    return chosen + [(pair, targets[0]) for pair in pairs if always]
+
+
+def _trees(groups: dict[str, np.ndarray], target: np.ndarray, seed: int) -> list[tuple[Any, float]]:
+    """Fitted tree ensembles, each with its weight relative to all processes together."""
+    from sklearn.ensemble import ExtraTreesRegressor, GradientBoostingRegressor
+
+    forest = ExtraTreesRegressor(300, max_features=0.5, random_state=seed)
+    found = [(forest, 0.25)]
+    for number in range(6):
+        boosted = GradientBoostingRegressor(
+            n_estimators=150,
+            learning_rate=0.06,
+            max_depth=3,
+            subsample=0.6,
+            max_features=0.2,
+            random_state=seed + number,
+        )
+        found.append((boosted, 0.25 / 6))
+    return [(model.fit(_flat(groups), target), weight) for model, weight in found]
+
+
+def _flat(groups: dict[str, np.ndarray]) -> np.ndarray:
+    return np.concatenate(list(groups.values()), 1)

@@ -1,0 +1,101 @@
+"""Search strategies: budget, no double counting, determinism, and that guidance helps."""
+
+import numpy as np
+import pytest
+
+from lbt.artifacts import read_table, write_table
+from lbt.errors import LbtError
+from lbt.nas.search import STRATEGIES
+from lbt.nas.search.params import SearchParams
+from lbt.nas.search.reward import ThresholdedReward, pareto
+from lbt.nas.search.run import SearchOptions, search
+from lbt.nas.search.stage import Inputs, Outputs, run
+from lbt.nas.space import SpaceSpec, build
+
+SPACE = build(SpaceSpec(name="small", operations_on="edge", nodes=4, operations=["n", "a", "b"], none="n"))
+OPTIONS = SearchOptions(queries=60, population=15, tournament=5, initial=20, step=20)
+
+
+def value(rows):
+    return (rows == 2).sum(1) + 0.5 * (rows[:, 0] == 1) - (rows[:, 3] == 2)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES.names())
+def test_a_strategy_spends_its_budget_on_distinct_architectures_and_repeats(strategy):
+    calls = []
+    history = search(strategy, SPACE, lambda rows: calls.append(len(rows)) or value(rows), OPTIONS, seed=1)
+    assert len(history.rows) == len(np.unique(history.rows, axis=0)) == sum(calls) == 60
+    assert (history.values == value(history.rows)).all()
+    assert history.best[-1] == history.values.max() == value(history.best_row[None])[0]
+    again = search(strategy, SPACE, value, OPTIONS, seed=1)
+    other = search(strategy, SPACE, value, OPTIONS, seed=2)
+    assert (history.rows == again.rows).all()
+    assert (history.rows != other.rows).any()
+
+
+@pytest.mark.parametrize("strategy", ["evolution", "annealing", "predictor"])
+def test_guided_strategies_beat_random_choice_on_average(strategy):
+    def mean(name):
+        return np.mean([search(name, SPACE, value, OPTIONS, seed).values[-30:].mean() for seed in range(3)])
+
+    assert mean(strategy) > mean("random") + 0.5
+
+
+def test_a_budget_beyond_the_space_ends_with_the_whole_space():
+    tiny = build(SpaceSpec(name="tiny", operations_on="edge", nodes=3, operations=["a", "b"]))
+    history = search("random", tiny, lambda rows: rows.sum(1), SearchOptions(queries=100), seed=0)
+    assert len(history.rows) == 8
+
+
+def test_the_stage_writes_the_curve_and_the_best_architecture(tmp_path):
+    rows = SPACE.all()
+    space = tmp_path / "space.yaml"
+    space.write_text("name: small\noperations_on: edge\nnodes: 4\noperations: [n, a, b]\nnone: n\n")
+    write_table(
+        tmp_path / "t.parquet", {"architecture": [SPACE.format(r) for r in rows], "fp": value(rows).astype(float)}
+    )
+    params = SearchParams(strategy="predictor", seed=3, space=str(space), queries=40, initial=10)
+    metrics = run(params, Inputs(tmp_path / "t.parquet"), Outputs(tmp_path / "curve.parquet"))
+    curve = read_table(tmp_path / "curve.parquet").to_pydict()
+    assert curve["queries"] == list(range(1, 41))
+    assert curve["regret"] == [value(rows).max() - best for best in curve["best"]]
+    assert metrics["best"] == curve["best"][-1] == value(SPACE.parse(metrics["architecture"])[None])[0]
+    assert set(metrics) == {"best", "regret", "queries", "architecture"}
+
+
+def test_a_table_with_a_missing_cell_is_refused(tmp_path):
+    rows = SPACE.all()[1:]
+    space = tmp_path / "space.yaml"
+    space.write_text("operations_on: edge\nnodes: 4\noperations: [n, a, b]\n")
+    write_table(
+        tmp_path / "t.parquet", {"architecture": [SPACE.format(r) for r in rows], "fp": value(rows).astype(float)}
+    )
+    params = SearchParams(strategy="random", seed=0, space=str(space))
+    with pytest.raises(LbtError, match=r"1 of 729 cells are missing, the first is '\|n~0\|"):
+        run(params, Inputs(tmp_path / "t.parquet"), Outputs(tmp_path / "c.parquet"))
+
+
+def test_an_unknown_strategy_is_refused_with_the_nearest_spelling():
+    with pytest.raises(ValueError, match="did you mean 'evolution'"):
+        SearchParams(strategy="evolutoin")
+
+
+def test_the_thresholded_reward_turns_to_the_fine_objective_only_above_the_threshold():
+    reward = ThresholdedReward(
+        coarse=lambda r: r[:, 0], threshold=3, fine=lambda r: r[:, 1], cost=lambda r: r[:, 2], budget=10, penalty=2
+    )
+    rows = np.array([[2, 9, 0], [3, 0, 0], [3, 4, 0], [5, 4, 0], [3, 4, 15]], float)
+    assert reward(rows).tolist() == [2, 3, 7, 7, 6]
+    with pytest.raises(LbtError, match="budget"):
+        ThresholdedReward(coarse=value, threshold=1, cost=value, budget=0)
+
+
+def test_pareto_against_all_pairs():
+    generator = np.random.default_rng(0)
+    values, costs = generator.integers(0, 12, 80), generator.integers(0, 12, 80)
+    front = pareto(values, costs)
+    for i in range(80):
+        beaten = ((values >= values[i]) & (costs <= costs[i]) & ((values > values[i]) | (costs < costs[i]))).any()
+        twin = ((values == values[i]) & (costs == costs[i]))[:i].any()
+        assert (i in front) == (not beaten and not twin)
+    assert (np.diff(costs[front]) > 0).all()
