@@ -3,7 +3,7 @@
 Closed forms, for 6-input LUTs with a carry chain (targets xc7 and xcup), equal to synthesis on every width that was tried:
 
     Booth multiplier   ⌈b/2⌉·(a + 1) + 1 − (b mod 2) LUT        a, b ≥ 4; b is recoded
-    Booth MAC          that + c LUT                               c accumulator bits ≥ a + b
+    Booth MAC          that + c + 1 LUT                           c accumulator bits ≥ a + b; one for clear or reset
 
 Fitted forms are linear in a few terms that follow from the unit's structure, fitted to the library by least squares of the
 relative error; what comes out of them is marked ``fitted``. A unit with DSP blocks takes the smallest synthesised one that
@@ -86,7 +86,7 @@ def closed_form(unit: Unit) -> int | None:
         return None
     if unit.b < 4 or unit.a < 4:
         return None
-    return -(-unit.b // 2) * (unit.a + 1) + 1 - unit.b % 2 + (unit.c if unit.kind == "mac" else 0)
+    return -(-unit.b // 2) * (unit.a + 1) + 1 - unit.b % 2 + (unit.c + 1 if unit.kind == "mac" else 0)
 
 
 @cache

@@ -103,10 +103,13 @@ def netlist(unit: Unit) -> str:
         raise LbtError("synthesis needs amaranth; install it with: pip install 'lbt[rtl]'") from None
     component = build(unit)
     m = Module()
-    m.domains.sync = clock = ClockDomain("sync", reset_less=True)  # a power-on reset costs nothing and is no port
+    # where nothing accumulates, the state after power-on does not matter, and a reset is no port
+    resets = unit.kind in ("mac", "norm", "array")
+    m.domains.sync = clock = ClockDomain("sync", reset_less=not resets)
     m.submodules.core = component
     ports = [Value.cast(signal) for _, _, signal in component.signature.flatten(component)]
-    return rtlil.convert(m, name="unit", ports=[*ports, clock.clk], emit_src=False)
+    ports += [clock.clk, clock.rst] if resets else [clock.clk]
+    return rtlil.convert(m, name="unit", ports=ports, emit_src=False)
 
 
 @cache

@@ -1,0 +1,216 @@
+"""Every unit does what it says: exhaustively for small widths, against NumPy for floats and wide numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("amaranth")
+
+from lbt.hardware.rtl import floating, norm, requantize, rounding, update
+from lbt.hardware.rtl.mac import Mac
+from lbt.hardware.rtl.multiplier import Multiplier
+from lbt.numerics.rounding import Key, hash32, round_to_integer
+
+from ._simulate import run
+
+RANDOM = np.random.default_rng(7)
+
+
+def signed_range(bits: int) -> np.ndarray:
+    return np.arange(-(2 ** (bits - 1)), 2 ** (bits - 1))
+
+
+def every_pair(a: int, b: int) -> tuple[np.ndarray, np.ndarray]:
+    x, y = np.meshgrid(signed_range(a), signed_range(b), indexing="ij")
+    return x.ravel(), y.ravel()
+
+
+def draw(bits: int, count: int) -> np.ndarray:
+    return RANDOM.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), count)
+
+
+def clamp(x: np.ndarray, bits: int) -> np.ndarray:
+    return np.clip(x, -(2 ** (bits - 1) - 1), 2 ** (bits - 1) - 1)
+
+
+@pytest.mark.parametrize("style", ["plain", "booth"])
+@pytest.mark.parametrize(("a", "b"), [(4, 4), (5, 3), (3, 6), (2, 2)])
+def test_multipliers_exhaustively(a: int, b: int, style: str) -> None:
+    x, y = every_pair(a, b)
+    assert np.array_equal(run(Multiplier(a, b, style), {"a": x, "b": y}, ["p"])["p"], x * y)
+
+
+def test_a_wide_booth_multiplier() -> None:
+    x, y = np.append(draw(16, 300), -(2**15)), np.append(draw(13, 300), -(2**12))
+    assert np.array_equal(run(Multiplier(16, 13, "booth"), {"a": x, "b": y}, ["p"])["p"], x * y)
+
+
+@pytest.mark.parametrize("style", ["plain", "booth"])
+def test_mac_accumulates_and_clears(style: str) -> None:
+    x, y, clear = draw(8, 200), draw(8, 200), np.arange(200) % 50 == 0
+    got = run(Mac(8, 8, 24, style), {"a": x, "b": y, "clear": clear}, ["total"])["total"]
+    total, expected = 0, []
+    for a, b, c in zip(x, y, clear, strict=True):
+        total = 0 if c else total + a * b
+        expected.append(total)
+    assert np.array_equal(got, expected)
+
+
+def half_even(x: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    low = x >> shift
+    twice = 2 * (x - (low << shift))
+    return low + ((twice > (1 << shift)) | ((twice == (1 << shift)) & (low % 2 == 1)))
+
+
+@pytest.mark.parametrize("bits", [1, 4, 8])
+def test_requantizer_by_shift_exhaustively(bits: int) -> None:
+    x = np.tile(signed_range(8), 8)
+    shift = np.repeat(np.arange(8), 256)
+    got = run(requantize.Requantizer(8, bits, "shift"), {"x": x, "shift": shift}, ["y"])["y"]
+    largest = max(1, 2 ** (bits - 1) - 1)
+    assert np.array_equal(got, np.clip(half_even(x, shift), -largest, largest))
+
+
+def test_requantizer_by_multiplier() -> None:
+    x, shift = draw(32, 400), RANDOM.integers(0, 48, 400)
+    multiplier = RANDOM.integers(0, 2**16, 400)
+    unit = requantize.Requantizer(32, 8, "multiplier")
+    got = run(unit, {"x": x, "shift": shift, "multiplier": multiplier}, ["y"], latency=2)["y"]
+    assert np.array_equal(got, clamp(half_even(x * multiplier, shift), 8))
+    assert len(np.unique(got)) > 20
+
+
+def test_nearest_rounding_exhaustively() -> None:
+    x = signed_range(10)
+    got = run(rounding.Nearest(10, 5), {"x": x}, ["y"])["y"]
+    assert np.array_equal(got, clamp(half_even(x, np.full_like(x, 5)), 5))
+
+
+def test_lfsr_rounding_is_unbiased_and_never_off_by_more_than_one() -> None:
+    x = np.full(3000, 1234)
+    got = run(rounding.Lfsr(16, 8), {"x": x}, ["y"])["y"]
+    assert set(got) == {4, 5}
+    assert got.mean() == pytest.approx(1234 / 256, abs=0.03)
+
+
+def test_the_hash_is_the_trainer_s() -> None:
+    import torch
+
+    key = Key(3, 14, "conv1", "E")
+    first, second = key.words()
+    index = RANDOM.integers(0, 2**32, 300)
+    inputs = {"index": index, "first": np.full(300, first), "second": np.full(300, second)}
+    got = run(rounding.CounterHash(), inputs, ["hash"], latency=3)["hash"]
+    signed = torch.from_numpy(np.where(index >= 2**31, index - 2**32, index)).int()
+    assert np.array_equal(got, hash32(signed, key).numpy().view(np.uint32).astype(np.int64))
+
+
+def test_stochastic_rounding_is_the_trainer_s_bit_for_bit() -> None:
+    """Accumulators rounded by the RTL and by the trainer's own function on the same key and element indices."""
+    import torch
+
+    key = Key(5, 2, "conv2", "G")
+    first, second = key.words()
+    x = draw(20, 500)
+    inputs = {"x": x, "index": np.arange(500), "first": np.full(500, first), "second": np.full(500, second)}
+    got = run(rounding.Hash(20, 8), inputs, ["y"], latency=4)["y"]
+    values = torch.from_numpy(x).double() / 2**12
+    expected = round_to_integer(values, "stochastic", key).clamp(-127, 127)
+    assert np.array_equal(got, expected.numpy().astype(np.int64))
+    assert not torch.equal(expected, values.round().clamp(-127, 127))
+
+
+def flushed(x: np.ndarray, exponent: int, mantissa: int) -> np.ndarray:
+    """Subnormals to zero, NaN payloads to infinity, as the units treat them."""
+    power = (x >> mantissa) & (2**exponent - 1)
+    x = np.where(power == 2**exponent - 1, x & ~(2**mantissa - 1), x)
+    return np.where(power == 0, x & (1 << (exponent + mantissa)), x)
+
+
+FLOATS = [(5, 10, "float16"), (8, 7, "bfloat16"), (8, 23, "float32")]
+
+
+@pytest.mark.parametrize(("exponent", "mantissa", "name"), FLOATS)
+@pytest.mark.parametrize("operation", ["multiply", "add"])
+def test_floats_against_numpy(exponent: int, mantissa: int, name: str, operation: str) -> None:
+    kind = np.dtype(getattr(pytest.importorskip("ml_dtypes"), name) if name == "bfloat16" else name)
+    bits, count = 1 + exponent + mantissa, 1000
+    integer = {16: np.uint16, 32: np.uint32}[bits]
+    a, b = RANDOM.integers(0, 2**bits, (2, count))
+    # half of the pairs nearly cancel
+    b[::2] = (a[::2] & ~(2**mantissa - 1)) ^ (1 << (bits - 1)) | (b[::2] & (2**mantissa - 1))
+    a, b = flushed(a, exponent, mantissa), flushed(b, exponent, mantissa)
+    x, y = a.astype(integer).view(kind), b.astype(integer).view(kind)
+    if operation == "multiply":
+        unit, output = floating.FloatMultiplier(exponent, mantissa), "p"
+    else:
+        unit, output = floating.FloatAdder(exponent, mantissa), "s"
+    got = run(unit, {"a": a, "b": b}, [output])[output]
+    with np.errstate(all="ignore"):
+        result = x * y if operation == "multiply" else x + y
+    known = ~np.isnan(result)
+    expected = flushed(result.view(integer).astype(np.int64), exponent, mantissa)
+    assert known.sum() > 0.9 * count
+    assert np.array_equal(got[known], expected[known])
+
+
+def test_fp8_exhaustively() -> None:
+    """All products and sums of ⟨4,3⟩ numbers against exact arithmetic, on a sample of one operand."""
+    numbers = flushed(np.arange(256), 4, 3)
+    a, b = (v.ravel() for v in np.meshgrid(np.unique(numbers), np.unique(numbers)[::5], indexing="ij"))
+    for unit, output, exact in (
+        (floating.FloatMultiplier(4, 3), "p", value(a) * value(b)),
+        (floating.FloatAdder(4, 3), "s", value(a) + value(b)),
+    ):
+        got = value(run(unit, {"a": a, "b": b}, [output])[output])
+        finite = np.isfinite(value(a)) & np.isfinite(value(b))
+        assert np.array_equal(got[finite], nearest_e4m3(exact[finite]))
+
+
+def value(bits: np.ndarray) -> np.ndarray:
+    power, fraction = (bits >> 3) & 15, bits & 7
+    magnitude = np.where(power == 0, 0.0, np.where(power == 15, np.inf, (8 + fraction) / 8 * 2.0 ** (power - 7)))
+    return np.where(bits >> 7, -magnitude, magnitude)
+
+
+def nearest_e4m3(x: np.ndarray) -> np.ndarray:
+    """Round half to even on the grid of ⟨4,3⟩ without subnormals; 2^8 and above is infinite."""
+    power = np.floor(np.log2(np.maximum(np.abs(x), 1e-30)))
+    rounded = np.round(x / 2.0 ** (power - 3)) * 2.0 ** (power - 3)
+    rounded = np.where(np.abs(rounded) < 2.0**-6, 0.0, rounded)
+    return np.where(np.abs(rounded) >= 2.0**8, np.sign(x) * np.inf, rounded)
+
+
+@pytest.mark.parametrize("style", norm.STYLES)
+def test_norm_lane(style: str) -> None:
+    x, dy = draw(8, 60), draw(8, 60)
+    clear, back = np.arange(60) == 0, np.arange(60) >= 30
+    a, b, k = draw(16, 60), draw(30, 60), draw(16, 60)
+    inputs = {"x": x, "dy": dy, "a": a, "b": b, "back": back, "clear": clear}
+    outputs = ["y", "total", "product"]
+    if style != "affine_bn":
+        inputs["k"] = k
+    if style == "range_bn":
+        outputs += ["largest", "smallest"]
+    got = run(norm.NormLane(8, style), inputs, outputs)
+    moving = np.where(back, dy, x)
+    step = np.where(back, dy * x, 0 if style == "range_bn" else x * x)
+    assert np.array_equal(got["total"], np.cumsum(np.where(clear, 0, moving)))
+    assert np.array_equal(got["product"], np.cumsum(np.where(clear, 0, step)))
+    extra = np.where(back, x * k, 0) if style != "affine_bn" else 0
+    assert np.array_equal(got["y"], (moving * a + b + extra) >> 16)
+    if style == "range_bn":
+        assert got["largest"][-1] == x[1:].max()
+        assert got["smallest"][-1] == x[1:].min()
+
+
+def test_update() -> None:
+    n = 300
+    w, v, g = draw(16, n), draw(16, n), draw(8, n)
+    mu, eta, random = RANDOM.integers(0, 2**8, n), RANDOM.integers(0, 2**16, n), RANDOM.integers(0, 2**16, n)
+    inputs = {"w": w, "v": v, "g": g, "mu": mu, "eta": eta, "random": random}
+    got = run(update.Update(16, 8), inputs, ["w_next", "v_next"], latency=2)
+    v_next = clamp((v * mu + (g << 8)) >> 8, 16)
+    assert np.array_equal(got["v_next"], v_next)
+    assert np.array_equal(got["w_next"], clamp(w - ((v_next * eta + random) >> 16), 16))
