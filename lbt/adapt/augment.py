@@ -5,6 +5,7 @@ The kinds are those of the self-ensembling paper (French et al., arXiv 1706.0520
 - ``none``: the image as it is;
 - ``minimal``: Gaussian noise, σ = 0.05 (the paper's 0.1 is of images with unit variance; ours span [-1, 1]);
 - ``standard``: ``minimal`` and a shift of up to 2 pixels;
+- ``warp``: the geometry of ``affine`` without noise (ours; batch-norm statistics of noisy images mislead clean ones);
 - ``affine``: ``standard`` and a random linear map, the identity plus N(0, 0.1) in each entry;
 - ``intensity``: ``affine``, and each image's contrast is scaled and possibly inverted, and its brightness offset. The
   paper does this for MNIST → SVHN; we draw the three per colour channel, so that grey digits also become coloured.
@@ -27,7 +28,7 @@ def augment(images: Tensor, kind: str, generator: torch.Generator) -> Tensor:
 
     Args:
         images: (N, C, H, W) float32 in [-1, 1].
-        kind: ``none``, ``minimal``, ``standard``, ``affine`` or ``intensity``.
+        kind: ``none``, ``minimal``, ``standard``, ``warp``, ``affine`` or ``intensity``.
         generator: every random number comes from here.
 
     Returns:
@@ -36,9 +37,11 @@ def augment(images: Tensor, kind: str, generator: torch.Generator) -> Tensor:
     if kind == "none":
         return images
     if kind != "minimal":
-        images = warp(images, LINEAR if kind in ("affine", "intensity") else 0.0, generator)
+        images = warp(images, 0.0 if kind == "standard" else LINEAR, generator)
     if kind == "intensity":
         images = intensity(images, generator)
+    if kind == "warp":
+        return images
     count, channels, height, width = images.shape
     # Drawn in the order of memory: normal_ is several times slower on a tensor that is not contiguous.
     noise = torch.empty(count, height, width, channels).normal_(0.0, NOISE, generator=generator)

@@ -13,7 +13,7 @@ from lbt.registry import Registry
 
 METHODS = Registry("method", "lbt.adapt.methods")
 
-Augmentation = Literal["none", "minimal", "standard", "affine", "intensity"]
+Augmentation = Literal["none", "minimal", "standard", "warp", "affine", "intensity"]
 
 
 def _pair(text: str) -> str:
@@ -122,7 +122,7 @@ class AdaptParams(Section):
     """L2 penalty."""
     augmentation: Augmentation = "affine"
     """Random change of each training image, see lbt/adapt/augment.py."""
-    pair_augmentation: dict[Pair, Augmentation] = Field(default_factory=lambda: {"mnist-mnistm": "intensity"})
+    pair_augmentation: dict[Pair, Augmentation] = Field({"mnist-mnistm": "intensity"})
     """Augmentation of single pairs, where it differs: a colour gap asks for ``intensity``."""
     statistics: Literal["separate", "shared"] = "separate"
     """Batch-norm statistics per domain, or one set for both."""

@@ -38,7 +38,7 @@ class PretrainParams(Section):
     """Peak learning rate of SGD with momentum 0.9: up over the first fifth of the steps, then a cosine to 0."""
     weight_decay: float = Field(5e-4, ge=0)
     """L2 penalty."""
-    augmentation: Literal["none", "minimal", "standard", "affine", "intensity"] = "affine"
+    augmentation: Literal["none", "minimal", "standard", "warp", "affine", "intensity"] = "warp"
     """Random change of each training image, see lbt/adapt/augment.py."""
     evaluate_every: int = Field(50, ge=1)
     """Steps between evaluations on the validation split; the best of these checkpoints is kept."""

@@ -14,7 +14,7 @@ from lbt.adapt.evaluate import collapsed
 from lbt.adapt.losses import class_balance, reverse_gradient
 from lbt.adapt.schedule import warm_cosine
 
-KINDS = ["none", "minimal", "standard", "affine", "intensity"]
+KINDS = ["none", "minimal", "standard", "warp", "affine", "intensity"]
 
 
 @given(count=st.integers(1, 40), batch=st.integers(1, 60))
