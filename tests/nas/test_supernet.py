@@ -130,9 +130,9 @@ def test_stage_learns_scores_and_repeats(inputs: Inputs, tmp_path: Path) -> None
         assert sha256(getattr(first, name)) == sha256(getattr(second, name))
 
     scores = read_table(first.scores).to_pydict()
-    assert len(set(scores["arch"])) == metrics["architectures"] == 40
+    assert len(set(scores["architecture"])) == metrics["architectures"] == 40
     assert max(scores["accuracy"]) == metrics["accuracy/best"] > 0.9  # it has learnt
-    assert scores["arch"][int(np.argmax(scores["accuracy"]))] == metrics["best_arch"]
+    assert scores["architecture"][int(np.argmax(scores["accuracy"]))] == metrics["best_arch"]
     both = (np.array(scores["accuracy_even"]) + scores["accuracy_odd"]) / 2
     np.testing.assert_allclose(both, scores["accuracy"])
     assert -1 <= float(metrics["halves/kendall_tau"]) <= 1

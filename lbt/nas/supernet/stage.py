@@ -34,7 +34,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Outputs:
-    """``scores``: arch, accuracy, accuracy_even, accuracy_odd; ``curve``: step, loss, accuracy."""
+    """``scores``: architecture, accuracy, accuracy_even, accuracy_odd; ``curve``: step, loss, accuracy."""
 
     supernet: Path
     scores: Path
@@ -67,7 +67,12 @@ def run(params: SupernetParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
     described = {"channels": params.channels, "cells": params.cells, "in_channels": channels, "classes": list(classes)}
     write_tensors(outputs.supernet, supernet.state_dict(), extra=described)
     architectures = [format(row) for row in rows]
-    scores = {"arch": architectures, "accuracy": accuracy, "accuracy_even": halves[0], "accuracy_odd": halves[1]}
+    scores = {
+        "architecture": architectures,
+        "accuracy": accuracy,
+        "accuracy_even": halves[0],
+        "accuracy_odd": halves[1],
+    }
     write_table(outputs.scores, scores)
     write_table(outputs.curve, curve)
     best = int(accuracy.argmax())
