@@ -1,4 +1,4 @@
-"""Street View House Numbers, cropped digits, as published: 65,932 / 7,325 / 26,032, colour, 32×32.
+"""Street View House Numbers, cropped digits, as published: 65,931 / 7,326 / 26,032, colour, 32×32.
 
 Netzer et al., "Reading Digits in Natural Images with Unsupervised Feature Learning", NIPS workshop 2011.
 """

@@ -1,4 +1,4 @@
-"""USPS as published in libsvm form: 6,563 / 728 / 2,007 handwritten digits from envelopes, grey, 32×32.
+"""USPS as published in libsvm form: 6,562 / 729 / 2,007 handwritten digits from envelopes, grey, 32×32.
 
 Hull, "A database for handwritten text recognition research", PAMI 16 (1994). The 16×16 images are interpolated to
 28×28, the size of MNIST's, as in French et al., ICLR 2018 (arXiv 1706.05208), and put in the middle of 32×32.
