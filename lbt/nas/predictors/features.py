@@ -44,7 +44,7 @@ def features(space: CellSpace, rows: np.ndarray) -> dict[str, np.ndarray]:
     groups = {
         "types": _types(along, alive, int(taken.sum(1).max())),
         "counts": np.stack([(live & (operations == o)).sum(1) for o in range(len(space.operations))], 1).astype(float),
-        "depth": _depth(along, alive, weights[kinds], (live * weights[operations]).sum(1)),
+        "depth": _depth(along, alive, weights[kinds], (live * weights[operations]).sum(1), int(taken.sum(1).max())),
         "flow": _flow(along, alive, weights[kinds]),
         "ends": _ends(space, operations, alive, taken),
         "slots": np.concatenate([live & (operations == o) for o in range(len(space.operations))], 1).astype(float),
@@ -84,20 +84,23 @@ def _types(along: np.ndarray, alive: np.ndarray, longest: int) -> np.ndarray:
     return np.log1p(counted)
 
 
-def _depth(along: np.ndarray, alive: np.ndarray, weights: np.ndarray, total: np.ndarray) -> np.ndarray:
+def _depth(along: np.ndarray, alive: np.ndarray, weights: np.ndarray, total: np.ndarray, longest: int) -> np.ndarray:
     number = alive.sum(1)
     weighted, depth = along[..., weights > 0].sum(2), along.sum(2)
-    columns = [number, np.log1p(total), np.sqrt(total), _extreme(depth, alive, np.max), _extreme(depth, alive, np.min)]
+    columns = [number, np.log1p(total), np.sqrt(total), _most(depth, alive), _fewest(depth, alive, longest)]
     for counts in (weighted, *np.moveaxis(along, 2, 0)):
         mean = (counts * alive).sum(1) / np.maximum(number, 1)
-        columns += [_extreme(counts, alive, np.max), _extreme(counts, alive, np.min), mean]
+        columns += [_most(counts, alive), _fewest(counts, alive, longest), mean]
     return np.stack(columns, 1).astype(float)
 
 
-def _extreme(counts: np.ndarray, alive: np.ndarray, which: object) -> np.ndarray:
-    if which is np.max:
-        return np.where(alive, counts, 0).max(1)
-    return np.where(alive, counts, counts.max() + 1).min(1)
+def _most(counts: np.ndarray, alive: np.ndarray) -> np.ndarray:
+    return np.where(alive, counts, 0).max(1)
+
+
+def _fewest(counts: np.ndarray, alive: np.ndarray, longest: int) -> np.ndarray:
+    """One more than any path has where no path is live, whatever else is in the batch."""
+    return np.where(alive, counts, longest + 1).min(1)
 
 
 def _flow(along: np.ndarray, alive: np.ndarray, weights: np.ndarray) -> np.ndarray:
