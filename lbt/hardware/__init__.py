@@ -10,10 +10,10 @@ from typing import Any
 
 _PUBLIC = {
     "Board": "lbt.hardware.boards",
-    "Cost": "lbt.hardware.cost",
+    "Cost": "lbt.hardware.estimate",
     "Precision": "lbt.hardware.precision",
     "compare": "lbt.hardware.explore",
-    "cost": "lbt.hardware.cost",
+    "cost": "lbt.hardware.estimate",
 }
 
 

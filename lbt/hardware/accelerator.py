@@ -1,8 +1,8 @@
-"""The accelerator that a board can hold: an R × R array and, for each column, the lane that finishes its results.
+"""The accelerator that a board can hold: an R × R array, a requantizer for each column, and lanes that the columns share.
 
-A multiplier must take every pair of operands of the three products: A·W, E·W, A·EG. The lane of a column holds a
-requantizer, a rounder where a role is rounded stochastically, the batch norm's datapath and the update unit; with float
-roles, float units take their place.
+A multiplier must take every pair of operands of the three products: A·W, E·W, A·EG. A column's end holds a requantizer and
+a rounder where a role is rounded stochastically; a lane holds the batch norm's datapath and the update unit, and takes one
+element a cycle. With float roles, float units take their place.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from lbt.errors import LbtError
 from lbt.hardware.boards import Board
+from lbt.hardware.params import HardwareParams
 from lbt.hardware.precision import Number, Precision
 from lbt.hardware.rtl.grid import Unit
 from lbt.hardware.units import Area, area
@@ -43,7 +45,9 @@ class Accelerator:
         a_bits, b_bits: operand widths of a multiplier (significands if float).
         side: R, 0 if not even one cell fits.
         mac: one cell.
-        lane: one column's lane.
+        column: the end of one column.
+        lane: one shared lane.
+        lanes: how many of them.
         limit: what keeps it from being larger.
         total: all cells and lanes.
         sram: bytes of on-chip memory.
@@ -54,37 +58,49 @@ class Accelerator:
     b_bits: int
     side: int
     mac: Area
+    column: Area
     lane: Area
+    lanes: int
     limit: Limit
     total: Area
     sram: int
 
 
-def size(precision: Precision, board: Board, *, style: str = "auto", accumulator: int = 32, rounder: str = "lfsr") -> Accelerator:
+def size(precision: Precision, board: Board, options: HardwareParams) -> Accelerator:
     """The largest square array on ``board``.
 
     Args:
         precision: numbers of each role.
         board: the device.
-        style: of the multipliers; ``auto`` takes the one with the largest array (the fewest LUTs on a tie).
-        accumulator: bits of an integer accumulator.
-        rounder: of stochastic rounding: ``lfsr`` or ``hash``.
+        options: style of the multipliers (``auto`` takes the one with the largest array, the fewest LUTs on a tie),
+            accumulator, rounder, and lanes.
     """
-    is_float = any(precision[r].is_float for r in ("W", "A", "E", "EG"))
-    if style == "auto":
+    if options.style == "auto":
+        is_float = any(precision[r].is_float for r in ("W", "A", "E", "EG"))
         styles = ["plain"] if is_float else ["booth", "plain"]
         candidates = styles + (["dsp"] if board.dsp else [])
-        found = [size(precision, board, style=s, accumulator=accumulator, rounder=rounder) for s in candidates]
+        found = []
+        for style in candidates:
+            try:
+                found.append(size(precision, board, options.model_copy(update={"style": style})))
+            except LbtError:  # a style that the library has no unit of for these numbers is no candidate
+                if style == "plain":
+                    raise
         return max(found, key=lambda a: (a.side, -a.total.lut))
-    a_bits, b_bits = operands(precision)
-    mac = cell(precision, board.target, style, accumulator)
-    lane = column(precision, board.target, accumulator, rounder)
+    target, bits = board.target, operands(precision)
+    mac = cell(precision, target, options.style, options.accumulator)
+    end = _requantizer(precision, target, options.accumulator, options.rounder)
+    lane = norm_lane(precision.norm, precision["A"], target) + update_unit(precision, target)
+
+    def total(side: int) -> Area:
+        return mac * (side * side) + end * side + lane * min(options.lanes, side)
+
     side = 0
-    while _violated(side + 1, mac, lane, board, a_bits, b_bits, accumulator) == "none" and side < 4096:
+    while _violated(side + 1, total(side + 1), board, bits, options.accumulator) == "none" and side < 4096:
         side += 1
-    limit = _violated(side + 1, mac, lane, board, a_bits, b_bits, accumulator)
-    total = mac * (side * side) + lane * side
-    return Accelerator(style, a_bits, b_bits, side, mac, lane, limit, total, board.usable_bram18 * BRAM18_BYTES)
+    limit = _violated(side + 1, total(side + 1), board, bits, options.accumulator)
+    sram, lanes = board.usable_bram18 * BRAM18_BYTES, min(options.lanes, max(1, side))
+    return Accelerator(options.style, *bits, side, mac, end, lane, lanes, limit, total(side), sram)
 
 
 def operands(precision: Precision) -> tuple[int, int]:
@@ -106,13 +122,6 @@ def cell(precision: Precision, target: str, style: str, accumulator: int) -> Are
         return product + area(Unit("float_adder", "plain", target, 8, 23))
     a, b = operands(precision)
     return area(Unit("mac", style, target, max(2, a), max(2, b), accumulator))
-
-
-def column(precision: Precision, target: str, accumulator: int, rounder: str) -> Area:
-    """A column's lane."""
-    lane = _requantizer(precision, target, accumulator, rounder)
-    lane = lane + norm_lane(precision.norm, precision["A"], target)
-    return lane + update_unit(precision, target)
 
 
 def norm_lane(norm: str, number: Number, target: str) -> Area:
@@ -158,13 +167,12 @@ def _mantissa(number: Number) -> int:
     return number.mantissa if number.is_float else max(1, number.width - 2)
 
 
-def _violated(side: int, mac: Area, lane: Area, board: Board, a: int, b: int, accumulator: int) -> Limit:
+def _violated(side: int, total: Area, board: Board, bits: tuple[int, int], accumulator: int) -> Limit:
     """The first resource that an array of that side would exceed."""
-    total = mac * (side * side) + lane * side
     if total.lut > board.usable_lut:
         return "lut"
     if total.dsp > board.usable_dsp:
         return "dsp"
     # both halves of: a bank per row for one operand, per column for the other and for the results
-    banks = 2 * side * (-(-a // PORT_BITS) + -(-b // PORT_BITS) + -(-accumulator // PORT_BITS))
+    banks = 2 * side * sum(-(-width // PORT_BITS) for width in (*bits, accumulator))
     return "bram" if banks > board.usable_bram18 else "none"

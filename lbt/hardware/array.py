@@ -149,9 +149,7 @@ class Run:
     bound: Literal["compute", "bandwidth"]
 
 
-def run(
-    gemms: Sequence[Gemm], macs: int, operands: tuple[float, float, float], flow: Dataflow, array: Array
-) -> Run:
+def run(gemms: Sequence[Gemm], macs: int, operands: tuple[float, float, float], flow: Dataflow, array: Array) -> Run:
     """Run the parts of one product after another with one dataflow.
 
     Args:

@@ -10,7 +10,7 @@ from torch import nn
 
 from lbt.hardware.accelerator import cell, norm_lane
 from lbt.hardware.boards import Board
-from lbt.hardware.cost import Cost, cost_of_graph
+from lbt.hardware.estimate import Cost, cost_of_graph
 from lbt.hardware.params import HardwareParams
 from lbt.hardware.precision import Number, Precision, of_recipe
 from lbt.hardware.trace import PRODUCTS, trace

@@ -88,9 +88,7 @@ def storage(
     return Storage(weights, master, gradients, optimizer, statistics, second, float(images * size), peak)
 
 
-def peak_activations(
-    graph: Graph, precision: Precision, kept: Channels, *, batch: int, training: bool = True
-) -> float:
+def peak_activations(graph: Graph, precision: Precision, kept: Channels, *, batch: int, training: bool = True) -> float:
     """Largest number of bytes of activations, saved values and errors alive at one time, for ``batch`` images."""
     last_use = {value: index for index, node in enumerate(graph.nodes) for value in node.inputs}
     last_use |= dict.fromkeys(graph.results, len(graph.nodes))

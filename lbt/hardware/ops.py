@@ -234,11 +234,11 @@ def _update(node: Node, precision: Precision, kept: Channels) -> Work:
     states = OPTIMIZER_STATES[precision.optimizer]
     operations = Operations(adds=2 * count, multiplies=2 * count)
     if precision.optimizer == "adam":
-        operations = Operations(
-            adds=4 * count, multiplies=6 * count, divides=count, square_roots=count
-        )
+        operations = Operations(adds=4 * count, multiplies=6 * count, divides=count, square_roots=count)
     master, state = count * precision.master.bits / 8, states * count * roles["U"].bits / 8
-    work = Work(node.name, _kind(node, precision), "update", operations=operations, float_units=precision.master.is_float)
+    work = Work(
+        node.name, _kind(node, precision), "update", operations=operations, float_units=precision.master.is_float
+    )
     work = replace(_rounded(work, precision.master, count), elements=count)
     copy = count * roles["W"].bits / 8 if roles["W"] != precision.master else 0
     gradient = count * roles["G"].bits / 8

@@ -41,7 +41,9 @@ class Number:
         return self.mantissa + 2 if self.is_float else self.mantissa
 
     @classmethod
-    def integer(cls, bits: int, rounding: str = "nearest", scale: str = "float", storage: float | None = None) -> Number:
+    def integer(
+        cls, bits: int, rounding: str = "nearest", scale: str = "float", storage: float | None = None
+    ) -> Number:
         """A fixed-point number of ``bits`` bits, 1 to 32."""
         if not 1 <= bits <= 32:
             raise LbtError(f"hardware: found a width of {bits} bits; accepted: 1 to 32")

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from lbt.artifacts import write_table
-from lbt.hardware.cost import Cost, cost
+from lbt.hardware.estimate import Cost, cost
 from lbt.hardware.explore import compare
 from lbt.hardware.params import HardwareParams
 
@@ -35,7 +35,7 @@ class Outputs:
     """Where to write.
 
     Attributes:
-        layers: Parquet, one row per layer and pass (:meth:`lbt.hardware.cost.Cost.table`).
+        layers: Parquet, one row per layer and pass (:meth:`lbt.hardware.estimate.Cost.table`).
         comparison: Parquet, fp32, fp16, int8 and the recipe side by side (:func:`lbt.hardware.explore.compare`); None: not
             written.
     """
@@ -53,7 +53,7 @@ def run(params: HardwareParams, inputs: Inputs, outputs: Outputs) -> Metrics:
         outputs: files to write.
 
     Returns:
-        :meth:`lbt.hardware.cost.Cost.metrics`, and how the best dataflow per product compares to one dataflow for all:
+        :meth:`lbt.hardware.estimate.Cost.metrics`, and how the best dataflow per product compares to one dataflow for all:
         ``x_best_dataflow``; and ``x_energy_fp32``, ``x_throughput_fp32``, ``x_storage_fp32``, ``x_mac_area_fp32``.
 
     Raises:

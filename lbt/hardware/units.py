@@ -7,13 +7,14 @@ Closed forms, for 6-input LUTs with a carry chain (targets xc7 and xcup), equal 
 
 Fitted forms are linear in a few terms that follow from the unit's structure, fitted to the library by least squares of the
 relative error; what comes out of them is marked ``fitted``. A unit with DSP blocks takes the smallest synthesised one that
-contains it, marked ``enclosed``.
+contains it, marked ``enclosed``. UltraScale+ has the LUTs of the 7-series: a unit that was synthesised for those only is
+taken from there, with half as many carry cells (CARRY8 for CARRY4), marked ``sibling``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import ceil, log2
 from pathlib import Path
@@ -36,7 +37,7 @@ class Area:
     Attributes:
         lut, ff, carry, dsp: LUTs, flip-flops, carry cells, DSP blocks.
         depth: cells on the longest path (0 where it was not synthesised).
-        origin: ``synthesis``, ``closed``, ``fitted`` or ``enclosed``; a sum has the least certain of its parts.
+        origin: one of :data:`ORIGINS`; a sum has the least certain of its parts.
     """
 
     lut: float = 0
@@ -54,12 +55,10 @@ class Area:
         )
 
     def __mul__(self, count: float) -> Area:
-        return Area(
-            self.lut * count, self.ff * count, self.carry * count, self.dsp * count, self.depth, self.origin
-        )
+        return Area(self.lut * count, self.ff * count, self.carry * count, self.dsp * count, self.depth, self.origin)
 
 
-ORIGINS = ("synthesis", "closed", "enclosed", "fitted")
+ORIGINS = ("synthesis", "closed", "sibling", "enclosed", "fitted")
 """From certain to less certain."""
 
 
@@ -72,6 +71,9 @@ def area(unit: Unit) -> Area:
     row = library().get(unit)
     if row is not None:
         return Area(row["lut"], row["ff"], row["carry"], row["dsp"], row["depth"])
+    sibling = library().get(replace(unit, target="xc7")) if unit.target == "xcup" and unit.style != "dsp" else None
+    if sibling is not None:
+        return Area(sibling["lut"], sibling["ff"], sibling["carry"] / 2, 0, sibling["depth"], "sibling")
     closed = closed_form(unit)
     if closed is not None:
         return Area(closed, _fitted(unit, "ff"), _fitted(unit, "carry"), 0, 0, "closed")
@@ -151,11 +153,13 @@ def _fitted(unit: Unit, column: str) -> float:
                 f"no area is known for {unit.name}: its width {found} is far outside the synthesised widths "
                 f"{min(known)} to {max(known)}"
             )
-    return predict(unit, _coefficients(unit.kind, unit.style, unit.target, column))
+    return predict(unit, _coefficients(unit.kind, unit.style, relatives[0].target, column))
 
 
 def _relatives(unit: Unit) -> list[Unit]:
-    return [u for u in library() if (u.kind, u.style, u.target) == (unit.kind, unit.style, unit.target)]
+    """The library's units of the same kind and style on the same fabric."""
+    fabric = "xc7" if unit.target == "xcup" and unit.style != "dsp" else unit.target
+    return [u for u in library() if (u.kind, u.style, u.target) == (unit.kind, unit.style, fabric)]
 
 
 @cache

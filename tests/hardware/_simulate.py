@@ -10,7 +10,9 @@ import numpy as np
 from amaranth.sim import Simulator
 
 
-def run(unit: Any, inputs: Mapping[str, Sequence[int]], outputs: Sequence[str], latency: int = 1) -> dict[str, np.ndarray]:
+def run(
+    unit: Any, inputs: Mapping[str, Sequence[int]], outputs: Sequence[str], latency: int = 1
+) -> dict[str, np.ndarray]:
     """Feed one value of each input per cycle; the outputs that belong to each, ``latency`` cycles later, as int64."""
     length = len(next(iter(inputs.values())))
     seen: dict[str, list[int]] = {name: [] for name in outputs}

@@ -77,8 +77,13 @@ def test_a_strided_error_product_has_the_macs_of_its_phases() -> None:
 
 def test_macs_equal_torchs_flop_counter_forward_and_backward() -> None:
     model = nn.Sequential(
-        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2, padding=1),
-        nn.ReLU(), nn.Flatten(), nn.Linear(16 * 64, 10),
+        nn.Conv2d(3, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Conv2d(8, 16, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(16 * 64, 10),
     )
     works = count(trace(model, (3, 16, 16)), FP32, batch=4)
     with FlopCounterMode(display=False) as counter:
@@ -142,7 +147,11 @@ def _slow_macs(mask_in: list[int], mask_out: list[int], size: int) -> int:
 
 def test_masks_against_a_walk_over_every_multiplication() -> None:
     model = nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 3, padding=1), nn.Flatten(),
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Conv2d(4, 6, 3, padding=1),
+        nn.Flatten(),
         nn.Linear(6 * 25, 5),
     )
     graph = trace(model, (3, 5, 5))

@@ -110,8 +110,14 @@ WIDTHS: dict[tuple[str, str], tuple[tuple[int, ...], ...]] = {
     ("norm", "range_bn"): ((8, 0), (16, 0), (4, 0), (6, 0), (12, 0)),
     ("norm", "affine_bn"): ((8, 0), (16, 0), (4, 0), (6, 0), (12, 0)),
     ("update", "plain"): ((16, 8), (32, 16), (8, 8), (12, 8), (16, 16), (24, 16)),
-    ("multiplier", "plain"): tuple((k, k) for k in (8, 4, 16, 2, 3, 5, 6, 7, 9, 10, 12)) + ((4, 8), (6, 8), (8, 12), (8, 16)),
-    ("multiplier", "booth"): tuple((k, k) for k in (8, 4, 16, 5, 6, 7, 9, 12)) + ((4, 8), (8, 4), (8, 16)),
+    ("multiplier", "plain"): (
+        *tuple((k, k) for k in (8, 4, 16, 2, 3, 5, 6, 7, 9, 10, 12)),
+        (4, 8),
+        (6, 8),
+        (8, 12),
+        (8, 16),
+    ),
+    ("multiplier", "booth"): (*tuple((k, k) for k in (8, 4, 16, 5, 6, 7, 9, 12)), (4, 8), (8, 4), (8, 16)),
 }
 """Widths of the 7-series library, by kind and style; the other targets have the first few."""
 

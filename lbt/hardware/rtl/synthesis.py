@@ -102,14 +102,14 @@ def netlist(unit: Unit) -> str:
     except ModuleNotFoundError:
         raise LbtError("synthesis needs amaranth; install it with: pip install 'lbt[rtl]'") from None
     component = build(unit)
-    m = Module()
+    if unit.kind in ("mac", "norm", "array"):
+        return rtlil.convert(component, name="unit", emit_src=False)
     # where nothing accumulates, the state after power-on does not matter, and a reset is no port
-    resets = unit.kind in ("mac", "norm", "array")
-    m.domains.sync = clock = ClockDomain("sync", reset_less=not resets)
+    m = Module()
+    m.domains.sync = clock = ClockDomain("sync", reset_less=True)
     m.submodules.core = component
     ports = [Value.cast(signal) for _, _, signal in component.signature.flatten(component)]
-    ports += [clock.clk, clock.rst] if resets else [clock.clk]
-    return rtlil.convert(m, name="unit", ports=ports, emit_src=False)
+    return rtlil.convert(m, name="unit", ports=[*ports, clock.clk], emit_src=False)
 
 
 @cache
@@ -125,8 +125,10 @@ def _flow(unit: Unit) -> str:
     blocks = "" if unit.style == "dsp" else " -nodsp"
     if unit.target == "ecp5":
         return f"synth_ecp5 -top unit{blocks}"
-    # the flow from "prepare" on, without the library of hard blocks that its first part reads: a third faster, same counts
+    # without DSP blocks, the flow from "prepare" on, without the library of hard blocks that its first part reads: a third faster, same counts
     options = f"-family {unit.target} -flatten -noiopad -noclkbuf{blocks}"
+    if unit.style == "dsp":
+        return f"synth_xilinx {options} -top unit"
     read = "read_verilog -lib -specify +/xilinx/cells_sim.v; hierarchy -check -top unit"
     return f"{read}; synth_xilinx {options} -run prepare:"
 

@@ -1,7 +1,7 @@
 """The update: SGD with momentum on integer master weights, rounded stochastically with given random bits.
 
-    v ← clamp((μ·v + 2⁸·g) >> 8)        μ in 1/256
-    w ← clamp(w − ((η·v + r) >> 16))    η in 2⁻¹⁶, r a random number of 16 bits
+v ← clamp((μ·v + 2⁸·g) >> 8)        μ in 1/256
+w ← clamp(w − ((η·v + r) >> 16))    η in 2⁻¹⁶, r a random number of 16 bits
 """
 
 from __future__ import annotations

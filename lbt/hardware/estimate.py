@@ -1,7 +1,7 @@
 """Cost of low-bit training on a board: what fits, how fast, at what energy, what limits it.
 
     time of a product      max(cycles of the array, bytes / bandwidth · clock)
-    time of anything else  max(elements / R lanes, bytes / bandwidth · clock); ReLU rides on what precedes it
+    time of anything else  max(elements / lanes, bytes / bandwidth · clock); ReLU rides on what precedes it
     images per second      batch · clock / Σ time
     energy                 Σ MACs and operations · pJ + bytes on chip · pJ + bytes off chip · pJ
 
@@ -142,7 +142,7 @@ class Cost:
             "multiplier_style": a.style,
             "mac_lut": a.mac.lut,
             "mac_dsp": a.mac.dsp,
-            "area_origin": (a.mac + a.lane).origin,
+            "area_origin": (a.mac + a.column + a.lane).origin,
             "lut": round(a.total.lut),
             "dsp": round(a.total.dsp),
             "images_per_second": self.images_per_second,
@@ -232,9 +232,7 @@ def cost_of_graph(
         board = board.model_copy(update={"clock": options.clock})
     kept = channels(graph, masks or {})
     works = count(graph, precision, batch=options.batch, training=training, masks=masks)
-    device = size(
-        precision, board, style=options.style, accumulator=options.accumulator, rounder=options.rounder
-    )
+    device = size(precision, board, options)
     held = storage(
         graph,
         precision,
@@ -257,7 +255,7 @@ def _row(work: Work, array: Array, device: Accelerator, options: HardwareParams)
     if not work.known or work.kind in FUSED:
         return Row(work, "", 0.0, 0.0, "fused", 0.0, joules, interpolated)
     traffic = work.reads + work.writes
-    compute, transfer = work.elements / array.cols, traffic / array.bytes_per_cycle
+    compute, transfer = work.elements / device.lanes, traffic / array.bytes_per_cycle
     joules += energy.dram(traffic).pj * 1e-12
     bound = "bandwidth" if transfer > compute else "compute"
     return Row(work, "", max(compute, transfer), 0.0, bound, traffic, joules, interpolated)
