@@ -102,7 +102,7 @@ def netlist(unit: Unit) -> str:
     except ModuleNotFoundError:
         raise LbtError("synthesis needs amaranth; install it with: pip install 'lbt[rtl]'") from None
     component = build(unit)
-    if unit.kind in ("mac", "norm", "array"):
+    if unit.kind in ("mac", "norm", "array", "multiplier"):
         return rtlil.convert(component, name="unit", emit_src=False)
     # where nothing accumulates, the state after power-on does not matter, and a reset is no port
     m = Module()
