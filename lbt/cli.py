@@ -136,7 +136,7 @@ def cost(
     model: str, recipe: str, board: str, batch: int, shape: str, classes: int, inference: bool, side_by_side: bool
 ) -> None:
     """What a training step of a network costs on a board, and what limits it."""
-    from lbt.hardware.cost import cost
+    from lbt.hardware import cost
     from lbt.hardware.explore import compare
     from lbt.hardware.params import HardwareParams
     from lbt.nn.models import build, read_model

@@ -50,7 +50,7 @@ def run(inputs: Inputs, folder: Path) -> dict[str, Any]:
 
 def _accuracy(inputs: Inputs, folder: Path) -> Block:
     found = rows(inputs.summaries["adapt"])
-    stats, source = grouped(found, "target_accuracy"), grouped(found, "source_accuracy")
+    stats, source = grouped(found, "target_accuracy"), grouped(found, "student/source_accuracy")
     pretrained = grouped([{**row, "group": row["parts"][0]} for row in found], "before/target_accuracy")
     collapsed = grouped(found, "collapsed")
     header = ["pair", "method", "recipe", "target accuracy, %", "source accuracy, %", "seeds"]

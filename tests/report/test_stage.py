@@ -20,7 +20,7 @@ def adaptation(job: str, accuracy: float) -> dict[str, object]:
         "job": job,
         "group": job.rpartition("/")[0],
         "target_accuracy": accuracy,
-        "source_accuracy": 97.0,
+        "student/source_accuracy": 97.0,
         "before/target_accuracy": 60.0,
         "collapsed": int(accuracy < 20),
     }

@@ -11,7 +11,7 @@ from lbt.pipeline.job import Job, Paths
 from lbt.pipeline.stages.data import SPLITS
 
 SECTIONS = ("adapt",)
-HEADLINE = ("target_accuracy", "source_accuracy", "collapsed")
+HEADLINE = ("target_accuracy", "student/source_accuracy", "collapsed")
 
 
 def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
