@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -47,7 +48,7 @@ def test_total_error_by_integration_over_the_cells(distribution: str, bits: int,
         high = 60.0 if k == steps else (k + 0.5) * step
         points = [p for p in (-limit, 0.0, limit) if low < p < high]
         edges = [low, *points, high]
-        for a, b in zip(edges[:-1], edges[1:], strict=True):
+        for a, b in itertools.pairwise(edges):
             if b - a > 40:  # the tail: where there is something
                 a, b = max(a, -limit - 25), min(b, limit + 25)
             exact += quad(lambda x, k=k: (x - k * step) ** 2 * DENSITY[distribution](x), a, b, limit=100)[0]
@@ -62,7 +63,9 @@ def test_prediction_beside_monte_carlo(distribution: str, bits: int) -> None:
         q = analysis.to_grid(x, 0.3 * ratio, steps)
         measured = analysis.decompose(x, q, 0.3 * ratio)
         expected = analysis.predicted(distribution, 0.3 * ratio, steps, sigma=0.3)
-        assert measured.clipping == pytest.approx(expected.clipping, rel=0.03)
+        beyond = (x.abs() - 0.3 * ratio).clamp_min(0).square()
+        sampling = 4 * float(beyond.std()) / len(x) ** 0.5
+        assert measured.clipping == pytest.approx(expected.clipping, abs=sampling)
         assert measured.rounding == pytest.approx(expected.rounding, rel=0.03)
         assert analysis.sqnr(x, q) == pytest.approx(analysis.predicted_sqnr(distribution, ratio, steps), abs=0.1)
 

@@ -1,4 +1,4 @@
-"""The integer engine's kernels for quantized layers: int8 codes in, exact sums, one multiplication by the scales out."""
+"""The integer engine's kernels for quantized layers: int8 codes in, exact sums, multiplied by the scales once."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def check(name: str, roles: Roles) -> None:
         form = spec.format if spec is not None else None
         if not (isinstance(form, Int) and form.symmetric and 2 <= form.bits <= 8 and spec.granularity == "tensor"):
             raise LbtError(
-                f"layer {name!r}, role {role}: found {spec or 'float32'}; the integer engine accepts symmetric integers "
-                "of 2 to 8 bits with one scale per tensor (engine emulate takes every format)"
+                f"layer {name!r}, role {role}: found {spec or 'float32'}; the integer engine accepts symmetric "
+                "integers of 2 to 8 bits with one scale per tensor (engine emulate takes every format)"
             )
 
 
