@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from lbt.nn.layer import QuantizedLayer
 from lbt.nn.operand import Operand
-from lbt.nn.product import scaled
+from lbt.nn.product import Kernel, scaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,12 @@ class _QConv(QuantizedLayer, nn.modules.conv._ConvNd):
         if not batched:
             x = x.unsqueeze(0)
         x, padding = self._explicit_padding(x)
-        y = self.product(x, ConvKernel(self.stride, padding, self.dilation, self.groups))
+        kernel: Kernel = ConvKernel(self.stride, padding, self.dilation, self.groups)
+        if self.context.engine == "integer":
+            from lbt.nn.integer.kernels import IntegerConv
+
+            kernel = IntegerConv(self.stride, padding, self.dilation, self.groups)
+        y = self.product(x, kernel)
         return y if batched else y.squeeze(0)
 
     def _explicit_padding(self, x: Tensor) -> tuple[Tensor, tuple[int, ...]]:

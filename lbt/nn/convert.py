@@ -98,7 +98,7 @@ def _convert(name: str, module: nn.Module, ends: tuple[str, str], context: Conte
             row("float", "engine is float" if context.engine == "float" else "the recipe leaves it in float")
             return module
         if context.engine == "integer":
-            from lbt.nn.integer_layers import check
+            from lbt.nn.integer.kernels import check
 
             check(name, module, roles)
         row("quantized", "; ".join(f"{r} {getattr(roles, r)}" for r in ("W", "A", "E", "EG", "G") if getattr(roles, r)))

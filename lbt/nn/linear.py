@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from lbt.nn.layer import QuantizedLayer
 from lbt.nn.operand import Operand
-from lbt.nn.product import scaled
+from lbt.nn.product import Kernel, scaled
 
 
 class LinearKernel:
@@ -32,4 +32,9 @@ class QLinear(QuantizedLayer, nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         flat = x.reshape(-1, x.shape[-1])
-        return self.product(flat, LinearKernel()).reshape(*x.shape[:-1], self.out_features)
+        kernel: Kernel = LinearKernel()
+        if self.context.engine == "integer":
+            from lbt.nn.integer.kernels import IntegerLinear
+
+            kernel = IntegerLinear()
+        return self.product(flat, kernel).reshape(*x.shape[:-1], self.out_features)

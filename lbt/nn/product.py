@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from lbt.nn.context import Context
-from lbt.nn.operand import Operand, Saved, operand
+from lbt.nn.operand import Operand, Saved, one_scale, operand
 from lbt.numerics.quantize import fake_quantize
 from lbt.numerics.recipe import Roles
 from lbt.numerics.rounding import Key
@@ -116,7 +116,10 @@ def _role(key: Key, role: str) -> Key:
 def _again(form: Saved, tensor: Tensor, scale: float, slot: str) -> Operand:
     """The forward operand from what was saved of it."""
     values = form.values(tensor, slot)
-    codes = tensor if form.quantized is None and tensor.dtype != torch.float32 else None
+    if form.quantized is not None:
+        codes = form.quantized.layout.restore(form.quantized.codes) if one_scale(form.quantized) else None
+    else:
+        codes = tensor if tensor.dtype != torch.float32 else None
     return Operand(values, scale, form, codes)
 
 

@@ -1,0 +1,70 @@
+"""Quantize-dequantize against a memory copy of the same tensor: nearest and stochastic, per tensor, channel and block.
+
+    python benchmarks/quantize.py [--quick] [--json FILE]
+
+Rows such as ``sr-int8/2^20/x_copy`` are medians of the ratio to ``out.copy_(x)``, both measured in turn in one process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from lbt.numerics.quantize import fake_quantize
+from lbt.numerics.rounding import Key
+from lbt.numerics.spec import RoleSpec
+
+CASES = {
+    "nearest-int8": RoleSpec.model_validate({"format": "int8"}),
+    "sr-int8": RoleSpec.model_validate({"format": "int8", "rounding": "stochastic"}),
+    "sr-int8-sigma": RoleSpec.model_validate({"format": "int8", "rounding": "stochastic", "range": "sigma"}),
+    "sr-int8-channel": RoleSpec.model_validate({"format": "int8", "rounding": "stochastic", "granularity": "channel"}),
+    "nearest-int8-block32": RoleSpec.model_validate({"format": "int8", "granularity": "block(32)"}),
+    "nearest-e4m3": RoleSpec.model_validate({"format": "e4m3"}),
+    "nearest-mxe4m3": RoleSpec.model_validate({"format": "mxe4m3"}),
+}
+KEY = Key(0, 0, "benchmark", "E")
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def measure(quick: bool) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for power in (16, 20) if quick else (16, 20, 24):
+        x = torch.randn(2**power // 64, 64)
+        out = torch.empty_like(x)
+        for name, spec in CASES.items():
+            repeats = 3 if power == 24 else 7 if quick else 21
+            fake_quantize(x, spec, KEY)
+            ratios = []
+            for _ in range(repeats):
+                copy = min(seconds(lambda: out.copy_(x)) for _ in range(3))
+                ratios.append(seconds(lambda: fake_quantize(x, spec, KEY)) / copy)  # noqa: B023 (called at once)
+            rows.append({"name": f"{name}/2^{power}/x_copy", "value": statistics.median(ratios), "unit": "x",
+                         "n": repeats, "std": statistics.stdev(ratios)})  # fmt: skip
+            print(f"{rows[-1]['name']:<32}{rows[-1]['value']:8.1f}  ± {rows[-1]['std']:.1f}", flush=True)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="up to 2^20 elements, few repeats")
+    parser.add_argument("--json", type=Path, help="write the rows to this file")
+    options = parser.parse_args()
+    rows = measure(options.quick)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

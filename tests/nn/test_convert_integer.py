@@ -1,0 +1,41 @@
+"""engine="integer" computes the numbers of engine="emulate" where float32 is exact, with and without the fast loops."""
+
+import pytest
+import torch
+from torch import nn
+
+from lbt.errors import LbtError
+from lbt.nn import quantize, set_step
+from lbt.numerics import kernels
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, stride=2, groups=2), nn.Flatten(),
+        nn.Linear(8 * 9, 5),
+    )  # fmt: skip
+
+
+def gradients(engine: str) -> list[torch.Tensor]:
+    model = quantize(network(), "int8", seed=3, engine=engine)
+    x = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    set_step(model, 2)
+    y = model(x)
+    y.square().sum().backward()
+    assert x.grad is not None
+    return [y.detach(), x.grad, *(p.grad for p in model.parameters())]
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_same_bits_as_emulation(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = gradients("emulate")
+    if not fast:
+        monkeypatch.setattr(kernels, "loops", lambda: None)
+    for a, b in zip(gradients("integer"), expected, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_formats_without_an_integer_product_are_refused() -> None:
+    with pytest.raises(LbtError, match="integer engine accepts"):
+        quantize(network(), "fp8", engine="integer")
