@@ -1,7 +1,8 @@
 """A trained, quantized network as ONNX in QDQ form: QuantizeLinear/DequantizeLinear pairs around float operators.
 
 Weights ride as int8 codes with their scale. ONNX's activation scales are constants, so they are taken from one batch of
-data; a network whose recipe finds ranges per batch gives exactly its own output on that batch, and close to it on others.
+data; a network whose recipe finds ranges per batch gives exactly its own output on that batch, and close to it on
+others.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ OPSET = 17
 def export_onnx(model: nn.Module, path: str | Path, batch: Tensor) -> None:
     """Write ``model`` as ONNX QDQ.
 
-    Input ``input`` (N, …) and output ``output`` are float32, N is free. Norms are written with their running statistics.
+    Input ``input`` (N, …) and output ``output`` are float32, N is free. Norms get their running statistics.
     Stochastic rounding has no ONNX form: an activation rounded so in training is rounded to nearest.
 
     Args:
@@ -48,7 +49,8 @@ def export_onnx(model: nn.Module, path: str | Path, batch: Tensor) -> None:
 
     context_of(model)
     model = copy.deepcopy(model).eval()
-    graph = _Graph(_scales(model, batch))
+    scales, output = _scales(model, batch)
+    graph = _Graph(scales)
     values: dict[str, str] = {}
     traced = _Tracer().trace(model)
     modules = dict(model.named_modules())
@@ -69,7 +71,7 @@ def export_onnx(model: nn.Module, path: str | Path, batch: Tensor) -> None:
         graph.nodes,
         "lbt",
         [info("input", onnx.TensorProto.FLOAT, shape)],
-        [info("output", onnx.TensorProto.FLOAT, None)],
+        [info("output", onnx.TensorProto.FLOAT, ["N", *output[1:]])],
         graph.initializers,
     )
     made = onnx.helper.make_model(
@@ -89,8 +91,8 @@ class _Tracer(fx.Tracer):
         )
 
 
-def _scales(model: nn.Module, batch: Tensor) -> dict[str, float]:
-    """The scale of each activation in one evaluation pass: of a layer's input, or of the output that a Flow writes."""
+def _scales(model: nn.Module, batch: Tensor) -> tuple[dict[str, float], torch.Size]:
+    """Each activation's scale in an evaluation pass (a layer's input, or what a Flow writes), and the output's shape."""
     found: dict[str, float] = {}
 
     def note(name: str, spec: RoleSpec, x: Tensor, limit: Tensor | None = None) -> None:
@@ -105,9 +107,9 @@ def _scales(model: nn.Module, batch: Tensor) -> dict[str, float]:
         for hook in list(module._forward_hooks.values()):
             if isinstance(hook, Flow) and hook.a is not None:
                 module.register_forward_hook(lambda m, x, y, n=name, a=hook.a: note(n, a, y), prepend=True)
-    with torch.inference_mode():
-        model(batch)
-    return found
+    with torch.no_grad():
+        output = model(batch)
+    return found, output.shape
 
 
 def single(q: QTensor, spec: RoleSpec, name: str, role: str) -> Tensor:
@@ -115,8 +117,8 @@ def single(q: QTensor, spec: RoleSpec, name: str, role: str) -> Tensor:
     form = spec.format
     if not (isinstance(form, Int) and form.symmetric and 2 <= form.bits <= 8 and q.scale.numel() == 1):
         raise LbtError(
-            f"layer {name!r}, role {role}: found {spec}; ONNX export accepts symmetric integers of 2 to 8 bits with one "
-            "scale per tensor (weights: also per channel)"
+            f"layer {name!r}, role {role}: found {spec}; ONNX export accepts symmetric integers of 2 to 8 bits with "
+            "one scale per tensor (weights: also per channel)"
         )
     return q.scale.flatten()[0]
 
@@ -174,7 +176,9 @@ class _Graph:
         codes = self.constant(f"{name}.weight", q.layout.restore(q.codes).numpy(), np.int8)
         step = self.constant(f"{name}.weight_scale", scale)
         zero = self.constant("zero", np.zeros_like(scale), np.int8)
-        return self.add("DequantizeLinear", [codes, step, zero], **({"axis": 0} if per_channel else {}))
+        if per_channel:
+            return self.add("DequantizeLinear", [codes, step, zero], axis=0)
+        return self.add("DequantizeLinear", [codes, step, zero])
 
     def module(self, name: str, m: nn.Module, inputs: list[str]) -> str:
         """The operators of one module."""

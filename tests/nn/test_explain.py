@@ -59,10 +59,12 @@ def test_a_converted_model_and_a_float_one_with_the_recipe_agree() -> None:
 
 
 def test_fewer_bits_give_more_error() -> None:
-    eight, four = (explain(network(), batch(), recipe=name).to_pylist() for name in ("int8", "int4"))
-    middle = [(a, b) for a, b in zip(eight, four, strict=True) if a["layer"] == "3"]  # int4 keeps 8 bits at both ends
-    assert len(middle) == 4
-    for a, b in middle:
+    eight, four = (
+        {row["role"]: row for row in explain(network(), batch(), recipe=name).to_pylist() if row["layer"] == "3"}
+        for name in ("int8", "int4")  # the layer in the middle: int4 keeps 8 bits at both ends
+    )
+    for role in "WAE":
+        a, b = eight[role], four[role]
         assert a["sqnr"] > b["sqnr"] + 10
         assert a["levels"] > b["levels"]
         assert b["levels"] <= 15

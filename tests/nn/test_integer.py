@@ -25,7 +25,7 @@ def slow_conv(x: np.ndarray, w: np.ndarray, g: Geometry) -> np.ndarray:
     x, w = x.astype(np.int64), w.astype(np.int64)
     (ph, pw), (sh, sw), (dh, dw) = g.padding, g.stride, g.dilation
     x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
-    n, c, h, width = x.shape
+    n, _, h, width = x.shape
     o, cg, kh, kw = w.shape
     oh, ow = (h - dh * (kh - 1) - 1) // sh + 1, (width - dw * (kw - 1) - 1) // sw + 1
     y = np.zeros((n, o, oh, ow), np.int64)
@@ -79,6 +79,14 @@ def test_the_longest_int32_reduction_and_one_more() -> None:
         got = gemm.matmul(a, a.t().contiguous())
         assert got.dtype == dtype
         assert (got == k * 128**2).all()
+
+
+def test_a_single_column_of_a_wider_tensor() -> None:
+    # contiguous in name only: its row stride is that of the tensor it was cut from
+    whole = torch.arange(-60, 60, dtype=torch.int8).view(40, 3)
+    column = whole[:, :1]
+    assert torch.equal(gemm.matmul(column.t(), column), column.int().t() @ column.int())
+    assert torch.equal(gemm.matmul(column[:1], column[:1].t()), column[:1].int() @ column[:1].int())
 
 
 def test_an_inexact_kernel_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
