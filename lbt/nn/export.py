@@ -92,7 +92,7 @@ class _Tracer(fx.Tracer):
 
 
 def _scales(model: nn.Module, batch: Tensor) -> tuple[dict[str, float], torch.Size]:
-    """Each activation's scale in an evaluation pass (a layer's input, or what a Flow writes), and the output's shape."""
+    """Each activation's scale in an evaluation pass (a layer's input, or what a Flow writes); the output's shape."""
     found: dict[str, float] = {}
 
     def note(name: str, spec: RoleSpec, x: Tensor, limit: Tensor | None = None) -> None:
