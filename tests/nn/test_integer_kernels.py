@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from lbt.errors import LbtError
 from lbt.nn.conv import ConvKernel
@@ -62,11 +63,11 @@ def test_where_float32_is_not_exact_the_integers_are() -> None:
 
 
 def test_formats_that_the_engine_lacks_are_named() -> None:
-    check("conv", Roles.model_validate({"W": "int4", "A": "int8", "E": "int8-pow2", "G": "bf16"}))
+    check("conv", nn.Conv2d(1, 1, 1), Roles.model_validate({"W": "int4", "A": "int8", "E": "int8-pow2", "G": "bf16"}))
     for wrong in ({"W": "int8", "A": "int8"}, {"W": "int8", "A": "uint8", "E": "int8"},
                   {"W": {"format": "int8", "granularity": "channel"}, "A": "int8", "E": "int8"},
                   {"W": "int8", "A": "int8", "E": "int8", "EG": "int16"}):  # fmt: skip
-        with pytest.raises(LbtError, match=r"layer 'conv', role \w+: found .*; the integer engine accepts"):
-            check("conv", Roles.model_validate(wrong))
+        with pytest.raises(LbtError, match=r"layer 'conv' \(Conv2d\), role \w+: found .*; the integer engine accepts"):
+            check("conv", nn.Conv2d(1, 1, 1), Roles.model_validate(wrong))
     with pytest.raises(LbtError, match="no int8 codes"):
         IntegerLinear().forward(operand(torch.ones(2, 2), None, Key()), quantized(2, 2))

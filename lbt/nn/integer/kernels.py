@@ -14,12 +14,14 @@ from lbt.nn.integer.gemm import matmul
 from lbt.numerics.formats import Int
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from lbt.nn.operand import Operand
     from lbt.numerics.recipe import Roles
 
 
-def check(name: str, roles: Roles) -> None:
-    """Whether the integer engine can run a layer's products.
+def check(name: str, layer: nn.Module, roles: Roles) -> None:
+    """Whether the integer engine can run the products of ``layer``, called ``name`` in the model, in these formats.
 
     Raises:
         LbtError: W, A or E is in float, has over 8 bits or a zero point, or more than one scale; names layer and role.
@@ -31,7 +33,7 @@ def check(name: str, roles: Roles) -> None:
         form = spec.format if spec is not None else None
         if not (isinstance(form, Int) and form.symmetric and 2 <= form.bits <= 8 and spec.granularity == "tensor"):
             raise LbtError(
-                f"layer {name!r}, role {role}: found {spec or 'float32'}; the integer engine accepts symmetric "
+                f"layer {name!r} ({type(layer).__name__}), role {role}: found {spec or 'float32'}; the integer engine accepts symmetric "
                 "integers of 2 to 8 bits with one scale per tensor (engine emulate takes every format)"
             )
 
