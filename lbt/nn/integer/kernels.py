@@ -33,8 +33,8 @@ def check(name: str, layer: nn.Module, roles: Roles) -> None:
         form = spec.format if spec is not None else None
         if not (isinstance(form, Int) and form.symmetric and 2 <= form.bits <= 8 and spec.granularity == "tensor"):
             raise LbtError(
-                f"layer {name!r} ({type(layer).__name__}), role {role}: found {spec or 'float32'}; the integer engine accepts symmetric "
-                "integers of 2 to 8 bits with one scale per tensor (engine emulate takes every format)"
+                f"layer {name!r} ({type(layer).__name__}), role {role}: found {spec or 'float32'}; "
+                "the integer engine accepts symmetric integers of 2 to 8 bits with one scale per tensor"
             )
 
 
