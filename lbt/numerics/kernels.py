@@ -23,6 +23,7 @@ from torch import Tensor
 from lbt.errors import LbtError
 from lbt.numerics.formats import Int
 from lbt.numerics.formats._base import SMALLEST_RANGE
+from lbt.numerics.ranges.sigma import Rule as Sigma
 from lbt.numerics.rounding import Key
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def _limit(module: ModuleType, source: Any, x: Tensor, spec: RoleSpec, key: Key,
     rule = spec.range
     if rule.rule == "max":
         return float(top)
-    if rule.rule == "sigma":
+    if isinstance(rule, Sigma):
         pieces = range(0, source.size, _PIECE)  # of fixed size, so that the sum does not depend on the threads
         square = sum(module.sum_squares(source, a, min(a + _PIECE, source.size)) for a in pieces)
         return min(float(np.float32(rule.k * math.sqrt(square / source.size))), float(top))

@@ -177,6 +177,14 @@ def test_torch_compile_keeps_the_numbers() -> None:
     assert torch.equal(compiled(batch()), expected)
 
 
+def test_training_goes_on_after_inference_mode() -> None:
+    model = quantize(nn.Sequential(nn.Conv2d(3, 4, 3)), "int8")
+    with torch.inference_mode():
+        model(torch.randn(64, 3, 40, 40))  # larger than any buffer so far
+    model(torch.randn(2, 3, 8, 8)).sum().backward()
+    assert model[0].weight.grad is not None
+
+
 def test_shared_layers_are_converted_once() -> None:
     shared = nn.Linear(4, 4)
     model = quantize(nn.Sequential(shared, nn.ReLU(), shared), "int8")

@@ -12,8 +12,8 @@ from lbt.numerics import kernels
 def network() -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(
-        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, stride=2, groups=2), nn.Flatten(),
-        nn.Linear(8 * 9, 5),
+        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(),
+        nn.Conv2d(8, 8, 3, stride=2, groups=2), nn.Flatten(), nn.Linear(8 * 9, 5),
     )  # fmt: skip
 
 

@@ -13,8 +13,8 @@ from lbt.numerics.rounding import Key
 from lbt.numerics.spec import RoleSpec
 
 KEY = Key(3, 5, "layer", "A")
-WORDS = ["int2", "int4", "int8", "int12", "int16", "int8-pow2", "uint4", "uint8", "sign", "e4m3", "e5m2", "e2m1", "bf16",
-         "fp16", "bfp8", "mxint8", "mxe4m3", "mxe2m1", "mls-e2m4", "mls-e2m1"]  # fmt: skip
+WORDS = ["int2", "int4", "int8", "int12", "int16", "int8-pow2", "uint4", "uint8", "sign", "e4m3", "e5m2", "e2m1",
+         "bf16", "fp16", "bfp8", "mxint8", "mxe4m3", "mxe2m1", "mls-e2m4", "mls-e2m1"]  # fmt: skip
 
 
 def sample(seed: int, *shape: int) -> torch.Tensor:
