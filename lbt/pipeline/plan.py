@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,7 @@ from lbt.errors import LbtError, unknown
 from lbt.params import Params, load_params
 from lbt.pipeline import summary
 from lbt.pipeline.declaration import Declaration, check_stage, code_fingerprint, read_declarations
-from lbt.pipeline.job import RECORD, HashCache, Job, Paths, freshness, read_record
+from lbt.pipeline.job import RECORD, HashCache, Job, Paths, freshness
 from lbt.registry import Registry
 
 STAGES = Registry("stage", "lbt.pipeline.stages")
@@ -138,17 +139,14 @@ class Plan:
         """Make the stamp of every job older than its outputs when they are fresh, and newer when they are stale.
 
         The keys of the stale ones are in :attr:`to_run` afterwards. Snakemake ignores a newer input whose content it
-        has seen before; a stale stamp therefore also says what it found in place of the expected fingerprint.
+        has seen when it last ran the job: a stale stamp is therefore never twice the same.
         """
         for job in self.jobs.values():
             path, reason = self.stamp(job), self.stale(job)
-            found = read_record(self.folder(job)).get("fingerprint")
-            text = self.fingerprint(job) + (f"\n{reason}; found {found}\n" if reason else "\n")
-            if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            text = f"{self.fingerprint(job)}\n" + (f"{reason} ({time.time_ns()})\n" if reason else "")
+            if reason or not path.is_file() or path.read_text(encoding="utf-8") != text:
                 with atomic(path) as temporary:
                     temporary.write_text(text, encoding="utf-8")
-            elif reason:
-                os.utime(path)
             if reason:
                 self.to_run.add(job.key)
             else:
