@@ -26,7 +26,7 @@ class QuantizedLayer(nn.Module):
     lbt_name: str
     roles: Roles
     context: Context
-    weight: nn.Parameter
+    weight: Any  # a parameter; the float layer that is mixed in says so
     bias: Any  # a parameter, or None where the layer has no bias
 
     @classmethod
