@@ -1,8 +1,9 @@
-"""The accelerator that a board can hold: an R × R array, a requantizer for each column, and lanes that the columns share.
+"""The accelerator that a board can hold: an R × R array, a requantizer for each column, and lanes that the columns
+share.
 
-A multiplier must take every pair of operands of the three products: A·W, E·W, A·EG. A column's end holds a requantizer and
-a rounder where a role is rounded stochastically; a lane holds the batch norm's datapath and the update unit, and takes one
-element a cycle. With float roles, float units take their place.
+A multiplier must take every pair of operands of the three products: A·W, E·W, A·EG. A column's end holds a requantizer
+and a rounder where a role is rounded stochastically; a lane holds the batch norm's datapath and the update unit, and
+takes one element a cycle. With float roles, float units take their place.
 """
 
 from __future__ import annotations

@@ -76,9 +76,9 @@ def cycles(gemm: Gemm, flow: Dataflow, array: Array) -> int:
 def traffic(gemm: Gemm, operands: tuple[float, float, float], flow: Dataflow, array: Array) -> float:
     """Bytes to and from external memory.
 
-    An operand that fits in its buffer is read once. Otherwise it is read again for each fold along the axis that it does
-    not span. With a stationary operand, partial sums whose tile does not fit leave and return once per further fold of k,
-    at the accumulator's width.
+    An operand that fits in its buffer is read once. Otherwise it is read again for each fold along the axis that it
+    does not span. With a stationary operand, partial sums whose tile does not fit leave and return once per further
+    fold of k, at the accumulator's width.
 
     Args:
         gemm: the product.
@@ -107,7 +107,8 @@ def traffic(gemm: Gemm, operands: tuple[float, float, float], flow: Dataflow, ar
 
 
 def on_chip(gemm: Gemm, bits: tuple[float, float, float], flow: Dataflow, array: Array) -> float:
-    """Bytes between the array's edges and the on-chip memory: operands once per fold that streams them, partial sums twice.
+    """Bytes between the array's edges and the on-chip memory: operands once per fold that streams them, partial sums
+    twice.
 
     Args:
         gemm: the product.

@@ -1,8 +1,9 @@
 """Energy of arithmetic and memory in 45 nm (M. Horowitz, "Computing's Energy Problem", ISSCC 2014, figure 1.1.9).
 
-The figure gives integers of 8 and 32 bits and floats of 16 and 32. Other widths follow a power law through its two points:
-additions b^0.87, integer multiplications b^1.97, so about linear and quadratic, as their areas are; floats by their
-significand. Such numbers are marked as interpolated. An FPGA spends more in absolute terms; ratios are what this is for.
+The figure gives integers of 8 and 32 bits and floats of 16 and 32. Other widths follow a power law through its two
+points: additions b^0.87, integer multiplications b^1.97, so about linear and quadratic, as their areas are; floats by
+their significand. Such numbers are marked as interpolated. An FPGA spends more in absolute terms; ratios are what this
+is for.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
     images per second      batch · clock / Σ time
     energy                 Σ MACs and operations · pJ + bytes on chip · pJ + bytes off chip · pJ
 
-A layer whose recipe is wider than the array's multipliers is composed of ⌈a/a₀⌉·⌈b/b₀⌉ narrower products, and takes that
-many times the cycles.
+A layer whose recipe is wider than the array's multipliers is composed of ⌈a/a₀⌉·⌈b/b₀⌉ narrower products, and takes
+that many times the cycles.
 """
 
 from __future__ import annotations
@@ -111,7 +111,9 @@ class Cost:
 
     @property
     def limit(self) -> str:
-        """What limits throughput: ``bandwidth`` if most time waits for memory, else the resource that bounds the array."""
+        """What limits throughput: ``bandwidth`` if most time waits for memory, else the resource that bounds the
+        array.
+        """
         waiting = sum(r.cycles for r in self.rows if r.bound == "bandwidth")
         return "bandwidth" if waiting > self.cycles / 2 else self.accelerator.limit
 
@@ -196,7 +198,8 @@ def cost(
     """What training (or running) ``model`` costs on ``board``.
 
     Args:
-        model: any module with one image tensor as its argument; frozen parameters (``requires_grad=False``) are not trained.
+        model: any module with one image tensor as its argument; frozen parameters (``requires_grad=False``) are not
+            trained.
         input_shape: shape of one image, (C, H, W).
         recipe: name, path or object of a recipe, or a :class:`lbt.hardware.precision.Precision`.
         board: name or path of a board, or the board.

@@ -30,9 +30,9 @@ def compare(
 ) -> pa.Table:
     """One row per board and precision: the yardsticks, then ``recipes``; ratios are to fp32 on the same board.
 
-    Columns: ``board, precision, fits, limit, array_side, style, mac_lut, mac_dsp, images_per_second, energy_per_image_mj,
-    storage_mb, x_storage, x_mac_area, x_energy, x_throughput`` where ``x_…`` is how many times better than fp32.
-    ``mac_area`` is compared in plain LUTs for all (a DSP block has no LUT equivalent).
+    Columns: ``board, precision, fits, limit, array_side, style, mac_lut, mac_dsp, images_per_second,
+    energy_per_image_mj, storage_mb, x_storage, x_mac_area, x_energy, x_throughput`` where ``x_…`` is how many times
+    better than fp32. ``mac_area`` is compared in plain LUTs for all (a DSP block has no LUT equivalent).
 
     Raises:
         LbtError: as :func:`lbt.hardware.cost`.

@@ -2,7 +2,8 @@
 
 A product (m × k)·(k × n) is cut into tiles of the array's size. Kept channels are packed, so that pruning shortens k
 (dead input channels) and n (dead output channels): the instruction carries the first packed channel of its tile and how
-many there are, and a gather list per layer says which channels these are. A tile whose channels are all dead does not appear.
+many there are, and a gather list per layer says which channels these are. A tile whose channels are all dead does not
+appear.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Memory of a training step: what is stored for good, and the peak of what lives between forward and backward.
 
 A value is kept from the forward to the backward pass if some consumer's backward pass reads it: the input of a product
-(for the weight gradient), what the norm says it saves, one bit per element of a ReLU, the winner's index of a max pooling.
-The walk goes forward through the nodes and back, and takes the maximum of what is alive.
+(for the weight gradient), what the norm says it saves, one bit per element of a ReLU, the winner's index of a max
+pooling. The walk goes forward through the nodes and back, and takes the maximum of what is alive.
 """
 
 from __future__ import annotations

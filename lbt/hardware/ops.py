@@ -1,12 +1,12 @@
 """Operations and bytes of one training step, per layer and pass.
 
-With P output positions, c_in and c_out channels, k² taps and g groups, a convolution (a linear layer has P = k² = 1) of a
-batch of B images does, in each of the three products of training,
+With P output positions, c_in and c_out channels, k² taps and g groups, a convolution (a linear layer has P = k² = 1)
+of a batch of B images does, in each of the three products of training,
 
     MACs = B · P · k² · c_in · c_out / g
 
     forward:   (B·P × k²c_in) · (k²c_in × c_out)     activations × weights
-    error:     (B·P_in × k²c_out) · (k²c_out × c_in)  errors × weights; for stride s, s² interleaved products of k²/s² taps
+    error:     (B·P_in × k²c_out) · (k²c_out × c_in)  errors × weights; for stride s, s² products of k²/s² taps
     gradient:  (k²c_in × B·P) · (B·P × c_out)         activations × errors
 
 and bit operations BOPs = MACs · b_x · b_y with the storage bits of the operands. Bytes are compulsory traffic: each
@@ -246,7 +246,9 @@ def _update(node: Node, precision: Precision, kept: Channels) -> Work:
 
 
 FUSED = ("relu", "identity", "view")
-"""Kinds that are applied to a result on its way to memory: they have operations, but no time or traffic of their own."""
+"""Kinds that are applied to a result on its way to memory: they have operations, but no time or traffic of their
+own.
+"""
 
 ROUNDED = (*PRODUCTS, "norm", "add", "mul", "avg_pool")
 """Kinds whose results are wider than their inputs and are brought back to the format."""

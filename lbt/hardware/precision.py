@@ -9,7 +9,9 @@ from typing import Any, Literal
 from lbt.errors import LbtError, unknown
 
 ROLES = ("W", "A", "E", "EG", "G", "U")
-"""Weight, activation, error, the error's copy that multiplies the activation, weight gradient, update (optimizer state)."""
+"""Weight, activation, error, the error's copy that multiplies the activation, weight gradient, update (optimizer
+state).
+"""
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,8 @@ class Precision:
     def uniform(cls, name: str) -> Precision:
         """``fp32``, ``fp16``, ``bf16``, ``fp8`` or ``int<bits>`` (1 to 16) for all of W, A, E and G.
 
-        The yardsticks of the comparison table, not training recipes. Floats keep master weights and optimizer in float32
-        (P. Micikevicius et al., arXiv 1710.03740); integers keep master weights in 16 bits and momentum in 16.
+        The yardsticks of the comparison table, not training recipes. Floats keep master weights and optimizer in
+        float32 (P. Micikevicius et al., arXiv 1710.03740); integers keep master weights in 16 bits and momentum in 16.
         """
         floats = {"fp32": (8, 23), "fp16": (5, 10), "bf16": (8, 7), "fp8": (4, 3)}
         if name in floats:
@@ -114,8 +116,10 @@ def of_recipe(recipe: Any, products: Sequence[str] = ()) -> Precision:
     """The :class:`Precision` of a recipe.
 
     Args:
-        recipe: a :class:`Precision` (returned as it is), a :class:`lbt.numerics.recipe.Recipe`, or what ``Recipe.load`` reads.
-        products: names of the convolutions and linear layers in order, for exceptions of the first, the last and by name.
+        recipe: a :class:`Precision` (returned as it is), a :class:`lbt.numerics.recipe.Recipe`, or what
+            ``Recipe.load`` reads.
+        products: names of the convolutions and linear layers in order, for exceptions of the first, the last and by
+            name.
 
     Raises:
         LbtError: no such recipe.

@@ -1,4 +1,6 @@
-"""One hardware job: what training one network under one recipe costs on the params' board. Seconds; needs no synthesis."""
+"""One hardware job: what training one network under one recipe costs on the params' board. Seconds; needs no
+synthesis.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +38,8 @@ class Outputs:
 
     Attributes:
         layers: Parquet, one row per layer and pass (:meth:`lbt.hardware.estimate.Cost.table`).
-        comparison: Parquet, fp32, fp16, int8 and the recipe side by side (:func:`lbt.hardware.explore.compare`); None: not
-            written.
+        comparison: Parquet, fp32, fp16, int8 and the recipe side by side (:func:`lbt.hardware.explore.compare`); None:
+            not written.
     """
 
     layers: Path
@@ -53,8 +55,8 @@ def run(params: HardwareParams, inputs: Inputs, outputs: Outputs) -> Metrics:
         outputs: files to write.
 
     Returns:
-        :meth:`lbt.hardware.estimate.Cost.metrics`, and how the best dataflow per product compares to one dataflow for all:
-        ``x_best_dataflow``; and ``x_energy_fp32``, ``x_throughput_fp32``, ``x_storage_fp32``, ``x_mac_area_fp32``.
+        :meth:`lbt.hardware.estimate.Cost.metrics`, and how the best dataflow per product compares to one dataflow for
+        all: ``x_best_dataflow``; and ``x_energy_fp32``, ``x_throughput_fp32``, ``x_storage_fp32``, ``x_mac_area_fp32``.
 
     Raises:
         LbtError: as :func:`lbt.hardware.cost`.

@@ -1,8 +1,8 @@
 """A model as a graph of operations with shapes, recorded while one batch flows through it.
 
-Modules that have a rule (convolution, linear, norms, pooling, activations) are recorded whole; between them every tensor
-operation is seen through a dispatch mode, so that an addition or a concatenation written in ``forward`` counts too.
-Whatever has no rule is recorded as ``unknown`` under its own name: it must never count as zero silently.
+Modules that have a rule (convolution, linear, norms, pooling, activations) are recorded whole; between them every
+tensor operation is seen through a dispatch mode, so that an addition or a concatenation written in ``forward`` counts
+too. Whatever has no rule is recorded as ``unknown`` under its own name: it must never count as zero silently.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """Area of the accelerator's units: from the synthesised library, exact closed forms, or fitted forms, in that order.
 
-Closed forms, for 6-input LUTs with a carry chain (targets xc7 and xcup), equal to synthesis on every width that was tried:
+Closed forms, for 6-input LUTs with a carry chain (targets xc7 and xcup), equal to synthesis on every width that was
+tried:
 
     Booth multiplier   ⌈b/2⌉·(a + 1) + 1 − (b mod 2) LUT        a, b ≥ 4; b is recoded
     Booth MAC          that + c + 1 LUT                           c accumulator bits ≥ a + b; one for clear or reset
 
-Fitted forms are linear in a few terms that follow from the unit's structure, fitted to the library by least squares of the
-relative error; what comes out of them is marked ``fitted``. A unit with DSP blocks takes the smallest synthesised one that
-contains it, marked ``enclosed``. UltraScale+ has the LUTs of the 7-series: a unit that was synthesised for those only is
-taken from there, with half as many carry cells (CARRY8 for CARRY4), marked ``sibling``.
+Fitted forms are linear in a few terms that follow from the unit's structure, fitted to the library by least squares of
+the relative error; what comes out of them is marked ``fitted``. A unit with DSP blocks takes the smallest synthesised
+one that contains it, marked ``enclosed``. UltraScale+ has the LUTs of the 7-series: a unit that was synthesised for
+those only is taken from there, with half as many carry cells (CARRY8 for CARRY4), marked ``sibling``.
 """
 
 from __future__ import annotations

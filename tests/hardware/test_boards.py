@@ -38,8 +38,8 @@ def test_mistakes(tmp_path: Path) -> None:
         Board.load(_changed(tmp_path, lut=-5))
     with pytest.raises(LbtError, match="dsp: this key is required"):
         Board.load(_changed(tmp_path, dsp=None))
-    with pytest.raises(LbtError, match="usable.lut: found 1.5"):
+    with pytest.raises(LbtError, match=r"usable.lut: found 1.5"):
         Board.load(_changed(tmp_path, usable={"lut": 1.5}))
-    with pytest.raises(LbtError, match="unknown key.*did you mean 'clock'"):
+    with pytest.raises(LbtError, match=r"unknown key.*did you mean 'clock'"):
         Board.load(_changed(tmp_path, clok=3))
     assert Board.load(_changed(tmp_path, usable={"lut": 0.5})).usable_lut == 137040

@@ -1,4 +1,4 @@
-"""Areas and the whole answer: closed forms equal synthesis, the stage writes its tables, mistakes are told in one line."""
+"""Areas and the whole answer: closed forms equal synthesis, the stage writes tables, mistakes are one line."""
 
 from __future__ import annotations
 

@@ -157,5 +157,4 @@ def test_lint_and_format(fresh):
     findings = {line.split('"title": ')[1].strip('",') for line in output.splitlines() if '"title"' in line}
     assert findings <= {
         "Specify a conda environment or container for each rule.",
-        
     }

@@ -34,7 +34,8 @@ class Unit:
         style: one of its styles.
         target: one of :data:`TARGETS`.
         a, b: multiplier and mac: operand widths; requantize and round: width in and out; float: exponent and mantissa
-            bits; norm: width, 0; update: width of the master weight and of the gradient; array: operand width, cells a side.
+            bits; norm: width, 0; update: width of the master weight and of the gradient; array: operand width, cells a
+            side.
         c: mac and array: accumulator width; else 0.
     """
 

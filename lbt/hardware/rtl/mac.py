@@ -36,8 +36,8 @@ class Mac(wiring.Component):
 class MacArray(wiring.Component):
     """R × C output-stationary cells: ``a`` moves right, ``b`` moves down, one step a cycle; totals stay.
 
-    The feeder delays row r of ``a`` by r cycles and column c of ``b`` by c cycles (:func:`skewed`), so that a product with
-    inner length T is complete after R + C + T − 2 cycles.
+    The feeder delays row r of ``a`` by r cycles and column c of ``b`` by c cycles (:func:`skewed`), so that a product
+    with inner length T is complete after R + C + T − 2 cycles.
 
     Args:
         rows, cols: R and C.

@@ -1,8 +1,9 @@
 """Signed multipliers in two styles, as combinational expressions, and a registered unit around each.
 
-``plain`` hands ``a * b`` to the synthesiser. ``booth`` writes radix-4 Booth rows (A. D. Booth 1951; O. MacSorley 1961): each
-row adds −2a, −a, 0, a or 2a to the running sum, and on a device with 6-input LUTs the digit's choice shares the adder's
-LUTs on the carry chain, so that a row costs k_a + 1 LUTs. ``dsp`` is ``plain`` with DSP blocks allowed.
+``plain`` hands ``a * b`` to the synthesiser. ``booth`` writes radix-4 Booth rows (A. D. Booth 1951; O. MacSorley
+1961): each row adds −2a, −a, 0, a or 2a to the running sum, and on a device with 6-input LUTs the digit's choice
+shares the adder's LUTs on the carry chain, so that a row costs k_a + 1 LUTs. ``dsp`` is ``plain`` with DSP blocks
+allowed.
 """
 
 from __future__ import annotations

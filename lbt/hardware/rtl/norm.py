@@ -1,9 +1,9 @@
 """Lanes of batch norm: what one column of the array needs to keep up with one element a cycle.
 
-A lane gathers its channel's statistics in one pass and applies y = (a·x + b) >> 16 in another; a and b come from the unit
-that the lanes share (a division, and a root where the variant needs one, once per channel). Going back, it sums Σdy and
-Σdy·x and forms the error: with all of batch norm's terms dx = (a·dy + k·x + c) >> 16, or with mean and variance as
-constants dx = (a·dy) >> 16. One multiplier array serves both directions (``back`` selects).
+A lane gathers its channel's statistics in one pass and applies y = (a·x + b) >> 16 in another; a and b come from the
+unit that the lanes share (a division, and a root where the variant needs one, once per channel). Going back, it sums
+Σdy and Σdy·x and forms the error: with all of batch norm's terms dx = (a·dy + k·x + c) >> 16, or with mean and
+variance as constants dx = (a·dy) >> 16. One multiplier array serves both directions (``back`` selects).
 """
 
 from __future__ import annotations

@@ -19,7 +19,9 @@ def saturate(m: Module, value: Value, bits: int) -> Value:
 
 
 def shift_right(m: Module, value: Value, amount: Value, levels: int) -> tuple[Value, Value, Value]:
-    """(value >> amount, first bit shifted out, whether any later one is set), one multiplexer level per bit of amount."""
+    """(value >> amount, first bit shifted out, whether any later one is set), one multiplexer level per bit of
+    amount.
+    """
     width = len(value)
     guard, sticky = Const(0, 1), Const(0, 1)
     for level in reversed(range(levels)):

@@ -1,7 +1,8 @@
 """Dropping the low bits of a number: nearest, or stochastic with a shift register or with the trainer's counter hash.
 
-Stochastic rounding adds a random number below one unit of the result and truncates. With r the top d of 24 random bits, the
-trainer (:mod:`lbt.numerics.rounding`) rounds up where r is below the fraction f, which is the carry of f + ¬r.
+Stochastic rounding adds a random number below one unit of the result and truncates. With r the top d of 24 random
+bits, the trainer (:mod:`lbt.numerics.rounding`) rounds up where r is below the fraction f, which is the carry of f +
+¬r.
 """
 
 from __future__ import annotations

@@ -48,7 +48,8 @@ def run_synthesis(params: SynthesisParams, outputs: Path, cache_dir: Path = Path
     Args:
         params: what, and how many processes.
         outputs: the Parquet file; columns as in :func:`synthesise`, sorted by unit.
-        cache_dir: one JSON file per netlist and tool version; a rerun synthesises only what is not there or has changed.
+        cache_dir: one JSON file per netlist and tool version; a rerun synthesises only what is not there or has
+            changed.
 
     Returns:
         ``units`` in the library and how many were ``synthesised`` anew.
@@ -71,15 +72,16 @@ def synthesise(unit: Unit) -> dict[str, Any]:
     """Synthesise one unit.
 
     Returns:
-        ``kind, style, target, a, b, c`` of the unit; ``lut`` (LUTs, inverters and shift-register LUTs; an ECP5 carry cell
-        counts as its two LUTs), ``ff``, ``carry`` (CARRY4, CARRY8 or CCU2C), ``dsp``; ``depth``, cells on the longest
-        path between registers or ports; ``tool`` and its version.
+        ``kind, style, target, a, b, c`` of the unit; ``lut`` (LUTs, inverters and shift-register LUTs; an ECP5 carry
+        cell counts as its two LUTs), ``ff``, ``carry`` (CARRY4, CARRY8 or CCU2C), ``dsp``; ``depth``, cells on the
+        longest path between registers or ports; ``tool`` and its version.
     """
     text = netlist(unit)
     with tempfile.TemporaryDirectory(prefix="lbt-yosys-") as folder:
         work = Path(folder)
         (work / "unit.il").write_text(text, encoding="utf-8")
-        script = f"read_rtlil unit.il; {_flow(unit)}; tee -q -o stat.json stat -json; tee -q -o path.txt ltp -noff * t:FD* t:TRELLIS_FF %u %d"
+        counts = "tee -q -o stat.json stat -json; tee -q -o path.txt ltp -noff * t:FD* t:TRELLIS_FF %u %d"
+        script = f"read_rtlil unit.il; {_flow(unit)}; {counts}"
         command = [_yosys(), "-q", "-p", script]
         done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -125,7 +127,8 @@ def _flow(unit: Unit) -> str:
     blocks = "" if unit.style == "dsp" else " -nodsp"
     if unit.target == "ecp5":
         return f"synth_ecp5 -top unit{blocks}"
-    # without DSP blocks, the flow from "prepare" on, without the library of hard blocks that its first part reads: a third faster, same counts
+    # without DSP blocks, the flow from "prepare" on, without the library of hard blocks that its first part reads: a
+    # third faster, same counts
     options = f"-family {unit.target} -flatten -noiopad -noclkbuf{blocks}"
     if unit.style == "dsp":
         return f"synth_xilinx {options} -top unit"
