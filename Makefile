@@ -19,8 +19,8 @@ run: $(VENV)/.run  ## the whole pipeline on the embedded data
 	snakemake --cores all
 	lbt results
 
-test: $(VENV)/.test lint  ## every test
-	pytest
+test: $(VENV)/.test lint  ## every test, on two cores
+	OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist worksteal
 
 lint: $(VENV)/.test
 	ruff check .
