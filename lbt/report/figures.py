@@ -58,7 +58,8 @@ def accuracy(stats: Mapping[str, Stat], before: Mapping[str, float]) -> Figure:
     """
     pairs = list(dict.fromkeys(group.split("/")[0] for group in stats))
     recipes = list(dict.fromkeys(group.split("/")[2] for group in stats))
-    figure, axes = new(max(5.0, 4.2 * len(pairs)), 3.2, len(pairs))
+    longest = max(sum(group.startswith(f"{pair}/") for group in stats) for pair in pairs) / len(recipes)
+    figure, axes = new(max(5.0, 1.5 * longest) * len(pairs), 3.2, len(pairs))
     for axis, pair in zip(axes, pairs, strict=True):
         methods = list(dict.fromkeys(group.split("/")[1] for group in stats if group.startswith(f"{pair}/")))
         width = 0.8 / len(recipes)
@@ -191,5 +192,8 @@ def pareto(points: Iterable[tuple[str, float, Stat]]) -> Figure:
             front.append((energy, stat.mean))
     axis.plot(*zip(*front, strict=True), color="0.4", linestyle="--", linewidth=1, zorder=0, drawstyle="steps-post")
     axis.set_xscale("log")
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter("")
+    axis.margins(x=0.25)
     axis.set(xlabel="energy of a training step, mJ per image (45 nm)", ylabel="target accuracy, %")
     return figure

@@ -80,8 +80,8 @@ def synthesise(unit: Unit) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="lbt-yosys-") as folder:
         work = Path(folder)
         (work / "unit.il").write_text(text, encoding="utf-8")
-        counts = "tee -q -o stat.json stat -json; tee -q -o path.txt ltp -noff * t:FD* t:TRELLIS_FF %u %d"
-        script = f"read_rtlil unit.il; {_flow(unit)}; {counts}"
+        reports = "tee -q -o stat.json stat -json; tee -q -o path.txt ltp -noff * t:FD* t:TRELLIS_FF %u %d"
+        script = f"read_rtlil unit.il; {_flow(unit)}; {reports}"
         command = [_yosys(), "-q", "-p", script]
         done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
         if done.returncode:
