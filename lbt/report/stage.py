@@ -153,8 +153,8 @@ def _pareto(inputs: Inputs) -> Block:
     return Block(
         "pareto",
         "Accuracy against cost",
-        "Each recipe with its best method that needs no target labels: target accuracy against the energy of a training "
-        "step. Along the dashed line nothing is both cheaper and better.",
+        "Each recipe with its best method that needs no target labels: target accuracy against the energy of a "
+        "training step. Along the dashed line nothing is both cheaper and better.",
         figures.pareto(points),
     )
 
