@@ -22,8 +22,6 @@ def images(shift: float) -> torch.Tensor:
 
 @pytest.mark.parametrize("norm", [None, *NORMS.names()])
 def test_each_domain_has_its_own(norm: str | None) -> None:
-    if norm == "folded_bn":
-        pytest.skip("folded with its convolution by its own converter")
     model = network(norm)
     separate_statistics(model, ["source", "target"])
     start = model[1].running_mean.clone()

@@ -87,12 +87,11 @@ def test_a_gaussian_tensor_is_as_predicted(rounding: str) -> None:
     assert (row["layer"], row["role"], row["bits"]) == ("conv", "A", 4)
 
 
-@pytest.mark.parametrize("form", ["uint8", "e4m3", "mxe4m3", "bf16", "ternary"])
-@pytest.mark.parametrize("granularity", ["tensor", "channel"])
-def test_any_format(form: str, granularity: str) -> None:
-    if form == "mxe4m3" and granularity == "channel":
-        pytest.skip("the format brings its own blocks")
-    options = {} if form == "mxe4m3" else {"granularity": granularity}
+GRAINED = [(form, {"granularity": g}) for form in ("uint8", "e4m3", "bf16", "ternary") for g in ("tensor", "channel")]
+
+
+@pytest.mark.parametrize(("form", "options"), [*GRAINED, ("mxe4m3", {})])  # the last brings its own blocks
+def test_any_format(form: str, options: dict[str, str]) -> None:
     row = describe(torch.randn(8, 32), RoleSpec.model_validate({"format": form, **options}), Key(role="A"))
     assert row["sqnr"] > 0
 
