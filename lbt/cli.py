@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 
 from lbt.errors import LbtError, unknown
 from lbt.pipeline.execute import execute
+from lbt.pipeline.job import Job
 from lbt.pipeline.plan import STAGES, Plan
 
 DEFAULT = "params/default.yaml"
@@ -64,7 +66,7 @@ def stage_command(name: str) -> click.Command:
     return command
 
 
-def _check_needs(plan: Plan, job: Any) -> None:
+def _check_needs(plan: Plan, job: Job) -> None:
     for need in job.needs.values():
         reason = plan.stale(need)
         if reason:
@@ -75,7 +77,8 @@ def _check_needs(plan: Plan, job: Any) -> None:
 
 
 def _in_short(metrics: dict[str, Any], headline: tuple[str, ...]) -> str:
-    shown = {key: metrics[key] for key in headline if key in metrics} or dict(list(metrics.items())[:4])
+    shown = {key: value for key, value in metrics.items() if any(fnmatchcase(key, pattern) for pattern in headline)}
+    shown = shown or dict(list(metrics.items())[:4])
     return ", ".join(
         f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in shown.items()
     )
@@ -116,10 +119,11 @@ def schema(only_check: bool) -> None:
     """Write the params files' JSON schema and docs/params.md from the typed configuration."""
     from lbt.schema import generated
 
-    stale = [path for path, text in generated().items() if not path.is_file() or path.read_text("utf-8") != text]
+    files = generated()
+    stale = [path for path, text in files.items() if not path.is_file() or path.read_text("utf-8") != text]
     if only_check and stale:
         raise LbtError(f"{', '.join(map(str, stale))}: not up to date; run `lbt schema`")
-    for path, text in generated().items():
+    for path, text in files.items():
         path.write_text(text, encoding="utf-8")
 
 

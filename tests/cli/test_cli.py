@@ -41,6 +41,11 @@ def test_a_mistake_is_one_line_and_exit_code_2(capsys, monkeypatch):
     assert capsys.readouterr().err == "lbt: params/defualt.yaml: no such file (did you mean 'default.yaml'?)\n"
 
 
+def test_a_finished_job_is_told_by_its_headline():
+    metrics = {"390/kendall_tau": 0.8, "390/n_at_10": 3, "78/kendall_tau": 0.7}
+    assert cli._in_short(metrics, ("*/kendall_tau",)) == "390/kendall_tau 0.8, 78/kendall_tau 0.7"
+
+
 def test_check_counts_jobs():
     assert "valid; 24 jobs" in run("check", "--params", "tests/workflow/tiny.yaml")
 

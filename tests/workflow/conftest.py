@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,8 +136,3 @@ def pulled(built: Project, tmp_path: Path) -> Project:
 def working(built: Project, tmp_path: Path) -> Project:
     """The clone in which everything was made."""
     return built.copy(tmp_path / "working")
-
-
-def tiny_params() -> dict[str, object]:
-    """The tiny params as a mapping."""
-    return yaml.safe_load(TINY.read_text())
