@@ -16,9 +16,14 @@ from torch import Tensor, nn
 
 from lbt.errors import LbtError
 from lbt.nas.predictors import ENCODERS
+from lbt.nas.predictors.cells import Cells, cells
 from lbt.nas.predictors.layers import Head
 from lbt.nas.predictors.losses import loss_function
 from lbt.nas.space import CellSpace
+
+
+CHUNK = 4096
+"""Architectures that are scored at a time."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,8 @@ class Network(nn.Module):
         self.encoder = ENCODERS.load(name).Encoder(space, options.members, options.width, generator)
         self.head = Head(options.members, self.encoder.output_size, list(options.hidden), generator)
 
-    def forward(self, operations: Tensor, adjacency: Tensor) -> Tensor:
-        return self.head(self.encoder(operations, adjacency))
+    def forward(self, batch: Cells) -> Tensor:
+        return self.head(self.encoder(batch))
 
 
 class Neural:
@@ -97,15 +102,9 @@ class Neural:
 
     @torch.no_grad()
     def _run(self, module: nn.Module, rows: np.ndarray) -> list[Tensor]:
-        operations, adjacency = tensors(self.network.space, rows)
-        parts = zip(operations.split(1024), adjacency.split(1024), strict=True)
-        return [module(o.expand(self.members, *o.shape), a.expand(self.members, *a.shape)) for o, a in parts]
-
-
-def tensors(space: CellSpace, rows: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Rows (N, L) as operations int64 (N, S) and adjacency float32 (N, V, V)."""
-    graph = space.graph(rows)
-    return torch.from_numpy(graph.operations), torch.from_numpy(graph.adjacency).float()
+        table = cells(self.network.space, rows)
+        starts = range(0, len(table), CHUNK)
+        return [module(table[start : start + CHUNK].expand(self.members)) for start in starts]
 
 
 def fit(
@@ -137,7 +136,7 @@ def train(network: Network, rows: np.ndarray, values: np.ndarray, options: Optio
     """
     generator = torch.Generator().manual_seed(seed + 1)
     loss_of, members = loss_function(options.loss), options.members
-    operations, adjacency = tensors(network.space, rows)
+    table = cells(network.space, rows)
     target = torch.from_numpy((values - values.mean()) / max(values.std(), 1e-12)).float()
     held = int(len(rows) * options.validation)
     shuffled = torch.randperm(len(rows), generator=generator)
@@ -154,14 +153,14 @@ def train(network: Network, rows: np.ndarray, values: np.ndarray, options: Optio
     for _ in range(options.epochs):
         shuffle = torch.stack([torch.randperm(train_index.shape[1], generator=generator) for _ in range(members)])
         for batch in train_index.gather(1, shuffle).tensor_split(steps, 1):
-            loss = loss_of(network(operations[batch], adjacency[batch]), target[batch]).sum()
+            loss = loss_of(network(table[batch]), target[batch]).sum()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             schedule.step()
         if held:
             with torch.no_grad():
-                held_loss = loss_of(network(operations[held_index], adjacency[held_index]), target[held_index]).sum()
+                held_loss = loss_of(network(table[held_index]), target[held_index]).sum()
             if held_loss < best_loss:
                 best_loss, best_state = float(held_loss), copy.deepcopy(network.state_dict())
     if best_state is not None:

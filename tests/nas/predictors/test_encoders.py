@@ -6,7 +6,8 @@ import torch
 
 from lbt.errors import LbtError
 from lbt.nas.predictors import ENCODERS
-from lbt.nas.predictors.fit import Network, Options, fit, tensors
+from lbt.nas.predictors.cells import cells
+from lbt.nas.predictors.fit import Network, Options, fit
 from lbt.nas.predictors.metrics import kendall_tau
 from lbt.nas.space import SpaceSpec, build
 from lbt.nas.spaces import nasbench201
@@ -32,9 +33,8 @@ def network(name, space, members=2):
 
 
 def embed(net, rows, members=2):
-    operations, adjacency = tensors(net.space, rows)
     with torch.no_grad():
-        return net.encoder(operations.expand(members, *operations.shape), adjacency.expand(members, *adjacency.shape))
+        return net.encoder(cells(net.space, rows).expand(members))
 
 
 @pytest.mark.parametrize("space", [EDGE, NODE, CHAIN], ids=lambda s: s.name)
@@ -52,8 +52,7 @@ def test_every_encoder_takes_every_space_and_batches_do_not_mix(name, space):
 @pytest.mark.parametrize("name", NEURAL)
 def test_members_do_not_influence_each_other(name):
     net = network(name, EDGE)
-    operations, adjacency = tensors(EDGE, EDGE.sample(6, 1))
-    scores = net(operations.expand(2, *operations.shape), adjacency.expand(2, *adjacency.shape))
+    scores = net(cells(EDGE, EDGE.sample(6, 1)).expand(2))
     scores[0].sum().backward()
     touched = [p.grad for p in net.parameters() if p.grad is not None]
     assert any(g[0].abs().sum() > 0 for g in touched)
@@ -100,10 +99,9 @@ def test_a_none_edge_carries_nothing():
 def test_gates_against_a_slow_reference(space, nodes):
     """One cell at a time, one edge at a time, in float64."""
     net, rows = network("gates", space, members=1), space.sample(10, 3)
-    encoder, got = net.encoder.double(), None
-    operations, adjacency = tensors(space, rows)
+    encoder = net.encoder.double()
     with torch.no_grad():
-        got = encoder(operations[None], adjacency[None].double())[0].numpy()
+        got = encoder(cells(space, rows).expand(1))[0].numpy()
     p = {name: value.detach().numpy()[0] for name, value in encoder.named_parameters()}
     for index, row in enumerate(rows):
         x, table = np.zeros((nodes, 16)), p["operation.weight"]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, leaky_relu
 
+from lbt.nas.predictors.cells import Cells
 from lbt.nas.predictors.encoders._nodes import NodeView
 from lbt.nas.predictors.layers import Embedding, Linear
 from lbt.nas.space import CellSpace
@@ -39,7 +40,7 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """(operations (K, B, S) int64, adjacency (K, B, V, V) float32) → embeddings (K, B, width)."""
+    """Cells (K, B) → embeddings (K, B, width)."""
 
     def __init__(self, space: CellSpace, members: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -47,8 +48,8 @@ class Encoder(nn.Module):
         self.operation = Embedding(members, self.view.labels, width, generator)
         self.layers = nn.ModuleList(Layer(members, width, generator) for _ in range(max(4, self.view.depth)))
 
-    def forward(self, operations: Tensor, adjacency: Tensor) -> Tensor:
-        labels, edges = self.view(operations, adjacency)
+    def forward(self, cells: Cells) -> Tensor:
+        labels, edges = self.view(cells.operations, cells.adjacency)
         operation = self.operation(labels)
         x, into = operation, edges.transpose(-1, -2)
         for layer in self.layers:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from lbt.nas.predictors.cells import Cells
 from lbt.nas.predictors.encoders._nodes import NodeView
 from lbt.nas.predictors.layers import Embedding, Linear
 from lbt.nas.space import CellSpace
 
 
 class Encoder(nn.Module):
-    """(operations (K, B, S) int64, adjacency (K, B, V, V) float32) → embeddings (K, B, width)."""
+    """Cells (K, B) → embeddings (K, B, width)."""
 
     layers = 3
 
@@ -26,8 +27,8 @@ class Encoder(nn.Module):
         self.along = nn.ModuleList(Linear(members, width, width, generator) for _ in range(self.layers))
         self.against = nn.ModuleList(Linear(members, width, width, generator) for _ in range(self.layers))
 
-    def forward(self, operations: Tensor, adjacency: Tensor) -> Tensor:
-        labels, edges = self.view(operations, adjacency)
+    def forward(self, cells: Cells) -> Tensor:
+        labels, edges = self.view(cells.operations, cells.adjacency)
         looped = edges + torch.eye(self.view.nodes)
         backward = looped / looped.sum(-1, keepdim=True)
         turned = looped.transpose(-1, -2)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from lbt.nas.predictors.cells import Cells
 from lbt.nas.predictors.layers import Embedding, Linear
 from lbt.nas.space import CellSpace
 
 
 class Encoder(nn.Module):
-    """(operations (K, B, S) int64, adjacency (K, B, V, V) float32) → embeddings (K, B, width)."""
+    """Cells (K, B) → embeddings (K, B, width)."""
 
     def __init__(self, space: CellSpace, members: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -27,10 +28,10 @@ class Encoder(nn.Module):
         self.read = Linear(members, width, 4 * width, generator)
         self.recur = Linear(members, width, 4 * width, generator, bias=False)
 
-    def forward(self, operations: Tensor, adjacency: Tensor) -> Tensor:
-        tokens = operations
+    def forward(self, cells: Cells) -> Tensor:
+        tokens = cells.operations
         if self.edges is not None:
-            present = adjacency[:, :, self.edges[0], self.edges[1]].long()
+            present = cells.adjacency[:, :, self.edges[0], self.edges[1]].long()
             tokens = torch.cat([tokens, present + self.first_edge_token], -1)
         read = self.read(self.token(tokens) + self.place.weight.unsqueeze(1))  # (K, B, T, 4D)
         hidden = read.new_zeros(*read.shape[:2], self.output_size)

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from lbt.nas.predictors.cells import Cells
 from lbt.nas.predictors.layers import Linear
 from lbt.nas.space import CellSpace
 
 
 class Encoder(nn.Module):
-    """(operations (K, B, S) int64, adjacency (K, B, V, V) float32) → embeddings (K, B, width)."""
+    """Cells (K, B) → embeddings (K, B, width)."""
 
     def __init__(self, space: CellSpace, members: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -23,10 +24,10 @@ class Encoder(nn.Module):
             [Linear(members, inputs, width, generator), Linear(members, width, width, generator)]
         )
 
-    def forward(self, operations: Tensor, adjacency: Tensor) -> Tensor:
-        x = one_hot(operations, self.kinds).flatten(2).to(adjacency.dtype)
+    def forward(self, cells: Cells) -> Tensor:
+        x = one_hot(cells.operations, self.kinds).flatten(2).to(cells.adjacency.dtype)
         if self.edges is not None:
-            x = torch.cat([x, adjacency[:, :, self.edges[0], self.edges[1]]], -1)
+            x = torch.cat([x, cells.adjacency[:, :, self.edges[0], self.edges[1]]], -1)
         for layer in self.layers:
             x = torch.relu(layer(x))
         return x

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from lbt.nas.predictors.cells import Cells
 from lbt.nas.predictors.encoders._nodes import NodeView
 from lbt.nas.predictors.layers import Embedding, Linear
 from lbt.nas.space import CellSpace
@@ -36,7 +37,7 @@ class Flow(nn.Module):
 
 
 class Encoder(nn.Module):
-    """(operations (K, B, S) int64, adjacency (K, B, V, V) float32) → embeddings (K, B, width)."""
+    """Cells (K, B) → embeddings (K, B, width)."""
 
     steps = 2
 
@@ -49,8 +50,8 @@ class Encoder(nn.Module):
         self.hidden = Linear(members, 3 * width, width, generator)
         self.update = Linear(members, width, width, generator)
 
-    def forward(self, operations: Tensor, adjacency: Tensor) -> Tensor:
-        labels, edges = self.view(operations, adjacency)
+    def forward(self, cells: Cells) -> Tensor:
+        labels, edges = self.view(cells.operations, cells.adjacency)
         embedding, into = self.operation(labels), edges.transpose(-1, -2)
         for _ in range(self.steps):
             ahead = self.forward_flow(embedding, into, 0)
