@@ -77,8 +77,8 @@ def _live(adjacency: np.ndarray) -> np.ndarray:
 def _states(labels: np.ndarray) -> np.ndarray:
     """Numbers of the nodes' states, int64 (N, V), from labels (N, V, V).
 
-    A state's code is a sum over what arrives, so that the order of the edges does not matter; each term is a 64-bit mix of
-    the operation and of the code where it comes from. Among a million states two different ones share a code with a
+    A state's code is a sum over what arrives, so that the order of the edges does not matter; each term is a 64-bit mix
+    of the operation and of the code where it comes from. Among a million states two different ones share a code with a
     probability below 1e-7.
     """
     codes = np.zeros(labels.shape[:2], np.uint64)
@@ -91,7 +91,7 @@ def _states(labels: np.ndarray) -> np.ndarray:
 
 
 def _mix(x: np.ndarray) -> np.ndarray:
-    """A bijection of 64-bit integers whose output bits each depend on all input bits (xor-shifts and multiplications)."""
+    """A bijection of 64-bit integers whose output bits each depend on all input bits: xor-shifts and products."""
     x = (x ^ (x >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
     x = (x ^ (x >> np.uint64(29))) * np.uint64(0xA24BAED4963EE407)
     return x ^ (x >> np.uint64(32))

@@ -21,7 +21,6 @@ from lbt.nas.predictors.layers import Head
 from lbt.nas.predictors.losses import loss_function
 from lbt.nas.space import CellSpace
 
-
 CHUNK = 4096
 """Architectures that are scored at a time."""
 
@@ -145,7 +144,7 @@ def train(network: Network, rows: np.ndarray, values: np.ndarray, options: Optio
 
     steps = -(-train_index.shape[1] // options.batch)
     optimizer = torch.optim.AdamW(
-        network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, foreach=True
+        network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs * steps)
     best_loss, best_state = float("inf"), None
