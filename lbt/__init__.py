@@ -5,24 +5,16 @@ The library's front door; everything is imported on first use, so that ``import 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from lbt.lazy import exports
 
 __version__ = "0.1.0"
 
-_PUBLIC = {
-    "Recipe": "lbt.numerics.recipe",
-    "quantize": "lbt.nn",
-    "explain": "lbt.nn",
-    "cost": "lbt.hardware",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'lbt' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC])
+__getattr__, __dir__ = exports(
+    __name__,
+    {
+        "Recipe": "lbt.numerics.recipe",
+        "quantize": "lbt.nn",
+        "explain": "lbt.nn",
+        "cost": "lbt.hardware",
+    },
+)

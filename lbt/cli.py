@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from lbt.errors import LbtError, unknown
 from lbt.pipeline.execute import execute
 from lbt.pipeline.job import Job
 from lbt.pipeline.plan import STAGES, Plan
+from lbt.pipeline.summary import worth_a_line
 
 DEFAULT = "params/default.yaml"
 
@@ -77,8 +77,7 @@ def _check_needs(plan: Plan, job: Job) -> None:
 
 
 def _in_short(metrics: dict[str, Any], headline: tuple[str, ...]) -> str:
-    shown = {key: value for key, value in metrics.items() if any(fnmatchcase(key, pattern) for pattern in headline)}
-    shown = shown or dict(list(metrics.items())[:4])
+    shown = {key: metrics[key] for key in worth_a_line(metrics, headline) or list(metrics)[:4]}
     return ", ".join(
         f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in shown.items()
     )

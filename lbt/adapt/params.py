@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from lbt.config import OneOrMore, Section
-from lbt.errors import LbtError
 from lbt.registry import Registry
 
 METHODS = Registry("method", "lbt.adapt.methods")
@@ -25,15 +24,8 @@ def _pair(text: str) -> str:
     return text
 
 
-def _method(name: str) -> str:
-    try:
-        return METHODS.check(name)
-    except LbtError as error:
-        raise ValueError(str(error)) from None
-
-
 Pair = Annotated[str, AfterValidator(_pair)]
-MethodName = Annotated[str, AfterValidator(_method)]
+MethodName = Annotated[str, AfterValidator(METHODS.check)]
 
 
 class MeanTeacherParams(Section):

@@ -5,20 +5,16 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from lbt.lazy import exports
 
-_PUBLIC = {
-    "DataParams": "lbt.data.params",
-    "DomainSpec": "lbt.data.params",
-    "Splits": "lbt.data.splits",
-    "load_domain": "lbt.data.load",
-    "match_classes": "lbt.data.images",
-    "to_float": "lbt.data.images",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'lbt.data' has no attribute {name!r}")
+__getattr__, __dir__ = exports(
+    __name__,
+    {
+        "DataParams": "lbt.data.params",
+        "DomainSpec": "lbt.data.params",
+        "Splits": "lbt.data.splits",
+        "load_domain": "lbt.data.load",
+        "match_classes": "lbt.data.images",
+        "to_float": "lbt.data.images",
+    },
+)

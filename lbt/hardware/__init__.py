@@ -5,23 +5,15 @@ Importing this package imports neither torch nor Amaranth.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from lbt.lazy import exports
 
-_PUBLIC = {
-    "Board": "lbt.hardware.boards",
-    "Cost": "lbt.hardware.estimate",
-    "Precision": "lbt.hardware.precision",
-    "compare": "lbt.hardware.explore",
-    "cost": "lbt.hardware.estimate",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'lbt.hardware' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC])
+__getattr__, __dir__ = exports(
+    __name__,
+    {
+        "Board": "lbt.hardware.boards",
+        "Cost": "lbt.hardware.estimate",
+        "Precision": "lbt.hardware.precision",
+        "compare": "lbt.hardware.explore",
+        "cost": "lbt.hardware.estimate",
+    },
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from statistics import fmean, stdev
 from typing import Any
@@ -12,6 +13,11 @@ from lbt.artifacts import read_json, write_table
 from lbt.pipeline.job import Job, Paths
 
 NAME = "summary"
+
+
+def worth_a_line(metrics: Iterable[str], headline: tuple[str, ...]) -> list[str]:
+    """Those of ``metrics`` that match one of the patterns (``fnmatch``) that a stage names as its headline."""
+    return [metric for metric in metrics if any(fnmatchcase(metric, pattern) for pattern in headline)]
 
 
 def job(stage: str, jobs: list[Job]) -> list[Job]:
@@ -38,9 +44,7 @@ def run(job: Job, paths: Paths, headline: tuple[str, ...]) -> dict[str, float]:
         groups[row["group"]].append(row)
     metrics: dict[str, float] = {}
     for group, members in groups.items():
-        for metric in columns:
-            if not any(fnmatchcase(metric, pattern) for pattern in headline):
-                continue
+        for metric in worth_a_line(columns, headline):
             values = [float(row[metric]) for row in members if isinstance(row.get(metric), (int, float))]
             values = [value for value in values if math.isfinite(value)]
             if values:

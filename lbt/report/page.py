@@ -6,6 +6,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup
@@ -21,17 +22,17 @@ class Block:
     """One finding.
 
     Attributes:
-        name: name of its figure's files.
         title: a line.
         text: what one sees, and how it was measured.
         figure: the picture.
-        table: the numbers, as a Markdown table; empty where the picture says it all.
+        data: the numbers behind the picture, header first.
+        table: what of them is worth reading, as a Markdown table; empty where the picture says it all.
     """
 
-    name: str
     title: str
     text: str
     figure: Figure
+    data: Sequence[Sequence[Any]]
     table: str = ""
 
     @property
@@ -41,17 +42,17 @@ class Block:
         return [[cell.strip() for cell in line] for index, line in enumerate(lines) if index != 1]
 
 
-def write_page(path: Path, folder: Path, blocks: Sequence[Block], sheets: Mapping[str, Path]) -> None:
+def write_page(path: Path, folder: Path, blocks: Mapping[str, Block], sheets: Mapping[str, Path]) -> None:
     """Write the page.
 
     Args:
         path: the HTML file.
         folder: where the blocks' SVG files are.
-        blocks: in order.
+        blocks: by name, in order.
         sheets: a contact sheet (PNG) per domain.
     """
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    pictures = {block.name: Markup(_inline_svg(folder / f"{block.name}.svg")) for block in blocks}
+    pictures = {name: Markup(_inline_svg(folder / f"{name}.svg")) for name in blocks}
     encoded = {name: base64.b64encode(sheet.read_bytes()).decode() for name, sheet in sheets.items()}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     with atomic(path) as temporary:

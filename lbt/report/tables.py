@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
-
-from lbt.artifacts import read_table
 
 
 @dataclass(frozen=True)
@@ -28,11 +25,6 @@ class Stat:
     def show(self, digits: int = 1) -> str:
         """``97.2 ± 0.3``, without the deviation where there is one value."""
         return f"{self.mean:.{digits}f}" + (f" ± {self.std:.{digits}f}" if self.n > 1 else "")
-
-
-def rows(summary: Path) -> list[dict[str, Any]]:
-    """The rows of a stage's summary table; the parts of the job's name are in ``parts``."""
-    return [{**row, "parts": tuple(row["job"].split("/"))} for row in read_table(summary / "table.parquet").to_pylist()]
 
 
 def grouped(rows: Iterable[Mapping[str, Any]], metric: str) -> dict[str, Stat]:

@@ -11,8 +11,9 @@ from lbt.pipeline.declaration import read_declarations
 
 ROOT = Path(__file__).resolve().parents[2]
 DECLARATIONS = read_declarations(ROOT / "dvc.yaml")
-ENGINE = ("lbt/pipeline/", "lbt/params.py", "lbt/__init__.py")
-"""What carries jobs out, and checks the params file as a whole: it decides nothing about a job's outputs."""
+ENGINE = ("lbt/pipeline/", "lbt/params.py", "lbt/__init__.py", "lbt/lazy.py")
+"""What carries jobs out, checks the params file as a whole, or only says where a name lives: it decides nothing about a
+job's outputs."""
 
 
 def module_file(dotted: str) -> Path | None:

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from lbt.artifacts import write_json, write_table
-from lbt.report.stage import Inputs, run
+from lbt.report.found import Found
+from lbt.report.stage import SECTIONS, run
 from lbt.report.tables import Stat, markdown
 
 
@@ -33,8 +34,13 @@ def costing(job: str, energy: float) -> dict[str, object]:
     return {**words, **numbers, **energies, "energy_per_image_mj": energy}
 
 
+def layer_cost(layer: str, stage: str) -> dict[str, object]:
+    words = {"layer": layer, "kind": "conv", "pass": stage, "dataflow": "os", "bound": "compute"}
+    return {**words, "macs": 1000, "cycles": 50.0, "utilisation": 0.8, "energy_joules": 1e-6}
+
+
 @pytest.fixture
-def inputs(tmp_path) -> Inputs:
+def inputs(tmp_path) -> Found:
     """A finished run, made up."""
     accuracies = {
         f"mnist-optdigits/{method}/{recipe}/{seed}": base + seed
@@ -55,13 +61,20 @@ def inputs(tmp_path) -> Inputs:
     for stage, rows in tables.items():
         summaries[stage] = tmp_path / stage
         write_table(summaries[stage] / "table.parquet", rows)
-    jobs: dict[str, dict[str, Path]] = {"adapt": {}, "search": {}}
+    jobs: dict[str, dict[str, Path]] = {"adapt": {}, "search": {}, "hardware": {}}
+    for row in tables["hardware"]:
+        jobs["hardware"][str(row["job"])] = folder = tmp_path / "hardware" / str(row["job"])
+        write_table(folder / "layers.parquet", [layer_cost("stem", "forward"), layer_cost("stem", "gradient")])
     for job in accuracies:
         jobs["adapt"][job] = tmp_path / "adapt" / job
         rows = [
-            {"step": s, "student_target_validation": 50.0 + s, "teacher_target_validation": 40.0 + s} for s in (5, 9)
+            {"step": s, "student_target_validation": 50.0 + s, "teacher_target_validation": 40.0 + s, "mask_rate": 0.5}
+            for s in (5, 9)
         ]
         write_table(jobs["adapt"][job] / "curve.parquet", rows)
+        if "int8" in job:
+            errors = [{"step": s, "layer": "stem", "role": r, "sqnr": 40.0 - s} for s in (0, 9) for r in "WAEG"]
+            write_table(jobs["adapt"][job] / "explain.parquet", errors)
     for seed in (0, 1):
         jobs["search"][f"random/{seed}"] = tmp_path / f"search{seed}"
         write_table(tmp_path / f"search{seed}/curve.parquet", {"regret": [2.0, 1.0, 0.5 + seed]})
@@ -72,7 +85,7 @@ def inputs(tmp_path) -> Inputs:
     jobs["data"] = {"mnist": tmp_path / "data"}
     (tmp_path / "data").mkdir()
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "data/sheet.png")
-    return Inputs(summaries, jobs)
+    return Found(summaries, jobs)
 
 
 class Links(HTMLParser):
@@ -95,7 +108,7 @@ def test_the_page_is_self_contained_and_has_every_figure(inputs, tmp_path):
     links.feed(text)
     assert [link for link in links.found if not link.startswith(("#", "data:"))] == []
     assert "script" not in links.tags
-    assert links.tags.count("svg") == 7
+    assert links.tags.count("svg") == len(SECTIONS.names())
     ids = re.findall(r'id="([^"]+)"', text)
     assert len(ids) == len(set(ids))
 
@@ -115,7 +128,7 @@ def test_the_same_bytes_each_time(inputs, tmp_path):
     for name in ("one", "two"):
         run(inputs, tmp_path / name)
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert len(files) == 7 * 2 + 3 + 2
+    assert len(files) == 3 * len(SECTIONS.names()) + 2
     for file in files:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
 
@@ -127,3 +140,17 @@ def test_a_deviation_needs_two_values():
 
 def test_markdown_lines_up():
     assert markdown(["a", "bc"], [["long", "x"]]).splitlines() == ["| a    | bc |", "|------|----|", "| long | x  |"]
+
+
+def test_the_error_map_is_of_the_last_step(inputs, tmp_path):
+    run(inputs, tmp_path / "report")
+    lines = (tmp_path / "report/errors.csv").read_text().splitlines()
+    assert "int8,9,stem,G,31.000" in lines
+    assert not any(line.startswith("fp32") for line in lines)
+
+
+def test_a_run_without_a_finding_says_so(inputs, tmp_path):
+    for folder in inputs.jobs["adapt"].values():
+        (folder / "explain.parquet").unlink(missing_ok=True)
+    run(inputs, tmp_path / "report")
+    assert "nothing in this run is quantized" in (tmp_path / "report/errors.svg").read_text(encoding="utf-8")

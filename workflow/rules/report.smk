@@ -1,6 +1,6 @@
 """The page, its figures, and the tables behind them."""
 
-from lbt.pipeline.stages.report import FIGURES, TABLES
+from lbt.pipeline.stages.report import FINDINGS
 
 
 rule report:
@@ -8,13 +8,11 @@ rule report:
         stamp=stamp("report"),
         needs=needs("report"),
     output:
-        makes(
-            "report", ".", "metrics.json", "results.md", *[f"{t}.csv" for t in TABLES]
-        ),
-        PLAN.root / "report/report.html",
-        [PLAN.root / f"report/{figure}.png" for figure in FIGURES],
+        makes("report", ".", "metrics.json", "results.md", "report.html"),
+        [PLAN.root / f"report/{name}.csv" for name in FINDINGS],
+        [PLAN.root / f"report/{name}.png" for name in FINDINGS],
         report(
-            [PLAN.root / f"report/{figure}.svg" for figure in FIGURES],
+            [PLAN.root / f"report/{name}.svg" for name in FINDINGS],
             caption="../report/figure.rst",
             category="Figures",
         ),

@@ -7,21 +7,13 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from lbt.config import OneOrMore, Section
-from lbt.errors import LbtError
 from lbt.nas.predictors import ENCODERS
-
-
-def _known(name: str) -> str:
-    try:
-        return ENCODERS.check(name)
-    except LbtError as error:
-        raise ValueError(str(error)) from None
 
 
 class PredictorParams(Section):
     """Fit predictors on few evaluated architectures and measure how well they order the others."""
 
-    encoder: OneOrMore[Annotated[str, AfterValidator(_known)]] = Field(default=["mlp", "gates"])
+    encoder: OneOrMore[Annotated[str, AfterValidator(ENCODERS.check)]] = Field(default=["mlp", "gates"])
     """Grid: predictors to fit, names of files in ``lbt/nas/predictors/encoders/``."""
     seed: OneOrMore[int] = Field(default=[0, 1, 2])
     """Grid: seeds; each draws its own training half, its own order and its own initial parameters."""

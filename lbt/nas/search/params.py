@@ -7,26 +7,14 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from lbt.config import OneOrMore, Section
-from lbt.errors import LbtError
 from lbt.nas.predictors import ENCODERS
 from lbt.nas.search import STRATEGIES
-from lbt.registry import Registry
-
-
-def _one_of(registry: Registry) -> AfterValidator:
-    def check(name: str) -> str:
-        try:
-            return registry.check(name)
-        except LbtError as error:
-            raise ValueError(str(error)) from None
-
-    return AfterValidator(check)
 
 
 class SearchParams(Section):
     """Look for the best architecture with few evaluations, answered from a table."""
 
-    strategy: OneOrMore[Annotated[str, _one_of(STRATEGIES)]] = Field(default=["random", "predictor"])
+    strategy: OneOrMore[Annotated[str, AfterValidator(STRATEGIES.check)]] = Field(default=["random", "predictor"])
     """Grid: names of files in ``lbt/nas/search/strategies/``."""
     seed: OneOrMore[int] = Field(default=[0, 1, 2])
     """Grid: seeds."""
@@ -42,7 +30,7 @@ class SearchParams(Section):
     """Regularised evolution: architectures among which a parent is chosen, at most the population."""
     temperature: float = Field(default=1.0, gt=0)
     """Simulated annealing: starting temperature, in the target's unit."""
-    predictor: Annotated[str, _one_of(ENCODERS)] = "paths_gp"
+    predictor: Annotated[str, AfterValidator(ENCODERS.check)] = "paths_gp"
     """Predictor-guided search: a file of ``lbt/nas/predictors/encoders/``."""
     initial: int = Field(default=20, ge=2)
     """Predictor-guided search: random architectures before the first fit."""

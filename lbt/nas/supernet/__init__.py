@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from lbt.lazy import exports
 
-_PUBLIC = {
-    "CellNetwork": "lbt.nas.supernet.network",
-    "Supernet": "lbt.nas.supernet.shared",
-    "SupernetParams": "lbt.nas.supernet.params",
-    "cell_network": "lbt.nas.supernet.network",
-    "predictions": "lbt.nas.supernet.score",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'lbt.nas.supernet' has no attribute {name!r}")
+__getattr__, __dir__ = exports(
+    __name__,
+    {
+        "CellNetwork": "lbt.nas.supernet.network",
+        "Supernet": "lbt.nas.supernet.shared",
+        "SupernetParams": "lbt.nas.supernet.params",
+        "cell_network": "lbt.nas.supernet.network",
+        "predictions": "lbt.nas.supernet.score",
+    },
+)

@@ -8,27 +8,28 @@ from typing import Any
 from lbt.params import Params
 from lbt.pipeline import summary
 from lbt.pipeline.job import Job, Paths
+from lbt.registry import Registry
 
 SECTIONS = ()
 HEADLINE = ()
-FIGURES = ("accuracy", "curves", "predictors", "search", "supernet", "cost", "pareto")
-TABLES = ("accuracy", "predictors", "cost")
+FINDINGS = Registry("section", "lbt.report.sections").names()
 
 
 def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
     """A single job that reads everything."""
-    outputs = ("metrics.json", "report.html", "results.md", *(f"{name}.csv" for name in TABLES))
-    outputs += tuple(f"{name}.{kind}" for name in FIGURES for kind in ("svg", "png"))
+    findings = (f"{name}.{kind}" for name in FINDINGS for kind in ("svg", "png", "csv"))
+    outputs = ("metrics.json", "report.html", "results.md", *findings)
     yield Job("report", ".", {}, outputs, needs={key: job for key, job in made.items() if job.stage != "report"})
 
 
 def run(job: Job, paths: Paths) -> dict[str, Any]:
     """Draw the figures and write the page."""
-    from lbt.report.stage import Inputs, run
+    from lbt.report.found import Found
+    from lbt.report.stage import run
 
     by_stage: dict[str, dict[str, Any]] = {}
     for key, need in job.needs.items():
         if need.name != summary.NAME:
             by_stage.setdefault(need.stage, {})[need.name] = paths.needs[key]
     tables = {need.stage: paths.needs[key] for key, need in job.needs.items() if need.name == summary.NAME}
-    return run(Inputs(tables, by_stage), paths.folder)
+    return run(Found(tables, by_stage), paths.folder)

@@ -1,0 +1,74 @@
+"""Accuracy on the target domain, by method and recipe: what a run is made for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from lbt.report import figures
+from lbt.report.found import Found
+from lbt.report.page import Block
+from lbt.report.tables import Stat, grouped, markdown
+
+PLACE = 10
+
+
+def block(found: Found) -> Block:
+    """Bars with their deviation over seeds, and the table."""
+    rows = found.rows("adapt")
+    stats, source = grouped(rows, "target_accuracy"), grouped(rows, "student/source_accuracy")
+    pretrained = grouped([{**row, "group": row["parts"][0]} for row in rows], "before/target_accuracy")
+    collapsed = grouped(rows, "collapsed")
+    header = ["pair", "method", "recipe", "target accuracy, %", "source accuracy, %", "seeds"]
+    body = [
+        [pair.replace("-", " → "), "none (pretrained)", "fp32", f"{stat.mean:.1f}", "", ""]
+        for pair, stat in pretrained.items()
+    ]
+    for group, stat in stats.items():
+        pair, method, recipe = group.split("/")
+        note = " (collapsed)" if collapsed[group].mean else ""
+        body.append([pair.replace("-", " → "), method, recipe, stat.show() + note, source[group].show(), str(stat.n)])
+    return Block(
+        "Adaptation: accuracy on the target domain",
+        "Mean and standard deviation over seeds on the target's test split, which is read once, at the end. The dashed "
+        "line is the pretrained float network before any adaptation.",
+        _draw(stats, {pair: stat.mean for pair, stat in pretrained.items()}),
+        [
+            ("pair", "method", "recipe", "mean", "std", "n"),
+            *((*group.split("/"), f"{s.mean:.4f}", f"{s.std:.4f}", s.n) for group, s in stats.items()),
+        ],
+        markdown(header, body),
+    )
+
+
+def _draw(stats: Mapping[str, Stat], before: Mapping[str, float]) -> Figure:
+    """Target accuracy by method and recipe, one panel per pair, bars with the deviation over seeds.
+
+    Args:
+        stats: by group ``pair/method/recipe``, percent.
+        before: accuracy of the pretrained network on the target, by pair.
+    """
+    pairs = list(dict.fromkeys(group.split("/")[0] for group in stats))
+    recipes = list(dict.fromkeys(group.split("/")[2] for group in stats))
+    longest = max(sum(group.startswith(f"{pair}/") for group in stats) for pair in pairs) / len(recipes)
+    figure, axes = figures.new(max(5.0, 1.5 * longest) * len(pairs), 3.2, len(pairs))
+    for axis, pair in zip(axes, pairs, strict=True):
+        methods = list(dict.fromkeys(group.split("/")[1] for group in stats if group.startswith(f"{pair}/")))
+        width = 0.8 / len(recipes)
+        for index, recipe in enumerate(recipes):
+            found = [
+                (x, stats[f"{pair}/{m}/{recipe}"]) for x, m in enumerate(methods) if f"{pair}/{m}/{recipe}" in stats
+            ]
+            places = [x + width * (index - (len(recipes) - 1) / 2) for x, _ in found]
+            axis.bar(places, [s.mean for _, s in found], width * 0.92, color=figures.colour(index), label=recipe,
+                     yerr=[s.std for _, s in found], error_kw={"linewidth": 1})  # fmt: skip
+        axis.axhline(before[pair], color="0.3", linestyle="--", linewidth=1, label="pretrained, float")
+        axis.set_xticks(range(len(methods)), methods)
+        axis.set_title(pair.replace("-", " → "))
+        axis.set_ylabel("target accuracy, %")
+        low = min([s.mean - s.std for g, s in stats.items() if g.startswith(f"{pair}/")] + [before[pair]])
+        axis.set_ylim(max(0.0, np.floor(low / 10) * 10 - 5), 101)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=8)
+    return figure
