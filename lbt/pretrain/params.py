@@ -9,16 +9,7 @@ from pydantic import AfterValidator, Field
 from lbt.config import Section
 from lbt.nn.models import MODELS
 
-ModelName = Annotated[str, AfterValidator(lambda name: _model(name))]
-
-
-def _model(name: str) -> str:
-    from lbt.errors import LbtError
-
-    try:
-        return MODELS.check(name)
-    except LbtError as error:
-        raise ValueError(str(error)) from None
+ModelName = Annotated[str, AfterValidator(MODELS.check)]
 
 
 class PretrainParams(Section):
