@@ -18,6 +18,7 @@ slots    the live operation in each slot, one-hot (not invariant: what the posit
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 from math import comb
 
@@ -28,12 +29,30 @@ from lbt.nas.space import CellSpace
 LARGEST_VOCABULARY = 512
 """The group ``types`` is left out of spaces with more combinations than this."""
 
+LISTED = 20_000
+"""Spaces up to this size have all their features in memory (NAS-Bench-201's take 16 MB)."""
+
 _GAINS = ((1.0, 1.0, 1.0), (2.0, 4.0, 1.0), (0.5, 0.5, 1.0), (1.0, 1.0, 0.5))
 """Gains of lightly weighted, heavily weighted and weightless operations; identity is 1."""
 
 
 def features(space: CellSpace, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """The groups above for rows (N, L): float64 (N, F_group) each."""
+    """The groups above for rows (N, L): float64 (N, F_group) each.
+
+    They are worked out once for a space of at most ``LISTED`` cells: a search fits again and again on the same ones.
+    """
+    if space.size > LISTED:
+        return _features(space, rows)
+    index = space.index(rows)
+    return {name: group[index] for name, group in _all_features(space).items()}
+
+
+@lru_cache(maxsize=4)
+def _all_features(space: CellSpace) -> dict[str, np.ndarray]:
+    return _features(space, space.all())
+
+
+def _features(space: CellSpace, rows: np.ndarray) -> dict[str, np.ndarray]:
     alive, taken = _paths(space, rows)  # bool (N, P); bool (P, S): the slots that a path goes through
     operations = space.graph(rows).operations
     kinds = [o for o in range(len(space.operations)) if o not in (space.none, space.identity)]

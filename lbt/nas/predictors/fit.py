@@ -7,6 +7,7 @@ Any predictor is fitted by :func:`fit` and answers through :class:`Fitted`. A fi
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -128,10 +129,27 @@ def fit(
     return train(network, rows, values, options, seed)
 
 
-def train(network: Network, rows: np.ndarray, values: np.ndarray, options: Options, seed: int) -> Neural:
+class Auxiliary(Protocol):
+    """A second loss of the encoder, from cells without labels; its own parameters are trained with the network's."""
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+    def __call__(self, network: Network, generator: torch.Generator) -> Tensor:
+        """The loss of one step, a scalar; ``generator`` draws whatever is random about it."""
+
+
+def train(
+    network: Network,
+    rows: np.ndarray,
+    values: np.ndarray,
+    options: Options,
+    seed: int,
+    auxiliary: Auxiliary | None = None,
+) -> Neural:
     """Train ``network`` in place; each member has an order of the cells and a validation split of its own.
 
-    With K members and a validation share of 1/K the splits are the K folds of a cross-validation.
+    With K members and a validation share of 1/K the splits are the K folds of a cross-validation. ``auxiliary`` adds
+    its loss to that of every step.
     """
     generator = torch.Generator().manual_seed(seed + 1)
     loss_of, members = loss_function(options.loss), options.members
@@ -143,9 +161,8 @@ def train(network: Network, rows: np.ndarray, values: np.ndarray, options: Optio
     held_index, train_index = order[:, :held], order[:, held:]
 
     steps = -(-train_index.shape[1] // options.batch)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
-    )
+    parameters = [*network.parameters(), *(auxiliary.parameters() if auxiliary else ())]
+    optimizer = torch.optim.AdamW(parameters, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs * steps)
     best_loss, best_state = float("inf"), None
     network.train()
@@ -153,6 +170,8 @@ def train(network: Network, rows: np.ndarray, values: np.ndarray, options: Optio
         shuffle = torch.stack([torch.randperm(train_index.shape[1], generator=generator) for _ in range(members)])
         for batch in train_index.gather(1, shuffle).tensor_split(steps, 1):
             loss = loss_of(network(table[batch]), target[batch]).sum()
+            if auxiliary:
+                loss = loss + auxiliary(network, generator)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

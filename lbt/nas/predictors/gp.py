@@ -8,6 +8,7 @@ log-normal prior (without it few labels over-fit them); leave-one-out prediction
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from torch import Tensor
 
 LARGEST_TUNING = 800
 """Hyperparameters are tuned on at most this many cells: the cost is cubic, and more do not change them."""
+
+CHUNK = 2048
+"""New cells that are predicted at a time."""
 
 
 class GaussianProcess:
@@ -44,23 +48,32 @@ class GaussianProcess:
             loss.backward()
             optimizer.step()
         self.log = log.detach()
-        self.factor = _factor(_kernel([_distance(g, g) for g in self.groups], self.log), self.log)
+        self.points = self._scaled(self.groups)
+        self.factor = _factor(_matern(torch.cdist(self.points, self.points).square_(), self.log), self.log)
         self.weight = torch.cholesky_solve(target[:, None], self.factor)[:, 0]
         self._target = target
 
+    def mean(self, groups: list[np.ndarray]) -> np.ndarray:
+        """The mean alone, float64 (M,): the deviation costs as many products as there are training cells."""
+        return np.concatenate([(cross @ self.weight).numpy() for cross in self._cross(groups)] or [np.zeros(0)])
+
     def predict(self, groups: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of the noise-free value, float64 (M,) each."""
-        means, deviations = [], []
-        for start in range(0, len(groups[0]), 2048):
-            chunk = [
-                _distance(torch.from_numpy(g[start : start + 2048]), t)
-                for g, t in zip(groups, self.groups, strict=True)
-            ]
-            cross = _kernel(chunk, self.log)
+        deviations = [np.zeros(0)]
+        for cross in self._cross(groups):
             white = torch.linalg.solve_triangular(self.factor, cross.T, upper=False)
-            means.append(cross @ self.weight)
-            deviations.append((self.log[-1].exp() - white.square().sum(0)).clamp_min(0).sqrt())
-        return torch.cat(means).numpy(), torch.cat(deviations).numpy()
+            deviations.append((self.log[-1].exp() - white.square().sum(0)).clamp_min(0).sqrt().numpy())
+        return self.mean(groups), np.concatenate(deviations)
+
+    def _cross(self, groups: list[np.ndarray]) -> Iterator[Tensor]:
+        """The kernel between new cells, ``CHUNK`` at a time, and the training cells."""
+        points = self._scaled([torch.from_numpy(g) for g in groups])
+        for part in points.split(CHUNK) if len(points) else ():
+            yield _matern(torch.cdist(part, self.points).square_(), self.log)
+
+    def _scaled(self, groups: list[Tensor]) -> Tensor:
+        """Features (N, ΣF) whose squared distance is the one that the kernel needs."""
+        return torch.cat([g * torch.exp(-self.log[i]) / g.shape[1] ** 0.5 for i, g in enumerate(groups)], 1)
 
     def leave_one_out(self) -> np.ndarray:
         """The prediction of each training cell from all others (hyperparameters kept), float64 (N,)."""
@@ -78,7 +91,11 @@ def _distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _kernel(distances: list[Tensor], log: Tensor) -> Tensor:
-    squared = sum((d * torch.exp(-2 * log[i]) for i, d in enumerate(distances)), torch.zeros_like(distances[0]))
+    scaled = (d * torch.exp(-2 * log[i]) for i, d in enumerate(distances))
+    return _matern(sum(scaled, torch.zeros_like(distances[0])), log)
+
+
+def _matern(squared: Tensor, log: Tensor) -> Tensor:
     r = math.sqrt(5) * torch.sqrt(squared + 1e-10)
     return log[-1].exp() * (1 + r + r.square() / 3) * torch.exp(-r)
 

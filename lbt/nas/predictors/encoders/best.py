@@ -55,7 +55,7 @@ class Committee:
         self.trees = _trees(groups, target, seed) if few else []
         self.leave_one_out = np.mean([process.leave_one_out() for _, process in self.processes], 0)
         every = self.groups(reference)
-        spreads = [process.predict([every[n] for n in choice])[0].std() for choice, process in self.processes]
+        spreads = [process.mean([every[n] for n in choice]).std() for choice, process in self.processes]
         spreads += [tree.predict(_flat(every)).std() for tree, _ in self.trees]
         self.spreads = np.maximum(spreads, 1e-12)
         self.weights = np.array([1.0] * len(self.processes) + [w * len(self.processes) for _, w in self.trees])
