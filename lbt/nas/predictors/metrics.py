@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.special import ndtr
-from scipy.stats import kendalltau, norm
+from scipy.stats import kendalltau, norm, rankdata
 
 
 def kendall_tau(scores: np.ndarray, values: np.ndarray) -> float:
@@ -39,6 +39,11 @@ def calibration_error(mean: np.ndarray, deviation: np.ndarray, values: np.ndarra
 def log_likelihood(mean: np.ndarray, deviation: np.ndarray, values: np.ndarray) -> float:
     """Mean Gaussian log-likelihood of ``values``; larger is better."""
     return float(norm.logpdf(values, mean, np.maximum(deviation, 1e-6)).mean())
+
+
+def error_tau(scores: np.ndarray, deviation: np.ndarray, values: np.ndarray) -> float:
+    """Kendall's τ between the deviation and how many ranks the score is off: does it say where it is wrong?"""
+    return kendall_tau(deviation, np.abs(rankdata(scores) - rankdata(values)))
 
 
 def ranking(scores: np.ndarray, values: np.ndarray) -> dict[str, float]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from lbt.config import OneOrMore, Section
 from lbt.nas.predictors import ENCODERS
@@ -21,7 +21,21 @@ class SearchParams(Section):
     space: str = "nasbench201"
     """Search space: a name in ``lbt/nas/spaces/`` or a YAML file."""
     target: str = "fp"
-    """Column of the table that is maximised."""
+    """Column of the table that is maximised: the coarse objective."""
+    fine: str | None = None
+    """Column that counts on top from ``threshold`` on, such as ``qat`` or ``analog``; none: the target alone."""
+    threshold: float | None = None
+    """Value of the target from which on ``fine`` counts; more of the target is worth nothing then. None: no limit."""
+    cost: Literal["none", "weights", "cycles", "energy"] = "none"
+    """Hardware cost that is charged above ``budget``; cycles and energy of a training step need NAS-Bench-201."""
+    board: str = "zcu102"
+    """Board of the cost: a file of ``params/boards/``."""
+    recipe: str = "int8"
+    """Number formats of the cost: a file of ``params/recipes/``."""
+    budget: float | None = Field(default=None, gt=0)
+    """Cost that is free of charge, in the cost's unit; none: the cost is recorded, and not charged."""
+    penalty: float = Field(default=10.0, ge=0)
+    """Reward lost when the cost is twice the budget, in the target's unit; in proportion for other excesses."""
     queries: int = Field(default=150, ge=1)
     """Distinct architectures that are evaluated."""
     population: int = Field(default=50, ge=2)
@@ -40,3 +54,11 @@ class SearchParams(Section):
     """Predictor-guided search: training epochs of a neural predictor."""
     explore: float = Field(default=0.5, ge=0)
     """Predictor-guided search: standard deviations of uncertainty added to a prediction."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SearchParams:
+        if self.fine is not None and self.threshold is None:
+            raise ValueError("fine: needs a threshold of the target from which on it counts")
+        if self.budget is not None and self.cost == "none":
+            raise ValueError("budget: needs a cost; accepted: weights, cycles, energy")
+        return self

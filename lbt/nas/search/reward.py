@@ -61,3 +61,15 @@ def pareto(values: np.ndarray, costs: np.ndarray) -> np.ndarray:
     order = np.lexsort((np.arange(len(values)), -values, costs))
     best = np.maximum.accumulate(np.r_[-np.inf, values[order][:-1]])
     return order[values[order] > best]
+
+
+def hypervolume(values: np.ndarray, costs: np.ndarray, worst: tuple[float, float]) -> float:
+    """Area that the points' Pareto front dominates down to ``worst`` = (value, cost), in value · cost.
+
+    Points that are not better than ``worst`` in both count for nothing.
+    """
+    inside = (values > worst[0]) & (costs < worst[1])
+    front = pareto(values[inside], costs[inside])
+    heights = values[inside][front] - worst[0]
+    widths = np.diff(np.r_[costs[inside][front], worst[1]])
+    return float(heights @ widths)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,10 @@ import numpy as np
 from lbt.artifacts import write_table
 from lbt.errors import LbtError
 from lbt.nas import tables
+from lbt.nas.search.costs import cost_function
 from lbt.nas.search.params import SearchParams
-from lbt.nas.search.run import SearchOptions, search
+from lbt.nas.search.reward import Score, ThresholdedReward, pareto
+from lbt.nas.search.run import History, SearchOptions, search
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,10 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Outputs:
-    """``curve``: Parquet with columns queries, architecture, value, best, regret; one row per evaluation."""
+    """``curve``: Parquet with columns queries, architecture, value, best, regret; one row per evaluation.
+
+    With a cost or a fine objective also: target, cost, and front (whether no evaluated architecture is better in both).
+    """
 
     curve: Path
 
@@ -32,31 +37,30 @@ def run(params: SearchParams, inputs: Inputs, outputs: Outputs) -> dict[str, flo
     """Run one job: ``params.strategy`` and ``params.seed`` hold one entry each.
 
     Returns:
-        ``best`` (the target's unit), ``regret`` (the table's best minus that), ``queries``, ``architecture``, and
-        ``regret_50`` after 50 queries if there were so many.
+        ``best`` (the target's unit; with several objectives the reward's), ``regret`` (the table's best minus that),
+        ``queries``, ``architecture``, ``regret_50`` after 50 queries if there were so many; with a cost also ``cost``
+        of that architecture and ``front``, the number of evaluated architectures that no other beats.
     """
     if len(params.strategy) != 1 or len(params.seed) != 1:
         raise LbtError("search: a job has one strategy and one seed")
     if params.tournament > params.population:
         raise LbtError(f"search.tournament: {params.tournament} is more than the population ({params.population})")
     table = tables.read(inputs.table, params.space, complete=True)
+    reward, cost = objective(params, table)
     values = np.empty(len(table))
-    values[table.space.index(table.rows)] = table.target(params.target)
+    values[table.space.index(table.rows)] = reward(table.rows)
     options = SearchOptions(**{field.name: getattr(params, field.name) for field in fields(SearchOptions)})
     history = search(
         params.strategy[0], table.space, lambda rows: values[table.space.index(rows)], options, params.seed[0]
     )
     regret = values.max() - history.best
-    write_table(
-        outputs.curve,
-        {
-            "queries": np.arange(1, len(history.rows) + 1),
-            "architecture": [table.space.format(row) for row in history.rows],
-            "value": history.values,
-            "best": history.best,
-            "regret": regret,
-        },
-    )
+    curve: dict[str, object] = {
+        "queries": np.arange(1, len(history.rows) + 1),
+        "architecture": [table.space.format(row) for row in history.rows],
+        "value": history.values,
+        "best": history.best,
+        "regret": regret,
+    }
     found: dict[str, float | str] = {
         "best": float(history.best[-1]),
         "regret": float(regret[-1]),
@@ -65,4 +69,39 @@ def run(params: SearchParams, inputs: Inputs, outputs: Outputs) -> dict[str, flo
     }
     if len(regret) >= 50:
         found["regret_50"] = float(regret[49])
+    if cost is not None:
+        trade_off = _trade_off(history, reward, cost)
+        curve |= trade_off
+        found |= {"front": int(trade_off["front"].sum()), "cost": float(cost(history.best_row[None])[0])}
+    write_table(outputs.curve, curve)
     return found
+
+
+def objective(params: SearchParams, table: tables.Table) -> tuple[ThresholdedReward, Score | None]:
+    """What is maximised, and the hardware cost if one was asked for, as functions of rows."""
+    column = {name: np.empty(len(table)) for name in (params.target, params.fine) if name is not None}
+    for name, values in column.items():
+        values[table.space.index(table.rows)] = table.target(name)
+
+    def look_up(name: str) -> Score:
+        return lambda rows: column[name][table.space.index(rows)]
+
+    cost = None if params.cost == "none" else cost_function(params.cost, table.space, params.board, params.recipe)
+    reward = ThresholdedReward(
+        coarse=look_up(params.target),
+        threshold=np.inf if params.threshold is None else params.threshold,
+        fine=None if params.fine is None else look_up(params.fine),
+        cost=None if params.budget is None else cost,
+        budget=np.inf if params.budget is None else params.budget,
+        penalty=params.penalty,
+    )
+    return reward, cost
+
+
+def _trade_off(history: History, reward: ThresholdedReward, cost: Score) -> dict[str, np.ndarray]:
+    """Columns target (before any charge), cost and front of the evaluated architectures."""
+    free = replace(reward, cost=None)(history.rows)
+    costs = cost(history.rows)
+    front = np.zeros(len(costs), bool)
+    front[pareto(free, costs)] = True
+    return {"target": free, "cost": costs, "front": front}

@@ -7,7 +7,7 @@ from lbt.artifacts import read_table, write_table
 from lbt.errors import LbtError
 from lbt.nas.search import STRATEGIES
 from lbt.nas.search.params import SearchParams
-from lbt.nas.search.reward import ThresholdedReward, pareto
+from lbt.nas.search.reward import ThresholdedReward, hypervolume, pareto
 from lbt.nas.search.run import SearchOptions, search
 from lbt.nas.search.stage import Inputs, Outputs, run
 from lbt.nas.space import SpaceSpec, build
@@ -99,3 +99,55 @@ def test_pareto_against_all_pairs():
         twin = ((values == values[i]) & (costs == costs[i]))[:i].any()
         assert (i in front) == (not beaten and not twin)
     assert (np.diff(costs[front]) > 0).all()
+
+
+def test_the_hypervolume_is_the_share_of_the_box_that_random_points_find_dominated():
+    generator = np.random.default_rng(1)
+    values, costs = generator.uniform(0, 1, 12), generator.uniform(0, 1, 12)
+    thrown = generator.uniform(0, 1, (100_000, 2))
+    beaten = ((values > thrown[:, :1]) & (costs < thrown[:, 1:])).any(1).mean()
+    assert hypervolume(values, costs, (0.0, 1.0)) == pytest.approx(beaten, abs=0.006)
+    assert hypervolume(values, costs, (2.0, 1.0)) == 0
+
+
+def small_table(tmp_path):
+    rows = SPACE.all()
+    (tmp_path / "space.yaml").write_text(
+        "name: small\noperations_on: edge\nnodes: 4\noperations: [n, a, b]\nnone: n\nweights: {a: 1, b: 4}\n"
+    )
+    columns = {
+        "architecture": [SPACE.format(r) for r in rows],
+        "fp": value(rows).astype(float),
+        "fine": rows[:, 1] * 1.0,
+    }
+    write_table(tmp_path / "t.parquet", columns)
+    return SearchParams(strategy="evolution", seed=0, space=str(tmp_path / "space.yaml"), queries=200, population=20)
+
+
+def test_a_budget_turns_the_search_to_cheap_cells_and_the_front_is_the_evaluated_ones(tmp_path):
+    params = small_table(tmp_path).model_copy(update={"cost": "weights"})
+    free = run(params, Inputs(tmp_path / "t.parquet"), Outputs(tmp_path / "free.parquet"))
+    tight = params.model_copy(update={"budget": 6.0, "penalty": 20.0})
+    paid = run(tight, Inputs(tmp_path / "t.parquet"), Outputs(tmp_path / "paid.parquet"))
+    assert paid["cost"] <= 6 < free["cost"]
+    curve = read_table(tmp_path / "paid.parquet").to_pydict()
+    target, cost, front = (np.array(curve[name]) for name in ("target", "cost", "front"))
+    assert front.sum() == paid["front"] > 2
+    for i in np.flatnonzero(front):
+        assert not ((target >= target[i]) & (cost <= cost[i]) & ((target > target[i]) | (cost < cost[i]))).any()
+    charged = target - 20 * np.maximum(cost / 6 - 1, 0)
+    np.testing.assert_allclose(curve["value"], charged)
+
+
+def test_above_the_threshold_the_fine_column_decides(tmp_path):
+    params = small_table(tmp_path).model_copy(update={"fine": "fine", "threshold": 2.0})
+    found = run(params, Inputs(tmp_path / "t.parquet"), Outputs(tmp_path / "c.parquet"))
+    assert found["best"] == 4.0  # 2 of the coarse objective and 2 of the fine one
+    assert SPACE.parse(found["architecture"])[1] == 2
+
+
+def test_settings_that_contradict_each_other_are_refused():
+    with pytest.raises(ValueError, match="fine: needs a threshold"):
+        SearchParams(fine="qat")
+    with pytest.raises(ValueError, match="budget: needs a cost"):
+        SearchParams(budget=3.0)

@@ -1,0 +1,59 @@
+"""Long benchmarks in small pieces: one JSON line per finished job, so that a killed run goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lbt.artifacts import atomic
+
+Result = dict[str, Any]
+Job = tuple[str, int, Callable[[], Result]]
+"""Name, seed, and what computes the numbers (lists of numbers are curves, and are not summarised)."""
+
+
+def read(path: Path) -> list[Result]:
+    """The finished jobs of a file: ``{"job": name, "seed": seed, metric: value, …}`` each."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+
+
+def run(jobs: Iterable[Job], path: Path | None) -> list[Result]:
+    """Run the jobs that ``path`` does not hold yet, appending each when it is done; all results that are known then."""
+    known = read(path) if path else []
+    done = {(result["job"], result["seed"]) for result in known}
+    for name, seed, compute in jobs:
+        if (name, seed) in done:
+            continue
+        result = {"job": name, "seed": seed, **compute()}
+        known.append(result)
+        shown = {key: round(value, 4) for key, value in result.items() if isinstance(value, float)}
+        print(f"{name:<24} seed {seed}  {shown}", flush=True)
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(result) + "\n")
+    return known
+
+
+def summary(results: Iterable[Result]) -> Iterator[Result]:
+    """Rows ``{job}/{metric}``: mean, standard deviation and number of seeds."""
+    found: dict[str, list[float]] = {}
+    for result in sorted(results, key=lambda r: r["seed"]):
+        for metric, value in result.items():
+            if isinstance(value, float):
+                found.setdefault(f"{result['job']}/{metric}", []).append(value)
+    for name in sorted(found):
+        values = found[name]
+        spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+        unit = "s" if name.endswith("seconds") else "1"
+        yield {"name": name, "value": float(np.mean(values)), "unit": unit, "n": len(values), "std": spread}
+
+
+def write(path: Path, rows: Iterable[Result]) -> None:
+    """The summary as a JSON list, one row a line."""
+    with atomic(path) as temporary:
+        temporary.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n", encoding="utf-8")
