@@ -5,9 +5,9 @@
 
 Floating-point accuracy on CIFAR-10, a random half for training and the other half held out, training sets nested. The
 neural predictors are single networks with the hinge loss, trained for the epochs in ``EPOCHS``. Rows:
-``{encoder}/{size}/{metric}``, mean and standard deviation over seeds, and ``{encoder}/{size}/seconds`` of processor time
-for one fit; ``{experiment}/{name}`` for the experiments with fewer labels (``lbt/nas/predictors/experiments``). The
-seeds start at 20: the seeds below were looked at while the predictors were designed. The peers' numbers are in
+``{encoder}/{size}/{metric}``, mean and standard deviation over seeds, and ``{encoder}/{size}/seconds`` of processor
+time for one fit; ``{experiment}/{name}`` for the experiments with fewer labels (``lbt/nas/predictors/experiments``).
+The seeds start at 20: the seeds below were looked at while the predictors were designed. The peers' numbers are in
 docs/predictors.md.
 """
 

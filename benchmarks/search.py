@@ -5,9 +5,9 @@
 
 NAS-Bench-201, floating-point accuracy on CIFAR-10; regret is the table's best accuracy minus the best one found, in
 points. Rows ``{strategy}/{queries}/regret`` with mean and deviation and, beside them, ``…/regret_median``,
-``…/regret_lower`` and ``…/regret_upper`` (quartiles over the seeds). ``trade_off/{strategy}/hypervolume``: five searches
-of 100 evaluations with budgets of hardware cost spread over its range; the share of the whole table's hypervolume (of
-accuracy above chance and energy below the most expensive cell's) that their cells' Pareto front has.
+``…/regret_lower`` and ``…/regret_upper`` (quartiles over the seeds). ``trade_off/{strategy}/hypervolume``: five
+searches of 100 evaluations with budgets of hardware cost spread over its range; the share of the whole table's
+hypervolume (of accuracy above chance and energy below the most expensive cell's) that their cells' Pareto front has.
 """
 
 from __future__ import annotations
