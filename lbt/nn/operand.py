@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lbt.numerics.granularity import Layout
-from lbt.numerics.kernels import quantize_fast
+from lbt.numerics.kernels import dequantize_groups, quantize_fast
 from lbt.numerics.quantize import QTensor
 from lbt.numerics.rounding import Key
 from lbt.numerics.spec import RoleSpec
@@ -49,7 +48,7 @@ class Saved:
     def values(self, tensor: Tensor, slot: str) -> Tensor:
         """The operand's float32 values from the saved ``tensor``, possibly in the shared buffer ``slot``."""
         if self.quantized is not None:
-            return _values(self.quantized)
+            return _values(self.quantized, slot)
         if tensor.dtype == torch.float32 or tensor.device.type != "cpu":
             return tensor.float()
         buffer = _scratch.get(slot, tensor.numel())[: tensor.numel()]
@@ -82,6 +81,7 @@ def operand(
     keep: bool = True,
     offset: int = 0,
     running: Tensor | None = None,
+    only_codes: bool = False,
 ) -> Operand:
     """Quantize ``x`` for a product.
 
@@ -93,19 +93,22 @@ def operand(
         keep: whether backward (or an integer product) will want the codes.
         offset: index of the first element in the whole batch.
         running: the running limit of a range rule with memory.
+        only_codes: the product works on codes: ``values`` need not be made (and may hold anything).
     """
     if spec is None:
         x = x.detach().float()
         return Operand(x, 1.0, Saved(x))
-    out = _scratch.get(slot, x.numel()) if slot and x.device.type == "cpu" else None
-    fast = quantize_fast(x, spec, key, offset=offset, running=running, keep_codes=keep, out=out)
-    if fast is not None:
-        saved = Saved(fast.codes if fast.codes is not None else fast.values)
-        return Operand(fast.values, fast.scale, saved, fast.codes)
-    q = spec.quantize(x, key, offset=offset, running=running)
-    return Operand(
-        _values(q), _factor(q), Saved(q.codes, q.scale, q), q.layout.restore(q.codes) if one_scale(q) else None
+    out = _scratch.get(slot, x.numel()) if slot and x.device.type == "cpu" and not only_codes else None
+    fast = quantize_fast(
+        x, spec, key, offset=offset, running=running, keep_codes=keep or only_codes, only_codes=only_codes, out=out
     )
+    if fast is not None:
+        q = fast.groups
+        saved = Saved(fast.codes if fast.codes is not None else fast.values)
+        return Operand(fast.values, fast.scale, saved if q is None else Saved(q.codes, q.scale, q), fast.codes)
+    q = spec.quantize(x, key, offset=offset, running=running)
+    codes = q.layout.restore(q.codes) if one_scale(q) else None
+    return Operand(_values(q), _factor(q), Saved(q.codes, q.scale, q), codes)
 
 
 def one_scale(q: QTensor) -> bool:
@@ -117,8 +120,11 @@ def _factor(q: QTensor) -> float:
     return float(q.scale) if one_scale(q) else 1.0
 
 
-def _values(q: QTensor) -> Tensor:
+def _values(q: QTensor, slot: str = "") -> Tensor:
+    out = _scratch.get(slot, q.codes.numel()) if slot and q.codes.device.type == "cpu" else None
+    fast = dequantize_groups(q, out)
+    if fast is not None:
+        return fast
     if not one_scale(q):
         return q.dequantize()
-    layout: Layout = q.layout
-    return layout.restore(q.codes.float() if q.zero_point is not None else q.form.decode(q.codes))
+    return q.layout.restore(q.codes.float() if q.zero_point is not None else q.form.decode(q.codes))

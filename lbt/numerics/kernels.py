@@ -1,16 +1,19 @@
-"""Fast loops for what a training step does most: symmetric integers with one scale for the tensor, on the CPU.
+"""Fast loops for what a training step does most: quantizing a tensor on the CPU.
 
-One pass finds the largest magnitude (and sees NaN and infinity), one more scales, rounds and writes the codes. The
+For symmetric integers with one scale for the tensor (:func:`quantize_fast`): one pass finds the largest magnitude (and
+sees NaN and infinity), one more scales, rounds and writes the codes. Other granularities and formats, minifloats and
+shared exponents included, go through :func:`quantize_groups`: one pass for the ranges, one for codes and values. The
 loops are compiled by numba on first use, cached on disk, and run without Python's lock on pieces of the tensor when
 PyTorch has more than one thread; element-indexed randomness makes the result independent of the pieces. Where numba is
-missing, or the tensor is on another device, :func:`quantize_fast` answers None and the plain definition is used: same
-bits, slower.
+missing, or the tensor is on another device, the answer is None and the plain definition is used: same bits, slower.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 import math
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
@@ -21,39 +24,44 @@ import torch
 from torch import Tensor
 
 from lbt.errors import LbtError
-from lbt.numerics.formats import Int
+from lbt.numerics.formats import Float, FormatBase, Int
 from lbt.numerics.formats._base import SMALLEST_RANGE
+from lbt.numerics.granularity import Layout, to_matrix
 from lbt.numerics.ranges.sigma import Rule as Sigma
 from lbt.numerics.rounding import Key
 
 if TYPE_CHECKING:
+    from lbt.numerics.quantize import QTensor
     from lbt.numerics.spec import RoleSpec
 
 _PIECE = 1 << 17  # elements below which a second thread costs more than it brings
 
 
 class Fast(NamedTuple):
-    """A quantized tensor of one scale.
+    """A quantized tensor.
 
     Attributes:
-        values: the codes as float32, in the tensor's shape; value = values · scale.
-        codes: the same as int8 (int16 over eight bits), or None when they were not asked for.
-        scale: the scale.
+        values: float32 in the tensor's shape; value = values · scale.
+        codes: the codes in the tensor's shape where there is one scale: int8 (int16 over eight bits). None when there
+            are more, or when they were not asked for.
+        scale: the scale; 1.0 where there are more than one (they are inside ``values``).
+        groups: codes and scales as a matrix of groups, where :func:`quantize_groups` made them.
     """
 
     values: Tensor
     codes: Tensor | None
     scale: float
+    groups: QTensor | None = None
 
 
 @functools.cache
 def loops() -> ModuleType | None:
-    """The compiled loops, or None where numba is not installed."""
+    """The compiled loops, or None where numba is not installed (said once)."""
     try:
-        from lbt.numerics import _loops
+        return importlib.import_module("lbt.numerics._loops")
     except ImportError:
+        warnings.warn("numba is not installed: quantization gives the same bits, but more slowly", stacklevel=2)
         return None
-    return _loops
 
 
 @functools.cache
@@ -61,10 +69,12 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="lbt-kernel")
 
 
-def over_pieces(count: int, work: Callable[[int, int], Any]) -> list[Any]:
-    """``work(start, stop)`` on the whole range, or on pieces in threads; the results in order."""
+def over_pieces(count: int, work: Callable[[int, int], Any], elements: int = 1) -> list[Any]:
+    """``work(start, stop)`` on the whole range, or on pieces in threads; the results in order.
+
+    ``elements``: of the tensor, for each one counted."""
     threads = torch.get_num_threads()
-    if threads == 1 or count < 2 * _PIECE:
+    if threads == 1 or count * elements < 2 * _PIECE or count < threads:
         return [work(0, count)]
     step = -(-count // threads)
     starts = range(0, count, step)
@@ -93,6 +103,7 @@ def quantize_fast(
     offset: int = 0,
     running: Tensor | None = None,
     keep_codes: bool = True,
+    only_codes: bool = False,
     out: Tensor | None = None,
 ) -> Fast | None:
     """The codes of ``x``, or None where no loop fits (see the module).
@@ -104,43 +115,182 @@ def quantize_fast(
         offset: index of the first element in the whole batch.
         running: the running limit of a range rule with memory; updated in place.
         keep_codes: whether the integer codes are wanted.
+        only_codes: with one scale for the tensor, ``values`` are not wanted (and hold anything).
         out: float32 buffer of at least ``x.numel()`` elements to hold ``values``; a new one by default.
 
     Raises:
         LbtError: NaN or infinity in ``x``.
     """
     form, module = spec.format, loops()
+    if module is None or x.device.type != "cpu" or x.numel() == 0:
+        return None
     if (
-        module is None
-        or not isinstance(form, Int)
+        not isinstance(form, Int)
         or not form.symmetric
         or form.bits == 1
         or spec.granularity != "tensor"
         or spec.rounding == "floor"
-        or x.device.type != "cpu"
-        or x.numel() == 0
     ):
-        return None
+        return quantize_groups(x, spec, key, offset=offset, running=running, keep_codes=keep_codes, out=out)
     x = dense(x.detach().float())
     source = flat(x)
     count = source.size
-    limit = _limit(module, source, x, spec, key, running)
-    scale = _scale(form, limit)
-    inverse = np.float32(1) / np.float32(scale)
-    values = torch.empty_like(x) if out is None else out[:count].as_strided(x.shape, x.stride())
-    into = flat(values)
-    bound = np.float32(form.largest)
+    scale = _scale(form, _limit(module, source, x, spec, key, running))
+    inverse, bound = np.float32(1) / np.float32(scale), np.float32(form.largest)
     first, second = (np.uint32(word) for word in key.words())
-    shift = np.uint32(offset & 0xFFFFFFFF)
-    name = spec.rounding
-    if not keep_codes:
-        loop = getattr(module, name)
-        over_pieces(count, lambda a, b: loop(source, inverse, -bound, bound, first, second, shift, into, a, b))
-        return Fast(values, None, scale)
-    codes = torch.empty_like(x, dtype=torch.int8 if form.bits <= 8 else torch.int16)
-    whole, both = flat(codes), getattr(module, f"{name}_codes")
-    over_pieces(count, lambda a, b: both(source, inverse, -bound, bound, first, second, shift, into, whole, a, b))
-    return Fast(values, codes, scale)
+    if keep_codes:
+        codes = torch.empty_like(x, dtype=torch.int8 if form.bits <= 8 else torch.int16)
+        whole = flat(codes)
+    if only_codes:
+        values, into = x, np.empty(0, np.float32)
+    else:
+        values = torch.empty_like(x) if out is None else out[:count].as_strided(x.shape, x.stride())
+        into = flat(values)
+
+    def write(start: int, stop: int) -> None:
+        shift = np.uint32((offset + start) & 0xFFFFFFFF)
+        piece = slice(start, stop)
+        if keep_codes:
+            loop = getattr(module, f"{spec.rounding}_codes")
+            loop(source[piece], inverse, -bound, bound, first, second, shift, into[piece], whole[piece])
+        else:
+            getattr(module, spec.rounding)(source[piece], inverse, -bound, bound, first, second, shift, into[piece])
+
+    over_pieces(count, write)
+    return Fast(values, codes if keep_codes else None, scale)
+
+
+def quantize_groups(
+    x: Tensor,
+    spec: RoleSpec,
+    key: Key,
+    *,
+    offset: int = 0,
+    running: Tensor | None = None,
+    keep_codes: bool = True,
+    out: Tensor | None = None,
+) -> Fast | None:
+    """:func:`quantize_fast` for any granularity, zero points, minifloats, block and shared-exponent formats.
+
+    None for the formats that have no loop: one bit, and minifloats of eight exponent bits.
+    """
+    from lbt.numerics.quantize import QTensor, code_type  # which itself asks this module for its loops
+
+    form, module = spec.format, loops()
+    element = getattr(form, "element_format", getattr(form, "element", form))
+    if module is None or not _has_loop(element):
+        return None
+    matrix, layout = to_matrix(x.detach().float(), spec.granularity, key.role)
+    scale, zero_point = _scales(module, matrix, layout, spec, key, running)
+    single = scale.numel() == 1
+    rows, width = (1, matrix.numel()) if single else matrix.shape
+    by_column = layout.by_column and not single
+    inverse = scale.reciprocal()
+    padded = layout.padded != layout.width
+    values = torch.empty_like(matrix) if out is None or padded else out[: matrix.numel()].view(matrix.shape)
+    codes = torch.empty(matrix.shape, dtype=code_type(form))
+    source, into, ints = (t.reshape(-1).numpy() for t in (matrix, values, codes))
+    inverses, units = inverse.reshape(-1).numpy(), (scale.new_ones(1, 1) if single else scale).reshape(-1).numpy()
+    first, second = (np.uint32(word) for word in key.words())
+    mode = {"nearest": 0, "stochastic": 1, "floor": 2}[spec.rounding]
+    arguments: tuple[Any, ...]
+    if isinstance(element, Int):
+        low = -element.largest if zero_point is None else -zero_point.float()
+        high = element.largest if zero_point is None else form.steps - zero_point.float()  # type: ignore[attr-defined]
+        arguments = tuple(torch.as_tensor(v).expand(scale.shape).reshape(-1).float().numpy() for v in (low, high))
+        loop = module.integers
+    else:
+        assert isinstance(element, Float)
+        arguments = (np.float32(element.largest), np.int32(element.lowest_exponent), np.int32(element.mantissa))
+        loop = module.minifloats
+
+    def write(start: int, stop: int) -> None:
+        # a single row is cut between elements, else between rows
+        length = stop - start if rows == 1 else width
+        a, b = (start, stop) if rows == 1 else (start * width, stop * width)
+        own = slice(None) if rows == 1 or by_column else slice(start, stop)
+        shift = np.uint32((offset + a) & 0xFFFFFFFF)
+        mine = tuple(v[own] if isinstance(v, np.ndarray) else v for v in arguments)
+        tail = (units[own], mode, first, second, shift, into[a:b], ints[a:b])
+        loop(source[a:b], length, by_column, inverses[own], *mine, *tail)
+
+    over_pieces(matrix.numel() if rows == 1 else rows, write, 1 if rows == 1 else width)
+    q = QTensor(codes, scale, None if zero_point is None else zero_point.int(), form, layout)
+    return Fast(
+        layout.restore(values), layout.restore(codes) if single and keep_codes else None,
+        float(scale) if single else 1.0, q if keep_codes else None,
+    )  # fmt: skip
+
+
+def dequantize_groups(q: QTensor, out: Tensor | None = None) -> Tensor | None:
+    """The values of ``q`` with its scales applied (none where there is one), or None where no loop fits.
+
+    Args:
+        q: what :func:`quantize_groups` made.
+        out: float32 buffer for the result; a new one by default.
+    """
+    form, module = q.form, loops()
+    element = getattr(form, "element_format", getattr(form, "element", form))
+    if module is None or not _has_loop(element) or q.codes.device.type != "cpu":
+        return None
+    padded = q.layout.padded != q.layout.width
+    count = q.codes.numel()
+    values = torch.empty(count) if out is None or padded else out[:count]
+    half = 0 if isinstance(element, Int) else -int(torch.iinfo(q.codes.dtype).min)
+    table = np.empty(0, np.float32) if isinstance(element, Int) else _table(form, q.codes.dtype)
+    single = q.scale.numel() == 1
+    rows, width = (1, count) if single else q.codes.shape
+    by_column = q.layout.by_column and not single
+    codes, into = q.codes.reshape(-1).numpy(), values.numpy()
+    scales = np.ones(1, np.float32) if single else q.scale.reshape(-1).numpy()
+
+    def write(start: int, stop: int) -> None:
+        length = stop - start if rows == 1 else width
+        piece = slice(start, stop) if rows == 1 else slice(start * width, stop * width)
+        own = slice(None) if rows == 1 or by_column else slice(start, stop)
+        module.decode(codes[piece], length, by_column, table, half, scales[own], into[piece])
+
+    over_pieces(count if rows == 1 else rows, write, 1 if rows == 1 else width)
+    return q.layout.restore(values.view(q.codes.shape))
+
+
+@functools.lru_cache(maxsize=64)
+def _table(form: FormatBase, dtype: torch.dtype) -> Any:
+    """The numbers of all codes, from the lowest."""
+    codes = torch.arange(torch.iinfo(dtype).min, torch.iinfo(dtype).max + 1, dtype=torch.int32)
+    return form.decode(codes).numpy()
+
+
+def _has_loop(element: Any) -> bool:
+    return element.bits > 1 if isinstance(element, Int) else isinstance(element, Float) and element.exponent < 8
+
+
+def _scales(
+    module: ModuleType, matrix: Tensor, layout: Layout, spec: RoleSpec, key: Key, running: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """Scale and zero point of each group, as the plain definition finds them."""
+    from lbt.numerics.quantize import check_finite, limits
+
+    form = spec.format
+    if isinstance(form, Int) and not form.symmetric:
+        high, low = limits(matrix, layout.dim, spec, key, running)
+        assert low is not None
+        scale = form.step(high + low, form.steps)
+        return scale, (low / scale).round().clamp(0, form.steps)
+    if form.scaled and spec.range.rule != "max":
+        return form.scale_for(limits(matrix, layout.dim, spec, key, running)[0]), None
+    groups, length = (matrix.shape[1], matrix.shape[1]) if layout.by_column else matrix.shape
+    bits = matrix.reshape(-1).numpy().view(np.int32)
+    if matrix.shape[0] == 1 and not layout.by_column:
+        top = np.array([max(over_pieces(bits.size, lambda a, b: module.max_bits(bits[a:b])))], np.int32)
+    else:
+        top = np.zeros(groups, np.int32)
+        (module.column_max_bits if layout.by_column else module.row_max_bits)(bits, length, top)
+    if not form.scaled:
+        top = top.max(keepdims=True)
+    limit = torch.from_numpy(top.view(np.float32)).reshape((1, -1) if layout.by_column else (-1, 1))
+    check_finite(limit, key)
+    return form.scale_for(limit), None
 
 
 def _scale(form: Int, limit: float) -> float:
@@ -157,7 +307,7 @@ def _scale(form: Int, limit: float) -> float:
 def _limit(module: ModuleType, source: Any, x: Tensor, spec: RoleSpec, key: Key, running: Tensor | None) -> float:
     """The limit of the whole tensor, as the range rule defines it."""
     bits = source.view(np.int32)
-    top = np.array(max(over_pieces(source.size, lambda a, b: module.max_bits(bits, a, b))), np.int32).view(np.float32)
+    top = np.array(max(over_pieces(source.size, lambda a, b: module.max_bits(bits[a:b]))), np.int32).view(np.float32)
     if not np.isfinite(top):
         raise LbtError(
             f"{key.where()}: found NaN or infinity in the tensor to quantize (step {key.step}); "
@@ -168,7 +318,7 @@ def _limit(module: ModuleType, source: Any, x: Tensor, spec: RoleSpec, key: Key,
         return float(top)
     if isinstance(rule, Sigma):
         pieces = range(0, source.size, _PIECE)  # of fixed size, so that the sum does not depend on the threads
-        square = sum(module.sum_squares(source, a, min(a + _PIECE, source.size)) for a in pieces)
+        square = sum(module.sum_squares(source[a : a + _PIECE]) for a in pieces)
         return min(float(np.float32(rule.k * math.sqrt(square / source.size))), float(top))
     matrix = torch.from_numpy(source).reshape(1, -1)
     limit = rule.limit(matrix, 1, spec.format)
