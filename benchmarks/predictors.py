@@ -32,10 +32,6 @@ from lbt.nas.predictors.stage import halves
 EPOCHS = {78: 200, 390: 200, 781: 200, 3906: 100, 7812: 100}
 """Passes over the training cells of each size."""
 
-BATCH = 128
-LARGE = 2000
-"""From so many cells on the batch is twice as large."""
-
 
 def main() -> None:
     """Run what was asked for, and write the rows of everything that is known."""
@@ -81,10 +77,8 @@ def held_out(table: tables.Table, target: str, encoder: str, size: int, seed: in
     values = table.target(target)
     train, held = halves(len(table), seed)
     chosen = train[:size]
-    batch = min(BATCH * (1 + (size > LARGE)), size // 2)
     start = time.process_time()
-    options = Options(epochs=EPOCHS[size], batch=batch)
-    fitted = fit(encoder, table.space, table.rows[chosen], values[chosen], options, seed)
+    fitted = fit(encoder, table.space, table.rows[chosen], values[chosen], Options(epochs=EPOCHS[size]), seed)
     seconds = time.process_time() - start
     scores, deviation = fitted.predict(table.rows[held])
     found = {**metrics.ranking(scores, values[held]), "seconds": seconds}

@@ -33,7 +33,8 @@ class Options:
     Attributes:
         loss: name of a loss of :mod:`lbt.nas.predictors.losses`.
         epochs: passes over the training cells.
-        batch: architectures per step; all pairs of a batch are compared.
+        batch: architectures per step, all pairs of which are compared; None lets it grow with the root of their number,
+            from 16 to 128 (few cells need the steps more than the pairs).
         learning_rate: of Adam; it falls to zero along half a cosine.
         weight_decay: decoupled, per step.
         width: size of embeddings and information.
@@ -44,7 +45,7 @@ class Options:
 
     loss: str = "hinge"
     epochs: int = 200
-    batch: int = 128
+    batch: int | None = None
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     width: int = 128
@@ -160,7 +161,8 @@ def train(
     order = torch.stack([shuffled.roll(-member * held) for member in range(members)])  # splits next to each other
     held_index, train_index = order[:, :held], order[:, held:]
 
-    steps = -(-train_index.shape[1] // options.batch)
+    batch_size = options.batch or min(128, max(16, int(2.3 * train_index.shape[1] ** 0.5)))
+    steps = -(-train_index.shape[1] // batch_size)
     parameters = [*network.parameters(), *(auxiliary.parameters() if auxiliary else ())]
     optimizer = torch.optim.AdamW(parameters, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs * steps)

@@ -27,8 +27,8 @@ class PredictorParams(Section):
     """Loss of the neural encoders."""
     epochs: int = Field(default=30, ge=1)
     """Passes over the training architectures (the benchmark uses 200)."""
-    batch: int = Field(default=128, ge=2)
-    """Architectures per step."""
+    batch: int | None = Field(default=None, ge=2)
+    """Architectures per step; none: 16 to 128, growing with the root of their number."""
     learning_rate: float = Field(default=1e-3, gt=0)
     """Initial learning rate of Adam, which falls to zero along half a cosine."""
     width: int = Field(default=128, ge=1)

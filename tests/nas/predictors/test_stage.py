@@ -75,3 +75,25 @@ def test_predict_without_anything_to_predict_says_so(tmp_path):
     table, space, _, _ = workspace(tmp_path, EDGE_YAML)
     with pytest.raises(LbtError, match="nothing to predict"):
         predict(table, space, encoder="paths_gp")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"architecture": (3, "conv,pool")}, "row 3: 'conv,pool': expected 3 operations"),
+        ({"architecture": (4, "conv,conv,pol;0>1")}, "row 4: .*unknown operation 'pol'.*did you mean 'pool'"),
+        ({"architecture": (5, "conv,conv,pool;0>9")}, "row 5: .*'0>9' is not an edge"),
+        ({"architecture": (7, 6)}, "row 7: .* is already in row 6"),
+        ({"score": (8, float("inf"))}, "row 8: score is inf"),
+    ],
+)
+def test_a_bad_row_of_a_users_table_is_named(tmp_path, change, message):
+    path, space, _, _ = workspace(tmp_path, NODE_YAML, unlabelled=2)
+    columns = read_table(path).to_pydict()
+    for column, (row, value) in change.items():
+        columns[column][row] = columns[column][value] if isinstance(value, int) else value
+    write_table(path, columns)
+    with pytest.raises(LbtError, match=message) as error:
+        predict(path, space, encoder="paths_gp")
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)

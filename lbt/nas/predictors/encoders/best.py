@@ -110,7 +110,7 @@ def fit(space: CellSpace, rows: np.ndarray, values: np.ndarray, options: Options
     committee = Committee(space, rows, values, seed)
     if len(rows) < 2 * FOLDS:
         return committee
-    batch = min(options.batch, max(len(rows) // 2, 2))
+    batch = options.batch or min(128, max(len(rows) // 2, 2))  # larger than for one network: five are trained
     per_epoch = -(-len(rows) * (FOLDS - 1) // FOLDS // batch)
     epochs = min(options.epochs, max(STEPS // per_epoch, EPOCHS))
     chosen = replace(options, members=FOLDS, validation=1 / FOLDS, batch=batch, epochs=epochs)

@@ -26,6 +26,6 @@ def gates(
     auxiliary: Auxiliary | None = None,
 ) -> np.ndarray:
     """Scores float64 (len(target),) of the cells ``target`` by GATES trained on ``values`` of the cells ``chosen``."""
-    options = Options(epochs=EPOCHS, batch=min(128, max(len(chosen) // 2, 2)))
+    options = Options(epochs=EPOCHS)
     network = Network("gates", table.space, options, torch.Generator().manual_seed(seed))
     return train(network, table.rows[chosen], values, options, seed, auxiliary).predict(table.rows[target])[0]

@@ -47,7 +47,7 @@ def _choose(
         return np.random.default_rng(seed).choice(pool, STEP, replace=False)
     if rule == "diverse":
         features = np.concatenate([group / group.shape[1] ** 0.5 for group in fitted.groups(rows)], 1)
-        return _farthest(features, chosen, pool)
+        return _farthest(features, chosen, pool, STEP)
     mean, deviation = fitted.predict(rows[pool])
     if rule == "uncertain":
         merit = deviation
@@ -58,12 +58,13 @@ def _choose(
     return pool[np.argsort(-merit, kind="stable")[:STEP]]
 
 
-def _farthest(features: np.ndarray, chosen: list[int], pool: np.ndarray) -> np.ndarray:
+def _farthest(features: np.ndarray, chosen: list[int], pool: np.ndarray, count: int) -> np.ndarray:
+    """``count`` of ``pool``, each the farthest from ``chosen`` and from those before it."""
     nearest = np.full(len(pool), np.inf)
     for cell in chosen:
         nearest = np.minimum(nearest, ((features[pool] - features[cell]) ** 2).sum(1))
     picked = []
-    for _ in range(STEP):
+    for _ in range(count):
         picked.append(pool[int(np.argmax(nearest))])
         nearest = np.minimum(nearest, ((features[pool] - features[picked[-1]]) ** 2).sum(1))
     return np.array(picked)

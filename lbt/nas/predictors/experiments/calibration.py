@@ -34,10 +34,10 @@ def run(table: Table, target: str, seed: int) -> dict[str, float]:
         truth = np.interp(values[held], np.sort(values[few]), np.sort(known))
         process = PathsGP(table.space, table.rows[few], values[few], seed)
         mean, own = process.predict(table.rows[held])
-        noise = float(np.exp(process.process.log[-2]))
+        noise = float(process.process.log[-2].exp())
         answers = {"process": (mean, np.sqrt(own**2 + noise))}
 
-        options = Options(loss="mse", members=FOLDS, validation=1 / FOLDS, epochs=EPOCHS, batch=min(128, count // 2))
+        options = Options(loss="mse", members=FOLDS, validation=1 / FOLDS, epochs=EPOCHS)
         networks = fit("gates", table.space, table.rows[few], known, options, seed)
         assert isinstance(networks, Neural)
         mean, spread = networks.predict(table.rows[held])
