@@ -160,7 +160,7 @@ class Runs:
 
     def accuracy(self, task: str, data: Task, label: str, recipe: Recipe, seed: int, steps: int) -> float:
         """From the file, or run now and written there."""
-        content = recipe.model_dump_json(exclude={"name", "source"})
+        content = recipe.model_dump_json(exclude={"name", "source"}, exclude_defaults=True)
         key = (task, label, seed, steps, hashlib.sha256(content.encode()).hexdigest()[:12])
         if key not in self.found:
             start = time.perf_counter()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from lbt.nn.explain import explain as explain
     from lbt.nn.flow import Add as Add
     from lbt.nn.optim import optimizer as optimizer
+    from lbt.nn.parallel import share_ranges as share_ranges
+    from lbt.nn.scaling import scale_loss as scale_loss
 
 _PUBLIC = {
     "Add": "lbt.nn.flow",
@@ -23,8 +25,10 @@ _PUBLIC = {
     "explain": "lbt.nn.explain",
     "optimizer": "lbt.nn.optim",
     "quantize": "lbt.nn.convert",
+    "scale_loss": "lbt.nn.scaling",
     "separate_statistics": "lbt.nn.domains",
     "set_step": "lbt.nn.context",
+    "share_ranges": "lbt.nn.parallel",
     "summary": "lbt.nn.context",
 }
 

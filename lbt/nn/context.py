@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from lbt.errors import LbtError
 from lbt.numerics.recipe import Recipe
@@ -39,6 +40,10 @@ class Context:
         step: training step, see :func:`set_step`.
         first_sample: index of this process's first sample in the whole batch, see :func:`set_step`.
         table: what was converted and what was left in float.
+        loss_scale: what :func:`lbt.nn.scale_loss` multiplies by; set by the optimizer of a recipe that scales its loss.
+        scaled: whether a loss was scaled since the last update.
+        overflow: whether an error of this step was not finite (and replaced by zeros).
+        deviations: by layer, the cosine distance of its quantized error (recipes with ``update.counteract``).
     """
 
     recipe: Recipe
@@ -48,6 +53,10 @@ class Context:
     first_sample: int = 0
     table: list[Converted] = field(default_factory=list)
     calls: dict[str, int] = field(default_factory=dict)
+    loss_scale: float | None = None
+    scaled: bool = False
+    overflow: bool = False
+    deviations: dict[str, float] = field(default_factory=dict)
 
     def next_call(self, layer: str) -> int:
         """How many forward passes ``layer`` made in this step before this one."""
@@ -55,9 +64,27 @@ class Context:
         self.calls[layer] = count + 1
         return count
 
+    def finite(self, error: Tensor) -> Tensor:
+        """``error``; zeros in its place when it is not finite and the loss is scaled: that step is left out."""
+        if self.loss_scale is None or bool(torch.isfinite(error.sum())) or bool(torch.isfinite(error).all()):
+            return error
+        self.overflow = True
+        return torch.zeros_like(error)
+
     def key(self, layer: str, role: str, call: int = 0) -> Key:
         """The rounding key of one tensor of this step."""
         return Key(self.seed, self.step, layer, role, call)
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model inside of DDP's and ``torch.compile``'s wrappers."""
+    while True:
+        inner = model._modules.get("_orig_mod")
+        if isinstance(model, (nn.parallel.DistributedDataParallel, nn.DataParallel)):
+            inner = model.module
+        if inner is None:
+            return model
+        model = inner
 
 
 def context_of(model: nn.Module) -> Context:
@@ -66,10 +93,9 @@ def context_of(model: nn.Module) -> Context:
     Raises:
         LbtError: the model was not converted.
     """
-    for candidate in (model, getattr(model, "module", None), getattr(model, "_orig_mod", None)):
-        found = getattr(candidate, "lbt", None)
-        if isinstance(found, Context):
-            return found
+    found = getattr(unwrapped(model), "lbt", None)
+    if isinstance(found, Context):
+        return found
     raise LbtError(f"{type(model).__name__} was not converted: call lbt.quantize(model, recipe) first")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from torch import nn
+from torch.fx import Graph
 
 from lbt.errors import LbtError, unknown
 from lbt.nn.context import Context, Converted
@@ -14,6 +15,7 @@ from lbt.nn.conv import QConv1d, QConv2d
 from lbt.nn.flow import Add, Flow
 from lbt.nn.layer import QuantizedLayer
 from lbt.nn.linear import QLinear
+from lbt.nn.tracing import foldable, functions, graph_of
 from lbt.numerics.recipe import Recipe, Roles
 
 Engine = Literal["emulate", "integer", "float"]
@@ -74,17 +76,29 @@ def quantize(
     context = Context(chosen, seed, engine)
     names = [name for name, module in model.named_modules() if type(module) in _PRODUCTS]
     ends = (names[0], names[-1]) if names else ("", "")
+    graph = "engine is float" if engine == "float" else graph_of(model)
+    pairs: dict[str, str] = {}
+    if isinstance(graph, Graph) and chosen.norm.name == "folded_bn":
+        pairs = {norm: conv for norm, conv in foldable(model, graph).items() if _roles(conv, ends, chosen)}
     replaced: dict[int, nn.Module] = {}
+    by_name: dict[str, nn.Module] = {}
     for name, module in list(model.named_modules()):
-        new = _convert(name, module, ends, context)
+        new = by_name[name] = _convert(name, module, ends, pairs, context)
         if new is not module:
             replaced[id(module)] = new
+    for norm, conv in pairs.items():
+        by_name[conv].folded, by_name[norm].inside = (by_name[norm],), True  # type: ignore[assignment]
     model = _put(model, replaced)
+    if isinstance(graph, Graph):
+        context.table += functions(graph)
+    elif engine != "float":
+        why = f"could not be traced, so functions in it are not listed ({graph})"
+        context.table.append(Converted("forward()", type(model).__name__, "float", why))
     model.lbt = context  # type: ignore[assignment]
     return model
 
 
-def _convert(name: str, module: nn.Module, ends: tuple[str, str], context: Context) -> nn.Module:
+def _convert(name: str, module: nn.Module, ends: tuple[str, str], pairs: dict[str, str], context: Context) -> nn.Module:
     """The converted form of one module (itself where nothing changes), and its row in the table."""
     kind = type(module)
     recipe = context.recipe
@@ -93,8 +107,8 @@ def _convert(name: str, module: nn.Module, ends: tuple[str, str], context: Conte
         context.table.append(Converted(name, kind.__name__, now, why))
 
     if kind in _PRODUCTS:
-        roles = recipe.for_layer(name, first=name == ends[0], last=name == ends[1])
-        if context.engine == "float" or roles is None or roles == Roles():
+        roles = _roles(name, ends, recipe)
+        if context.engine == "float" or roles is None:
             row("float", "engine is float" if context.engine == "float" else "the recipe leaves it in float")
             return module
         if context.engine == "integer":
@@ -104,7 +118,7 @@ def _convert(name: str, module: nn.Module, ends: tuple[str, str], context: Conte
         row("quantized", "; ".join(f"{r} {getattr(roles, r)}" for r in ("W", "A", "E", "EG", "G") if getattr(roles, r)))
         return _PRODUCTS[kind].from_float(module, name, roles, context)  # type: ignore[no-any-return]
     if isinstance(module, nn.modules.batchnorm._BatchNorm):
-        return _norm(name, module, context, row)
+        return _norm(name, module, pairs.get(name), context, row)
     if (isinstance(module, _AVERAGES) or kind is Add) and context.engine != "float":
         roles = recipe.for_layer(name)
         if roles is not None and (roles.A or roles.E):
@@ -119,7 +133,13 @@ def _convert(name: str, module: nn.Module, ends: tuple[str, str], context: Conte
     return module
 
 
-def _norm(name: str, module: nn.Module, context: Context, row: Any) -> nn.Module:
+def _roles(name: str, ends: tuple[str, str], recipe: Recipe) -> Roles | None:
+    """The formats of one layer; None where it stays float."""
+    roles = recipe.for_layer(name, first=name == ends[0], last=name == ends[1])
+    return None if roles == Roles() else roles
+
+
+def _norm(name: str, module: nn.Module, before: str | None, context: Context, row: Any) -> nn.Module:
     norm = context.recipe.norm
     if context.engine == "float":
         row("float", "engine is float")
@@ -131,7 +151,12 @@ def _norm(name: str, module: nn.Module, context: Context, row: Any) -> nn.Module
         from lbt.nn.norms import build
 
         new = build(norm.name, module, **norm.options)
-        row(norm.name, ", ".join(f"{k} {v}" for k, v in norm.options.items()) or "the recipe's norm")
+        why = ", ".join(f"{k} {v}" for k, v in norm.options.items()) or "the recipe's norm"
+        if norm.name == "folded_bn":
+            why = f"in the weight of {before}" if before else "a layer by itself: no convolution of its own before it"
+        row(norm.name, why)
+    if norm.input is not None:
+        new.register_forward_pre_hook(Flow(f"{name}.input", norm.input, None, context).enter)
     if norm.output is not None or norm.error is not None:
         new.register_forward_hook(Flow(name, norm.output, norm.error, context))
     return new

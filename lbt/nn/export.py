@@ -22,6 +22,7 @@ from lbt.errors import LbtError
 from lbt.nn.context import context_of
 from lbt.nn.flow import Add, Flow
 from lbt.nn.layer import QuantizedLayer
+from lbt.nn.tracing import Tracer
 from lbt.numerics.formats import Int
 from lbt.numerics.quantize import QTensor
 from lbt.numerics.rounding import Key
@@ -52,7 +53,7 @@ def export_onnx(model: nn.Module, path: str | Path, batch: Tensor) -> None:
     scales, output = _scales(model, batch)
     graph = _Graph(scales)
     values: dict[str, str] = {}
-    traced = _Tracer().trace(model)
+    traced = Tracer().trace(model)
     modules = dict(model.named_modules())
     for node in traced.nodes:
         if node.op == "placeholder":
@@ -80,15 +81,6 @@ def export_onnx(model: nn.Module, path: str | Path, batch: Tensor) -> None:
     onnx.checker.check_model(made)
     with atomic(path) as temporary:
         temporary.write_bytes(made.SerializeToString(deterministic=True))
-
-
-class _Tracer(fx.Tracer):
-    """Every module of PyTorch's or lbt's own is a node of the graph; a model's own modules are looked into."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, (QuantizedLayer, Add, nn.modules.batchnorm._BatchNorm)) or super().is_leaf_module(
-            m, module_qualified_name
-        )
 
 
 def _scales(model: nn.Module, batch: Tensor) -> tuple[dict[str, float], torch.Size]:

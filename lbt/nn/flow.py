@@ -23,6 +23,7 @@ class _Flow(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        dy = ctx.context.finite(dy)
         if ctx.e is None:
             return dy, None, None, None, None
         key: Key = ctx.key
@@ -35,7 +36,10 @@ def _offset(context: Context, x: Tensor) -> int:
 
 
 class Flow:
-    """A forward hook: quantizes a module's output by ``a``, and in backward the error that arrives there by ``e``."""
+    """A forward hook: quantizes a module's output by ``a``, and in backward the error that arrives there by ``e``.
+
+    Registered as a forward pre-hook (:meth:`enter`) it does the same to what the module reads.
+    """
 
     def __init__(self, name: str, a: RoleSpec | None, e: RoleSpec | None, context: Context) -> None:
         self.name, self.a, self.e, self.context = name, a, e, context
@@ -44,6 +48,17 @@ class Flow:
     def __call__(self, module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
         key = self.context.key(self.name, "A", self.context.next_call(self.name))
         return _Flow.apply(output, self.a, self.e, key, self.context)  # type: ignore[no-any-return]
+
+    def enter(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The hook for a module's first input."""
+        return (self(module, (), inputs[0]), *inputs[1:])
+
+
+def flows(module: nn.Module) -> list[Flow]:
+    """What quantizes the input and the output of ``module`` itself."""
+    hooks = [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]
+    owners = [getattr(hook, "__self__", hook) for hook in hooks]
+    return [owner for owner in owners if isinstance(owner, Flow)]
 
 
 class Add(nn.Module):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from lbt.nn.context import Context
 from lbt.nn.product import Kernel, Product
+from lbt.numerics.analysis import cosine_distance
+from lbt.numerics.quantize import fake_quantize
 from lbt.numerics.recipe import Roles
+from lbt.numerics.rounding import Key
+
+if TYPE_CHECKING:
+    from lbt.nn.norms.folded_bn import FoldedBN
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -21,11 +28,14 @@ class QuantizedLayer(nn.Module):
         lbt_name: the layer's name, which keys its random numbers and is named in errors.
         roles: its formats.
         context: what it shares with the model's other layers.
+        folded: the norm that this layer carries in its weight, or nothing. In a tuple, since the norm is registered
+            elsewhere in the model.
     """
 
     lbt_name: str
     roles: Roles
     context: Context
+    folded: tuple[FoldedBN, ...] = ()
     weight: Any  # a parameter; the float layer that is mixed in says so
     bias: Any  # a parameter, or None where the layer has no bias
 
@@ -47,11 +57,31 @@ class QuantizedLayer(nn.Module):
 
     @torch.compiler.disable
     def product(self, x: Tensor, kernel: Kernel) -> Tensor:
-        """``kernel`` on ``x`` and this layer's weight and bias."""
+        """``kernel`` on ``x`` and this layer's weight and bias, a norm that follows folded in."""
         context = self.context
         key = context.key(self.lbt_name, "A", context.next_call(self.lbt_name))
-        result = Product.apply(x, self.weight, self.bias, kernel, self.roles, key, context, self.limits())
-        return result  # type: ignore[no-any-return]
+        weight, bias = self.weight, self.bias
+        if self.folded:
+            weight, bias = self.folded[0].fold(weight, bias)
+        result: Tensor = Product.apply(x, weight, bias, kernel, self.roles, key, context, self.limits())
+        update = context.recipe.update
+        if result.requires_grad and (update.loss_scale is not None or update.counteract is not None):
+            result.register_hook(partial(self._see_error, key))
+        return result
+
+    @torch.no_grad()
+    def _see_error(self, key: Key, error: Tensor) -> Tensor:
+        """What happens to the error before it is quantized; notes how far quantization will turn it."""
+        error = self.context.finite(error)
+        spec = self.roles.E
+        if self.context.recipe.update.counteract is not None and spec is not None:
+            running = self.limits().get("E")
+            running = None if running is None else running.clone()
+            own = Key(key.seed, key.step, key.layer, "E", key.call)
+            self.context.deviations[self.lbt_name] = cosine_distance(
+                error, fake_quantize(error, spec, own, running=running)
+            )
+        return error
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *arguments: Any) -> None:
         for name, limit in self.limits().items():  # a float model's state dict has no running limits

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lbt.errors import LbtError, unknown
-from lbt.nn.context import Context, context_of
+from lbt.nn.context import Context, context_of, unwrapped
+from lbt.nn.scaling import LossScaling, several_processes
 from lbt.numerics.formats import Int
 from lbt.numerics.quantize import fake_quantize
+from lbt.numerics.ranges.cosine import learning_rate_factor
 from lbt.numerics.recipe import Recipe
 from lbt.numerics.rounding import Key, round_to_integer
 
@@ -36,7 +38,7 @@ def optimizer(
         weight_decay: L2 penalty (as PyTorch's).
 
     Returns:
-        A ``torch.optim.Optimizer``; the plain one when the recipe has neither U nor a gradient clip.
+        A ``torch.optim.Optimizer``; the plain one when the recipe says nothing about the update.
 
     Raises:
         LbtError: unknown optimizer or recipe.
@@ -52,12 +54,13 @@ def optimizer(
         chosen = context.recipe if context else Recipe()
     else:
         chosen = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
-    named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+    named = [(n, p) for n, p in unwrapped(model).named_parameters() if p.requires_grad]
     if not named:
         raise LbtError(f"{type(model).__name__} has no parameter that requires a gradient")
     options = {"momentum": momentum} if name == "sgd" else {"betas": (momentum, 0.999)}
     parameters = [p for _, p in named]
-    if chosen.U is None and chosen.update.clip_norm is None:
+    update = chosen.update
+    if chosen.U is None and update.clip_norm is None and update.loss_scale is None and update.counteract is None:
         plain: dict[str, Callable[..., Any]] = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
         return plain[name](parameters, lr=lr, weight_decay=weight_decay, **options)  # type: ignore[no-any-return]
     new = bases[name](parameters, lr=lr, weight_decay=weight_decay, **options)
@@ -71,12 +74,21 @@ class _LowBit(torch.optim.Optimizer):
     names: list[str]
     recipe: Recipe
     context: Context | None
+    scaling: LossScaling | None = None
 
     def prepare(self, names: list[str], recipe: Recipe, context: Context | None) -> None:
         """Bind to a recipe; put integer master weights on their grids."""
         self.names, self.recipe, self.context = names, recipe, context
         group = self.param_groups[0]
         group["lbt_step"] = 0
+        update = recipe.update
+        if context is None and (update.loss_scale is not None or update.counteract is not None):
+            raise LbtError(
+                "optimizer: update.loss_scale and update.counteract need a model that lbt.quantize converted"
+            )
+        if context is not None and update.loss_scale is not None:
+            self.scaling = LossScaling(update.loss_scale, context)
+            self.scaling.attach(group)
         if recipe.update.master == "integer":
             # kept in the group, so that a state dict carries them: the grid is fixed for the whole run
             group["lbt_grids"] = [_grid(p, recipe) for p in group["params"]]
@@ -84,18 +96,55 @@ class _LowBit(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        group = self.param_groups[0]
+        group, loss = self.param_groups[0], None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        if self.scaling is not None and not self.scaling.unscale(group["params"]):
+            return loss
         if self.recipe.update.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(group["params"], self.recipe.update.clip_norm)
-        loss = super().step(closure)
+        factors = self._factors()
+        before = {name: p.clone() for name, p in self._named() if factors.get(name, 1.0) < 1}
+        super().step()
+        for name, p in self._named():
+            if name in before:  # exactly what a smaller learning rate for this layer would have done
+                p.copy_(before[name].lerp_(p, factors[name]))
         group["lbt_step"] += 1
         step = self.context.step if self.context else group["lbt_step"]
         if self.recipe.U is not None:
-            for name, p in zip(self.names, group["params"], strict=True):
+            for name, p in self._named():
                 self._round_state(self.state.get(p, {}), name, step)
         if "lbt_grids" in group:
             self._round_weights(step)
         return loss
+
+    @property
+    def skipped(self) -> int:
+        """Steps left out because of an overflow (recipes with ``update.loss_scale``)."""
+        return self.scaling.skipped if self.scaling else 0
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        if self.scaling is not None:
+            self.scaling.attach(self.param_groups[0])
+
+    def _named(self) -> Iterator[tuple[str, Tensor]]:
+        return zip(self.names, self.param_groups[0]["params"], strict=True)
+
+    def _factors(self) -> dict[str, float]:
+        """The learning-rate factor of each parameter whose layer has noted a deviation; the same in all processes."""
+        rule = self.recipe.update.counteract
+        if rule is None or self.context is None:
+            return {}
+        found = self.context.deviations
+        layers = [name.rpartition(".")[0] for name in self.names]
+        factors = [learning_rate_factor(found.get(layer, 0.0), rule.alpha, rule.beta) for layer in layers]
+        if several_processes():
+            shared = torch.tensor(factors)
+            torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MIN)
+            factors = shared.tolist()
+        return dict(zip(self.names, factors, strict=True))
 
     def _key(self, name: str, role: str, step: int) -> Key:
         return Key(self.context.seed if self.context else 0, step, name, role)

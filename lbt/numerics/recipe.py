@@ -6,7 +6,7 @@ import fnmatch
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from lbt.config import Section, find_yaml, load_yaml, yaml_names
 from lbt.errors import nearest
@@ -39,6 +39,8 @@ class Norm(Section):
     """File name of a norm in ``lbt/nn/norms``."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Further arguments of that norm's constructor."""
+    input: RoleSpec | None = None
+    """Format of what the norm reads; null: the sums of the convolution before it, in float."""
     output: RoleSpec | None = None
     """Format of what the norm writes; null: the next layer quantizes its own input."""
     error: RoleSpec | None = None
@@ -54,6 +56,18 @@ class Norm(Section):
         return name
 
 
+class Counteract(Section):
+    """Slower learning where quantization turned the error: factor max(exp(−alpha · d), beta), d the cosine distance.
+
+    Zhu et al. (arXiv 1912.12607), equation 14.
+    """
+
+    alpha: float = Field(20.0, gt=0)
+    """How fast the factor falls with the distance."""
+    beta: float = Field(0.1, gt=0, le=1)
+    """The smallest factor."""
+
+
 class Update(Section):
     """How the optimizer keeps its numbers, when the role U is given."""
 
@@ -65,6 +79,11 @@ class Update(Section):
     """The grid of integer master weights reaches this many times the largest initial weight of the tensor."""
     clip_norm: float | None = Field(None, gt=0)
     """Gradients are scaled down to this total L2 norm before the update; null: never."""
+    loss_scale: Literal["dynamic"] | PositiveFloat | None = None
+    """The loss is multiplied by this, and the gradients divided again before the update; a step whose error or gradient
+    is not finite is left out and counted. ``dynamic``: halved after such a step, doubled after 2,000 good ones."""
+    counteract: Counteract | None = None
+    """The learning rate of a layer falls with the deviation of its quantized error; null: it does not."""
 
 
 class Recipe(Section):
@@ -114,6 +133,8 @@ class Recipe(Section):
             raise ValueError("EG: the copy of the error needs E")
         if self.update.master == "integer" and self.U is None:
             raise ValueError("update.master: integer needs U")
+        if self.update.counteract is not None and self.E is None:
+            raise ValueError("update.counteract: it looks at the quantized error, so it needs E")
         return self
 
     @classmethod

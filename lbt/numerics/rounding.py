@@ -62,12 +62,9 @@ def hash32(index: Tensor, key: Key) -> Tensor:
     """The int32 hash of each int32 element index (wrapping) under ``key``. Plain tensor code; any device."""
     first, second = key.words()
     h = index + _signed(first)
-    h = h ^ ((h >> 16) & 0xFFFF)
-    h = h * _MIX_1
-    h = h ^ _signed(second)
-    h = h ^ ((h >> 15) & 0x1FFFF)
-    h = h * _MIX_2
-    return h ^ ((h >> 16) & 0xFFFF)
+    h.bitwise_xor_((h >> 16).bitwise_and_(0xFFFF)).mul_(_MIX_1).bitwise_xor_(_signed(second))
+    h.bitwise_xor_((h >> 15).bitwise_and_(0x1FFFF)).mul_(_MIX_2)
+    return h.bitwise_xor_((h >> 16).bitwise_and_(0xFFFF))
 
 
 def uniform(shape: tuple[int, ...], key: Key, *, offset: int = 0, like: Tensor) -> Tensor:
@@ -77,10 +74,9 @@ def uniform(shape: tuple[int, ...], key: Key, *, offset: int = 0, like: Tensor) 
     count = 1
     for size in shape:
         count *= size
-    index = torch.arange(count, dtype=torch.int64, device=like.device) + (offset & 0xFFFFFFFF)
-    index = ((index + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
-    bits = (hash32(index.to(torch.int32), key) >> 8) & 0xFFFFFF
-    return (bits.to(torch.float32) * 2.0**-24).reshape(shape)
+    index = torch.arange(count, dtype=torch.int32, device=like.device).add_(_signed(offset & 0xFFFFFFFF))  # wraps
+    bits = hash32(index, key).bitwise_right_shift_(8).bitwise_and_(0xFFFFFF)
+    return bits.to(torch.float32).mul_(2.0**-24).reshape(shape)
 
 
 def round_to_integer(v: Tensor, rounding: Rounding, key: Key, *, offset: int = 0) -> Tensor:
@@ -98,4 +94,4 @@ def round_to_integer(v: Tensor, rounding: Rounding, key: Key, *, offset: int = 0
     if rounding == "floor":
         return low
     draw = uniform(tuple(v.shape), key, offset=offset, like=v)
-    return low + (draw < v - low).to(v.dtype)
+    return low.add_(draw < v - low)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from lbt.nn.flow import Add as Add  # the sum of two branches, as a module so that a converter can see it
+
 
 class Network(nn.Module):
     """``classifier(features(x))``.
@@ -22,13 +24,6 @@ class Network(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits, (N, classes)."""
         return self.classifier(self.features(x))
-
-
-class Add(nn.Module):
-    """The sum of two branches, as a module so that a converter can see it."""
-
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        return x + y
 
 
 def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:

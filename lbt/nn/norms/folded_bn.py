@@ -45,11 +45,23 @@ class FoldedBN(RunningBN):
       after the convolution, ``norm.observe(y)`` accumulates the statistics: those of w∗x + c follow from those of y.
     - As a layer by itself it computes the same function of the convolution's output (then it is ``running_bn``).
 
+    :func:`lbt.nn.quantize` does the first where a convolution or linear layer feeds the norm and nothing else
+    (``inside`` is set then, and the layer only observes what passes), and the second elsewhere.
+
     Difference from the paper: it folds the statistics of the batch in training, which needs the convolution twice; here
     the running statistics are used, and go on accumulating.
     """
 
     cost = COST
+    inside: bool = False
+    """Whether a layer carries this norm in its weight, so that what arrives here is normalised already."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.inside:
+            return super().forward(input)
+        self._check_input_dim(input)
+        self.observe(input)
+        return input
 
     def fold(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
         """The convolution's weight (C, …) and bias (C,) with this norm in them."""

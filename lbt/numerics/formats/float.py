@@ -43,6 +43,8 @@ class Float(FormatBase):
             raise ValueError("specials: ieee needs at least 2 exponent bits")
         if self.specials == "fn" and self.exponent == 1 and self.mantissa == 0:
             raise ValueError("specials: fn leaves no number in a format of 2 bits")
+        if self.exponent == 8 and self.specials != "ieee":
+            raise ValueError("exponent: 8 bits reach beyond float32 unless specials is ieee")
         return self
 
     @property
@@ -87,23 +89,31 @@ class Float(FormatBase):
     def encode(self, v: Tensor, to_integer: Callable[[Tensor], Tensor]) -> Tensor:
         import torch
 
-        sign_and_value = v.clamp(-self.largest, self.largest)
-        _, exponent = torch.frexp(sign_and_value)  # |v| = m · 2^exponent, m in [0.5, 1)
-        exponent = (exponent - 1).clamp_min(self.lowest_exponent)
+        sign_and_value = v.float().clamp(-self.largest, self.largest)
+        exponent = sign_and_value.view(torch.int32).bitwise_right_shift(23).bitwise_and_(0xFF).sub_(127)
+        exponent.clamp_min_(self.lowest_exponent)
         # in units of the last place: |units| <= 2^(M+1), exact because it only shifts the exponent
-        units = to_integer(torch.ldexp(sign_and_value, self.mantissa - exponent))
-        biased = exponent - self.lowest_exponent  # 0 for subnormals and for the first normal binade
-        magnitude = units.abs().to(torch.int32) + biased * 2**self.mantissa
-        return (magnitude.clamp_max(self.top_code) * units.sign().to(torch.int32)).to(v.dtype)
+        units = to_integer(_shifted(sign_and_value, self.mantissa - exponent))
+        biased = exponent.sub_(self.lowest_exponent).mul_(2**self.mantissa)  # 0 for subnormals and for the first binade
+        magnitude = units.abs().to(torch.int32).add_(biased).clamp_max_(self.top_code)
+        return magnitude.to(v.dtype).mul_(units.sign())
 
     def decode(self, codes: Tensor) -> Tensor:
         import torch
 
         magnitude = codes.abs().to(torch.int32)
-        biased = (magnitude >> self.mantissa).clamp_min(1)
-        units = magnitude - (biased - 1) * 2**self.mantissa
-        value = torch.ldexp(units.float(), biased - self.bias - self.mantissa)
-        return torch.where(codes < 0, -value, value)
+        biased = magnitude.bitwise_right_shift(self.mantissa).clamp_min_(1)
+        units = magnitude.sub_((biased - 1).mul_(2**self.mantissa)).float().mul_(codes.sign())
+        return _shifted(units, biased.sub_(self.bias + self.mantissa))
+
+
+def _shifted(x: Tensor, exponent: Tensor) -> Tensor:
+    """float32 x · 2^exponent for exponents of -252 … 254, in two exact factors (one could leave float32's range)."""
+    import torch
+
+    half = exponent.bitwise_right_shift(1)
+    powers = [part.add(127).bitwise_left_shift_(23).view(torch.float32) for part in (half, exponent - half)]
+    return x.mul(powers[0]).mul_(powers[1])
 
 
 Format = Float
@@ -125,4 +135,6 @@ def shorthand(text: str) -> Float | None:
     fields = _NAMED.get(name) or ({"exponent": int(match[1]), "mantissa": int(match[2])} if match else None)
     if fields is None:
         return None
+    if fields["exponent"] == 8:
+        fields = {**fields, "specials": "ieee"}
     return Float.model_validate({**fields, **({"scale": "pow2"} if suffix else {})})
