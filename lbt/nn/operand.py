@@ -7,34 +7,16 @@ result does not depend on threads or on the convolution algorithm. Finer granula
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from lbt.nn.buffers import buffer
 from lbt.numerics.kernels import dequantize_groups, quantize_fast
 from lbt.numerics.quantize import QTensor
 from lbt.numerics.rounding import Key
 from lbt.numerics.spec import RoleSpec
-
-
-class _Scratch(threading.local):
-    """Buffers that live on between calls: a fresh one of megabytes costs more in page faults than in work."""
-
-    def __init__(self) -> None:
-        self.buffers: dict[str, Tensor] = {}
-
-    def get(self, slot: str, count: int) -> Tensor:
-        """A float32 buffer of at least ``count`` elements; its content is whatever was there."""
-        buffer = self.buffers.get(slot)
-        if buffer is None or buffer.numel() < count:
-            with torch.inference_mode(False):  # a buffer made in inference mode could not be written to in training
-                buffer = self.buffers[slot] = torch.empty(count)
-        return buffer
-
-
-_scratch = _Scratch()
 
 
 @dataclass(slots=True)
@@ -51,8 +33,7 @@ class Saved:
             return _values(self.quantized, slot)
         if tensor.dtype == torch.float32 or tensor.device.type != "cpu":
             return tensor.float()
-        buffer = _scratch.get(slot, tensor.numel())[: tensor.numel()]
-        return buffer.as_strided(tensor.shape, tensor.stride()).copy_(tensor)
+        return buffer(slot, tensor.numel()).as_strided(tensor.shape, tensor.stride()).copy_(tensor)
 
 
 @dataclass(slots=True)
@@ -98,7 +79,7 @@ def operand(
     if spec is None:
         x = x.detach().float()
         return Operand(x, 1.0, Saved(x))
-    out = _scratch.get(slot, x.numel()) if slot and x.device.type == "cpu" and not only_codes else None
+    out = buffer(slot, x.numel()) if slot and x.device.type == "cpu" and not only_codes else None
     fast = quantize_fast(
         x, spec, key, offset=offset, running=running, keep_codes=keep or only_codes, only_codes=only_codes, out=out
     )
@@ -121,7 +102,7 @@ def _factor(q: QTensor) -> float:
 
 
 def _values(q: QTensor, slot: str = "") -> Tensor:
-    out = _scratch.get(slot, q.codes.numel()) if slot and q.codes.device.type == "cpu" else None
+    out = buffer(slot, q.codes.numel()) if slot and q.codes.device.type == "cpu" else None
     fast = dequantize_groups(q, out)
     if fast is not None:
         return fast

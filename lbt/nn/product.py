@@ -63,9 +63,12 @@ class Product(torch.autograd.Function):
             need_w, need_a = ctx.needs_input_grad[0], ctx.needs_input_grad[1]
             codes = context.engine == "integer"
             a = operand(
-                x, roles.A, _role(key, "A"), slot="A", keep=need_a or codes, offset=offset, running=limits.get("A")
+                x, roles.A, _role(key, "A"), slot="A", keep=need_a, offset=offset, running=limits.get("A"),
+                only_codes=codes,
+            )  # fmt: skip
+            w = operand(
+                weight, roles.W, _role(key, "W"), slot="W", keep=need_w, running=limits.get("W"), only_codes=codes
             )
-            w = operand(weight, roles.W, _role(key, "W"), slot="W", keep=need_w or codes, running=limits.get("W"))
             y = kernel.forward(a, w)
             if bias is not None:
                 y.add_(bias.detach().view(1, -1, *(1,) * (y.dim() - 2)) if kernel_is_conv(kernel) else bias.detach())
@@ -88,17 +91,21 @@ class Product(torch.autograd.Function):
         codes = context.engine == "integer"
         db = None
         with torch.autocast(dy.device.type, enabled=False):
-            e = operand(dy, roles.E, _role(key, "E"), slot="E", keep=codes, offset=offset, running=limits.get("E"))
+            e = operand(
+                dy, roles.E, _role(key, "E"), slot="E", keep=False, offset=offset, running=limits.get("E"),
+                only_codes=codes,
+            )  # fmt: skip
             if ctx.needs_input_grad[2]:
                 db = kernel.grad_bias(e)
-            a = _again(ctx.saved_forms[0], tensors[0], ctx.scales[0], "A") if ctx.needs_input_grad[1] else None
-            w = _again(ctx.saved_forms[1], tensors[1], ctx.scales[1], "W") if ctx.needs_input_grad[0] else None
+            (form_a, form_w), (scale_a, scale_w) = ctx.saved_forms, ctx.scales
+            a = _again(form_a, tensors[0], scale_a, "A", codes) if ctx.needs_input_grad[1] else None
+            w = _again(form_w, tensors[1], scale_w, "W", codes) if ctx.needs_input_grad[0] else None
             if roles.EG is None or a is None:
                 dx, dw = kernel.gradients(e, a, w, *ctx.shapes)
             else:
                 dx = kernel.gradients(e, None, w, *ctx.shapes)[0] if w is not None else None
                 eg_key, limit = _role(key, "EG"), limits.get("EG")
-                e = operand(dy, roles.EG, eg_key, slot="E", keep=codes, offset=offset, running=limit)
+                e = operand(dy, roles.EG, eg_key, slot="E", keep=False, offset=offset, running=limit, only_codes=codes)
                 dw = kernel.gradients(e, a, None, *ctx.shapes)[1]
             if dw is not None:
                 if roles.G is not None:
@@ -113,13 +120,12 @@ def _role(key: Key, role: str) -> Key:
     return Key(key.seed, key.step, key.layer, role, key.call)
 
 
-def _again(form: Saved, tensor: Tensor, scale: float, slot: str) -> Operand:
+def _again(form: Saved, tensor: Tensor, scale: float, slot: str, only_codes: bool) -> Operand:
     """The forward operand from what was saved of it."""
-    values = form.values(tensor, slot)
+    codes = tensor if tensor.dtype != torch.float32 else None
     if form.quantized is not None:
         codes = form.quantized.layout.restore(form.quantized.codes) if one_scale(form.quantized) else None
-    else:
-        codes = tensor if tensor.dtype != torch.float32 else None
+    values = codes if only_codes and codes is not None else form.values(tensor, slot)
     return Operand(values, scale, form, codes)
 
 

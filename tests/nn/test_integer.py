@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbt.errors import LbtError
-from lbt.nn.integer import conv, gemm
+from lbt.nn.integer import conv, direct, gemm
 from lbt.nn.integer.conv import Geometry
 from lbt.nn.integer.requantize import multiplier, random_bits, requantize, shift_for, shift_stochastic
 from lbt.nn.integer.update import IntegerSGD
@@ -138,6 +138,45 @@ def test_convolution_products(seed: int, shapes: tuple, small_buffer: bool) -> N
         assert y.dtype == error.dtype == gradient.dtype == torch.int32
     finally:
         conv.BUFFER = previous
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.integers(0, 2**32 - 1), convolutions(), st.sampled_from([1.0, 0.37, 2.0**-9]))
+def test_convolution_products_without_columns(seed: int, shapes: tuple, scale: float) -> None:
+    """Sums times one scale, rounded once, in float32: as the columns' sums converted and multiplied."""
+    assert direct.works(), "this machine's kernel is not exact, or not there: only the columns are used"
+    (x_shape, w_shape, geometry), rng = shapes, np.random.default_rng(seed)
+    geometry, w_shape = geometry._replace(groups=1), (w_shape[0], x_shape[1], *w_shape[2:])
+    x, w = codes(rng, *x_shape), codes(rng, *w_shape)
+    expected = slow_conv(x, w, geometry)
+    x_t, w_t = torch.from_numpy(x), torch.from_numpy(w)
+    if min(x_shape[2:]) > 1:
+        y = direct.convolve(x_t, w_t, scale, *geometry[:3])
+        assert np.array_equal(y.numpy(), expected.astype(np.float32) * np.float32(scale))
+    dy = codes(rng, *expected.shape)
+    dx, dweight = slow_gradients(x, w, dy, geometry)
+    dy_t, (stride, padding, dilation, _) = torch.from_numpy(dy), geometry
+    if min(dy.shape[2:]) > 1 and (dilation == (1, 1) or stride == (1, 1)):
+        error = direct.error(dy_t, w_t, scale, x_shape[2:], stride, padding, dilation)
+        assert np.array_equal(error.numpy(), dx.astype(np.float32) * np.float32(scale))
+    if dilation == stride == (1, 1):
+        gradient = direct.weight_gradient(x_t, dy_t, w_shape[2:], padding)
+        assert np.array_equal(gradient.numpy(), dweight)
+
+
+def test_a_kernel_that_saturates_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def saturating(x: torch.Tensor, w: torch.Tensor, scale: float, stride: tuple, padding: tuple, *_: object):
+        sums = torch.nn.functional.conv2d(x.double(), w.double(), stride=stride, padding=padding)
+        return (sums.clamp(-(2**15), 2**15) * scale).float()
+
+    monkeypatch.setattr(direct, "convolve", saturating)
+    direct.works.cache_clear()
+    try:
+        assert not direct.works()
+        assert not direct.pays(torch.zeros(64, 8, 8, 8, dtype=torch.int8), torch.zeros(8, 8, 3, 3, dtype=torch.int8))
+    finally:
+        monkeypatch.undo()
+        direct.works.cache_clear()
 
 
 def test_sums_that_float32_cannot_hold() -> None:

@@ -183,8 +183,8 @@ def _correlate(errors: Tensor, columns: Tensor, groups: int) -> Tensor:
     o = errors.shape[1]
     results = []
     for e, q in zip(errors.chunk(groups, 1), columns.unflatten(3, (groups, c // groups)).unbind(3), strict=True):
-        # the long side first: an int8 product wants many rows
-        results.append(matmul(q.reshape(m, -1).t().contiguous(), e.contiguous()).t().reshape(-1, kh, kw, c // groups))
+        # the errors, and not the columns, are the matrix to read transposed: there are nine times fewer
+        results.append(matmul(e.contiguous().t(), q.reshape(m, -1)).reshape(-1, kh, kw, c // groups))
     return results[0] if groups == 1 else torch.cat(results).view(o, kh, kw, c // groups)
 
 

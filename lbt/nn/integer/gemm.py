@@ -12,6 +12,8 @@ from lbt.errors import LbtError
 LONGEST = 2**31 // 128**2 - 1
 """Longest reduction (131,071) whose sum of int8 products cannot leave int32: even (−128)² at every place fits."""
 
+_STEP = LONGEST // 64 * 64  # the kernel is several times slower when a reduction is not a multiple of 64
+
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
     """a @ b, exact.
@@ -36,8 +38,8 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     if k <= LONGEST:
         return _product(a, b)
     total = torch.zeros(a.shape[0], b.shape[1], dtype=torch.int64, device=a.device)
-    for start in range(0, k, LONGEST):
-        total += _product(a[:, start : start + LONGEST], b[start : start + LONGEST])
+    for start in range(0, k, _STEP):
+        total += _product(a[:, start : start + _STEP], b[start : start + _STEP])
     return total
 
 
@@ -50,9 +52,12 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
         return a.to(torch.int32) @ b.to(torch.int32)
     # a tensor with a dimension of size 1 calls itself contiguous whatever its stride there, and the kernel believes the
     # stride: it would read past the end
-    a, b = a.contiguous().as_strided((m, k), (k, 1)), b.contiguous().as_strided((k, n), (n, 1))
+    b = b.contiguous().as_strided((k, n), (n, 1))
     if a.device.type != "cuda":
+        if not (min(m, k) > 1 and a.stride(0) == 1 and a.stride(1) >= m):  # a transposed matrix is read as it is
+            a = a.contiguous().as_strided((m, k), (k, 1))
         return torch._int_mm(a, b)
+    a = a.contiguous().as_strided((m, k), (k, 1))
     rows, inner, columns = max(m, 17) - m, -k % 8, -n % 8
     padded = torch._int_mm(
         torch.nn.functional.pad(a, (0, inner, 0, rows)), torch.nn.functional.pad(b, (0, columns, 0, inner))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lbt.errors import LbtError
+from lbt.nn.integer import direct
 from lbt.nn.integer.conv import Geometry, conv2d, conv2d_error, conv2d_weight
 from lbt.nn.integer.gemm import matmul
 from lbt.numerics.formats import Int
@@ -69,18 +70,28 @@ class IntegerConv:
         return Geometry((1, *self.stride), (0, *self.padding), (1, *self.dilation), self.groups)  # type: ignore[arg-type]
 
     def forward(self, a: Operand, w: Operand) -> Tensor:
-        return scaled(self._narrow(conv2d(self._wide(codes(a)), self._wide(codes(w)), self.geometry)), a, w)
+        x, weight, geometry = self._wide(codes(a)), self._wide(codes(w)), self.geometry
+        if geometry.groups == 1 and direct.pays(x, weight):
+            return self._narrow(direct.convolve(x, weight, a.scale * w.scale, *geometry[:3]))
+        return scaled(self._narrow(conv2d(x, weight, geometry)), a, w)
 
     def gradients(
         self, e: Operand, a: Operand | None, w: Operand | None, a_shape: torch.Size, w_shape: torch.Size
     ) -> tuple[Tensor | None, Tensor | None]:
         dy, dx, dw = self._wide(codes(e)), None, None
+        (stride, padding, dilation, groups), plain = self.geometry, self.geometry[2:] == ((1, 1), 1)
         if w is not None:
-            size = (1, *a_shape[2:])[-2:]
-            dx = scaled(self._narrow(conv2d_error(dy, self._wide(codes(w)), (size[0], size[1]), self.geometry)), e, w)
+            weight, size = self._wide(codes(w)), (a_shape[2:] if len(a_shape) == 4 else (1, *a_shape[2:]))
+            if groups == 1 and (plain or stride == (1, 1)) and direct.pays(dy, weight):
+                dx = self._narrow(direct.error(dy, weight, e.scale * w.scale, size, stride, padding, dilation))
+            else:
+                dx = scaled(self._narrow(conv2d_error(dy, weight, size, self.geometry)), e, w)
         if a is not None:
-            kernel = (1, *w_shape[2:])[-2:]
-            total = conv2d_weight(self._wide(codes(a)), dy, (kernel[0], kernel[1]), self.geometry)
+            x, kernel = self._wide(codes(a)), (w_shape[2:] if len(w_shape) == 4 else (1, *w_shape[2:]))
+            if plain and stride == (1, 1) and x.device.type == "cpu" and direct.shifts_pay(x, dy, padding):
+                total = direct.weight_gradient(x, dy, kernel, padding)
+            else:
+                total = conv2d_weight(x, dy, kernel, self.geometry)
             dw = scaled(self._narrow(total), e, a)
         return dx, dw
 
