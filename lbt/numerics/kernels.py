@@ -26,7 +26,7 @@ from torch import Tensor
 from lbt.errors import LbtError
 from lbt.numerics.formats import Float, FormatBase, Int
 from lbt.numerics.formats._base import SMALLEST_RANGE
-from lbt.numerics.granularity import Layout, to_matrix
+from lbt.numerics.granularity import Layout, channel_last, to_matrix
 from lbt.numerics.ranges.sigma import Rule as Sigma
 from lbt.numerics.rounding import Key
 
@@ -187,7 +187,11 @@ def quantize_groups(
     by_column = layout.by_column and not single
     inverse = scale.reciprocal()
     padded = layout.padded != layout.width
-    values = torch.empty_like(matrix) if out is None or padded else out[: matrix.numel()].view(matrix.shape)
+    result: Tensor | None = None
+    if out is None and not padded and x.dim() != 3:  # not a view, so that a caller may change it in place
+        result = torch.empty(x.shape, memory_format=torch.channels_last if x.dim() == 4 else torch.contiguous_format)
+    values = result if result is not None else torch.empty(matrix.shape) if out is None or padded else out
+    values = channel_last(values).reshape(-1)[: matrix.numel()].view(matrix.shape)
     codes = torch.empty(matrix.shape, dtype=code_type(form))
     source, into, ints = (t.reshape(-1).numpy() for t in (matrix, values, codes))
     inverses, units = inverse.reshape(-1).numpy(), (scale.new_ones(1, 1) if single else scale).reshape(-1).numpy()
@@ -217,7 +221,7 @@ def quantize_groups(
     over_pieces(matrix.numel() if rows == 1 else rows, write, 1 if rows == 1 else width)
     q = QTensor(codes, scale, None if zero_point is None else zero_point.int(), form, layout)
     return Fast(
-        layout.restore(values), layout.restore(codes) if single and keep_codes else None,
+        layout.restore(values) if result is None else result, layout.restore(codes) if single and keep_codes else None,
         float(scale) if single else 1.0, q if keep_codes else None,
     )  # fmt: skip
 
