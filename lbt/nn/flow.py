@@ -16,19 +16,16 @@ from lbt.numerics.spec import RoleSpec
 
 class _Flow(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, a: RoleSpec | None, e: RoleSpec | None, key: Key, context: Context) -> Tensor:
-        ctx.e, ctx.key, ctx.context = e, key, context
-        return x.view_as(x) if a is None else fake_quantize(x, a, key, offset=_offset(context, x)).to(x.dtype)
+    def forward(ctx: Any, x: Tensor, flow: Flow, key: Key) -> Tensor:
+        ctx.flow, ctx.key = flow, key
+        assert flow.a is not None
+        y = fake_quantize(x, flow.a, key, offset=_offset(flow.context, x)).to(x.dtype)
+        return y.data  # not a view of what it was computed in: an in-place ReLU may follow
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        dy = ctx.context.finite(dy)
-        if ctx.e is None:
-            return dy, None, None, None, None
-        key: Key = ctx.key
-        key = Key(key.seed, key.step, key.layer, "E", key.call)
-        return fake_quantize(dy, ctx.e, key, offset=_offset(ctx.context, dy)).to(dy.dtype), None, None, None, None
+        return ctx.flow.error(dy, ctx.key), None, None
 
 
 def _offset(context: Context, x: Tensor) -> int:
@@ -47,7 +44,20 @@ class Flow:
     @torch.compiler.disable
     def __call__(self, module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
         key = self.context.key(self.name, "A", self.context.next_call(self.name))
-        return _Flow.apply(output, self.a, self.e, key, self.context)  # type: ignore[no-any-return]
+        if self.a is not None:
+            return _Flow.apply(output, self, key)  # type: ignore[no-any-return]
+        if output.requires_grad:
+            output.register_hook(lambda dy: self.error(dy, key))
+        return output
+
+    @torch.no_grad()
+    def error(self, dy: Tensor, key: Key) -> Tensor:
+        """The error that arrives at the output, quantized by ``e``."""
+        dy = self.context.finite(dy)
+        if self.e is None:
+            return dy
+        key = Key(key.seed, key.step, key.layer, "E", key.call)
+        return fake_quantize(dy, self.e, key, offset=_offset(self.context, dy)).to(dy.dtype)
 
     def enter(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The hook for a module's first input."""
