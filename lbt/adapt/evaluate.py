@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -24,15 +26,17 @@ def accuracy(probabilities: Tensor, labels: Tensor) -> float:
     return 100.0 * (probabilities[known].argmax(1) == labels[known]).double().mean().item()
 
 
+def class_entropy(probabilities: Tensor) -> float:
+    """Entropy of the histogram of predicted classes, as a share of that of a uniform one; from 0 to 1, label-free."""
+    classes = probabilities.shape[1]
+    share = torch.bincount(probabilities.argmax(1), minlength=classes).double() / len(probabilities)
+    return -torch.special.xlogy(share, share).sum().item() / math.log(classes)
+
+
 def collapsed(probabilities: Tensor) -> bool:
     """Whether the predictions on unlabelled images have collapsed onto few classes, seen without any label.
 
     The criterion: a probability is not finite, or the entropy of the histogram of predicted classes is below 60 % of
     that of a uniform one. (For ten classes that is about what four equally frequent predicted classes have.)
     """
-    if not probabilities.isfinite().all():
-        return True
-    classes = probabilities.shape[1]
-    share = torch.bincount(probabilities.argmax(1), minlength=classes).double() / len(probabilities)
-    entropy = -torch.special.xlogy(share, share).sum().item()
-    return entropy < 0.6 * float(torch.tensor(float(classes)).log())
+    return not probabilities.isfinite().all() or class_entropy(probabilities) < 0.6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,33 @@ from torch import Tensor
 
 from lbt.adapt import checkpoint
 from lbt.adapt.batches import Split
-from lbt.adapt.evaluate import accuracy, predict
+from lbt.adapt.evaluate import accuracy, class_entropy, predict
+from lbt.adapt.explained import look, points
 from lbt.adapt.method import Base
 from lbt.progress import track
 
 Row = dict[str, float | int | None]
 
 
-def train(method: Base, validation: Split, scratch: Path | None, identity: dict[str, Any]) -> list[Row]:
-    """Run all steps of ``method`` and return the curve, a row per evaluation.
+@dataclass
+class History:
+    """What was seen during training.
+
+    Attributes:
+        curve: a row per evaluation. ``step``; ``student_target_validation`` (and ``teacher_…``), accuracy in percent;
+            ``student_class_entropy`` (and ``teacher_…``), the entropy of the classes that are predicted on these images
+            as a share of the largest possible: 1 when all are predicted equally often, 0 when it is always the same.
+            Means over the steps since the row before: losses by the names that the method gives them,
+            ``class_balance`` (a loss), ``mask_rate`` (share of the target images whose prediction is confident).
+        explained: rows of :func:`lbt.adapt.explained.look`.
+    """
+
+    curve: list[Row] = field(default_factory=list)
+    explained: list[dict[str, Any]] = field(default_factory=list)
+
+
+def train(method: Base, validation: Split, scratch: Path | None, identity: dict[str, Any]) -> History:
+    """Run all steps of ``method``.
 
     Args:
         method: what is trained.
@@ -26,15 +45,16 @@ def train(method: Base, validation: Split, scratch: Path | None, identity: dict[
             checkpoint is removed when the training is complete.
         identity: what the checkpoint must belong to (params, inputs); one of another job is ignored.
     """
-    params, rows, first = method.params, [], 0
+    params, history, first = method.params, History(), 0
     saved = scratch / "checkpoint.safetensors" if scratch is not None else None
     if saved is not None and saved.is_file():
         state = checkpoint.load(saved)
         if state["identity"] == identity:
-            first, rows = state["step"], state["rows"]
+            first, history = state["step"], History(state["curve"], state["explained"])
             restore(method, state)
 
     total = method.preparation + method.steps
+    looks = points(total)
     sums: dict[str, list[float]] = {}
     for step in track(range(first, total), params.method[0], total - first):
         for name, value in method.advance(step).items():
@@ -42,14 +62,17 @@ def train(method: Base, validation: Split, scratch: Path | None, identity: dict[
         done = step + 1
         if done % params.evaluate_every == 0 or done == total:
             means = {name: sum(values) / len(values) for name, values in sums.items()}
-            rows.append({"step": done, **means, **_accuracies(method, validation)})
+            history.curve.append({"step": done, **means, **_evaluate(method, validation)})
             sums = {}
+        if done in looks:
+            history.explained += look(method, done)
         # A checkpoint falls on an evaluation, where the running means start anew: nothing of the curve is lost.
         if saved is not None and not sums and done % params.checkpoint_every == 0 and done < total:
-            checkpoint.save(saved, {"identity": identity, "step": done, "rows": rows, **snapshot(method)})
+            seen = {"curve": history.curve, "explained": history.explained}
+            checkpoint.save(saved, {"identity": identity, "step": done, **seen, **snapshot(method)})
     if saved is not None:
         saved.unlink(missing_ok=True)
-    return rows
+    return history
 
 
 def snapshot(method: Base) -> dict[str, Any]:
@@ -70,9 +93,11 @@ def restore(method: Base, state: dict[str, Any]) -> None:
     method.load_extra_state(state["extra"])
 
 
-def _accuracies(method: Base, validation: Split) -> Row:
+def _evaluate(method: Base, validation: Split) -> Row:
     result: Row = {}
     for name, network in method.evaluated().items():
         with method.on(network, "target"):
-            result[f"{name}_target_validation"] = accuracy(predict(network, validation), validation.labels)
+            probabilities = predict(network, validation)
+        result[f"{name}_target_validation"] = accuracy(probabilities, validation.labels)
+        result[f"{name}_class_entropy"] = class_entropy(probabilities)
     return result

@@ -80,7 +80,7 @@ class Base:
     graphs: ClassVar[int] = 2
     """Batches whose activations are kept for backward at the same time."""
     domains: ClassVar[tuple[str, ...]] = ("source", "target")
-    """The domains that have batch-norm statistics of their own under ``statistics: separate``."""
+    """The domains that have batch-norm statistics of their own, where ``statistics`` asks for that."""
 
     def __init__(self, task: Task) -> None:
         self.task, self.params = task, task.params
@@ -158,7 +158,7 @@ class Base:
 
     def statistics(self) -> tuple[str, ...]:
         """Names of the sets of batch-norm statistics that a network keeps."""
-        return self.domains if self.params.statistics == "separate" else self.domains[:1]
+        return self.domains if self.params.statistics in ("separate", "domain") else self.domains[:1]
 
     @contextlib.contextmanager
     def on(self, network: nn.Module, name: str) -> Iterator[nn.Module]:

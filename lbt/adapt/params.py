@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from lbt.config import OneOrMore, Section
+from lbt.errors import unknown
 from lbt.registry import Registry
 
 METHODS = Registry("method", "lbt.adapt.methods")
@@ -86,6 +88,23 @@ class FixmatchParams(Section):
     """Weight of the unlabelled loss."""
 
 
+class Part(Section):
+    """A part of the grid: the jobs whose pair, method, recipe and seed are among those named here."""
+
+    pair: OneOrMore[Pair] | None = None
+    """Pairs of the part. Default: all of the grid."""
+    method: OneOrMore[MethodName] | None = None
+    """Methods of the part. Default: all of the grid."""
+    recipe: OneOrMore[str] | None = None
+    """Recipes of the part. Default: all of the grid."""
+    seed: OneOrMore[int] | None = None
+    """Seeds of the part. Default: all of the grid."""
+
+    def holds(self, cell: dict[str, str | int]) -> bool:
+        """Whether the job with these values of ``pair``, ``method``, ``recipe`` and ``seed`` belongs to the part."""
+        return all(named is None or cell[key] in named for key, named in self)
+
+
 class AdaptParams(Section):
     """Low-bit training on the target domain, from the pretrained network of the source domain."""
 
@@ -97,6 +116,10 @@ class AdaptParams(Section):
     """Number formats: names of files in params/recipes, or paths of YAML files."""
     seed: OneOrMore[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
     """Order of the images, augmentation and stochastic rounding follow from it."""
+
+    only: list[Part] = Field([])
+    """Parts of the grid that are run, where not every combination is wanted; a job belongs to at least one of them.
+    Default: the whole grid."""
 
     steps: int = Field(300, ge=1)
     """Optimizer steps of adaptation."""
@@ -116,8 +139,9 @@ class AdaptParams(Section):
     """Random change of each training image, see lbt/adapt/augment.py."""
     pair_augmentation: dict[Pair, Augmentation] = Field({"mnist-mnistm": "intensity"})
     """Augmentation of single pairs, where it differs: a colour gap asks for ``intensity``."""
-    statistics: Literal["separate", "shared"] = "separate"
-    """Batch-norm statistics per domain, or one set for both."""
+    statistics: Literal["separate", "domain", "network", "shared"] = "separate"
+    """Batch-norm statistics: per domain and per network (``separate``), per domain but the teacher's are the student's
+    (``domain``), per network but one set for both domains (``network``), or neither (``shared``)."""
     labels_per_class: int = Field(5, ge=1)
     """Labelled target images per class for the few-label methods."""
     evaluate_every: int = Field(50, ge=1)
@@ -140,16 +164,24 @@ class AdaptParams(Section):
 
     def job(self, pair: str, method: str, recipe: str, seed: int) -> AdaptParams:
         """The same knobs with the grid narrowed to one job; values are validated again."""
-        grid = {"pair": [pair], "method": [method], "recipe": [recipe], "seed": [seed]}
+        grid = {"pair": [pair], "method": [method], "recipe": [recipe], "seed": [seed], "only": []}
         return type(self).model_validate({**self.model_dump(), **grid})
 
     def jobs(self) -> Iterator[AdaptParams]:
-        """Every job of the grid."""
-        for pair in self.pair:
-            for method in self.method:
-                for recipe in self.recipe:
-                    for seed in self.seed:
-                        yield self.job(pair, method, recipe, seed)
+        """Every job of the grid, or of the parts of it that ``only`` names."""
+        for pair, method, recipe, seed in product(self.pair, self.method, self.recipe, self.seed):
+            cell = {"pair": pair, "method": method, "recipe": recipe, "seed": seed}
+            if not self.only or any(part.holds(cell) for part in self.only):
+                yield self.job(pair, method, recipe, seed)
+
+    @model_validator(mode="after")
+    def _parts_are_of_the_grid(self) -> AdaptParams:
+        for index, part in enumerate(self.only):
+            for key, named in part:
+                for value in named or ():
+                    if value not in getattr(self, key):
+                        raise unknown(key, value, getattr(self, key), where=f"only.{index}.{key}")
+        return self
 
     def augmentation_of(self, pair: str) -> Augmentation:
         """The augmentation that ``pair`` is trained with."""

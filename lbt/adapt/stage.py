@@ -16,6 +16,7 @@ from torch import nn
 
 from lbt.adapt.batches import Split, read_split
 from lbt.adapt.evaluate import accuracy, collapsed, predict
+from lbt.adapt.explained import table
 from lbt.adapt.levels import weight_levels
 from lbt.adapt.loop import train
 from lbt.adapt.memory import device_memory
@@ -53,14 +54,17 @@ class Outputs:
     """Where to write.
 
     Attributes:
-        curve: Parquet, a row per evaluation.
+        curve: Parquet, a row per evaluation; for its columns see :class:`lbt.adapt.loop.History`.
         student: safetensors; read back with :func:`lbt.adapt.read_adapted`.
+        explain: Parquet, the rows of :func:`lbt.nn.explain` at four points of the training; without rows for a recipe
+            that quantizes nothing. None: not written.
         teacher: the same for the teacher; a method without one writes its student here too. None: not written.
         scratch: folder for the checkpoint of a running job, removed when it ends. None: no checkpoints.
     """
 
     curve: Path
     student: Path
+    explain: Path | None = None
     teacher: Path | None = None
     scratch: Path | None = None
 
@@ -95,7 +99,7 @@ def run(params: AdaptParams, inputs: Inputs, outputs: Outputs) -> Metrics:
     recipe = Recipe.load(params.recipe[0])
     task = Task(params, recipe, model, source["train"].labelled(), target["train"])
     method: Base = METHODS.load(params.method[0]).Method(task)
-    curve = train(method, target["validation"], outputs.scratch, _identity(params, inputs))
+    history = train(method, target["validation"], outputs.scratch, _identity(params, inputs))
 
     metrics: Metrics = {}
     for domain, splits in (("source", source), ("target", target)):
@@ -107,7 +111,7 @@ def run(params: AdaptParams, inputs: Inputs, outputs: Outputs) -> Metrics:
     deployed = "teacher" if "teacher" in method.networks else "student"
     with method.on(method.networks[deployed], "target"):
         probabilities = predict(method.networks[deployed], target["train"])
-    finite = all(math.isfinite(value) for row in curve for value in row.values() if value is not None)
+    finite = all(math.isfinite(value) for row in history.curve for value in row.values() if value is not None)
     metrics |= {
         "source_accuracy": metrics[f"{deployed}/source_accuracy"],
         "target_accuracy": metrics[f"{deployed}/target_accuracy"],
@@ -117,8 +121,10 @@ def run(params: AdaptParams, inputs: Inputs, outputs: Outputs) -> Metrics:
         **{f"memory/{name}_bytes": value for name, value in device_memory(method).items()},
     }
 
-    columns = sorted({name for row in curve for name in row} - {"step"})
-    write_table(outputs.curve, {name: [row.get(name) for row in curve] for name in ("step", *columns)})
+    columns = sorted({name for row in history.curve for name in row} - {"step"})
+    write_table(outputs.curve, {name: [row.get(name) for row in history.curve] for name in ("step", *columns)})
+    if outputs.explain is not None:
+        write_table(outputs.explain, table(history.explained))
     extra = {"method": params.method[0], "recipe": params.recipe[0], "domains": method.statistics()}
     write_model(outputs.student, method.student, architecture, **extra)
     if outputs.teacher is not None:

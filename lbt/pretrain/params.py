@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from lbt.adapt.params import Augmentation, Pair
 from lbt.config import Section
 from lbt.nn.models import MODELS
 
@@ -29,9 +30,22 @@ class PretrainParams(Section):
     """Peak learning rate of SGD with momentum 0.9: up over the first fifth of the steps, then a cosine to 0."""
     weight_decay: float = Field(5e-4, ge=0)
     """L2 penalty."""
-    augmentation: Literal["none", "minimal", "standard", "warp", "affine", "intensity"] = "warp"
+    augmentation: Augmentation = "warp"
     """Random change of each training image, see lbt/adapt/augment.py."""
+    pair_augmentation: dict[Pair, Augmentation] = Field({"mnist-mnistm": "intensity"})
+    """Augmentation for single pairs of the adaptation, where it differs; such a pair starts from a network of its own.
+    A network that has seen inverted and coloured digits is a better start for a colour gap, and a worse one elsewhere."""
     evaluate_every: int = Field(50, ge=1)
     """Steps between evaluations on the validation split; the best of these checkpoints is kept."""
     seed: int = Field(0, ge=0)
     """Initial weights, order of the images and augmentation follow from it."""
+
+    def for_pair(self, pair: str) -> PretrainParams:
+        """The knobs of the network that ``pair`` starts from."""
+        own = {"augmentation": self.pair_augmentation.get(pair, self.augmentation), "pair_augmentation": {}}
+        return self.model_copy(update=own)
+
+    def name_for_pair(self, pair: str) -> str:
+        """Name of that network: the source domain's, and the augmentation where it differs from the others'."""
+        source, own = pair.split("-")[0], self.for_pair(pair).augmentation
+        return source if own == self.augmentation else f"{source}-{own}"

@@ -47,8 +47,9 @@ class Bench:
 
     def outputs(self, name: str) -> Outputs:
         folder = self.folder / name
-        weights = (folder / "student.safetensors", folder / "teacher.safetensors")
-        return Outputs(folder / "curve.parquet", *weights, scratch=folder / "scratch")
+        files = {"curve": "curve.parquet", "explain": "explain.parquet"}
+        files |= {"student": "student.safetensors", "teacher": "teacher.safetensors", "scratch": "scratch"}
+        return Outputs(**{role: folder / name for role, name in files.items()})
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from lbt.errors import LbtError
 def test_a_rerun_gives_the_same_bytes(bench, recipe):
     first, second = bench.run("a", recipe), bench.run("b", recipe)
     assert first == second
-    for kind in ("curve", "student", "teacher"):
+    for kind in ("curve", "explain", "student", "teacher"):
         assert sha256(getattr(bench.outputs("a"), kind)) == sha256(getattr(bench.outputs("b"), kind))
 
 
@@ -27,7 +27,7 @@ def test_a_killed_run_continues_to_the_same_weights(bench, monkeypatch, method, 
     whole = bench.run("whole", recipe, method)
 
     evaluations = 0
-    real = loop._accuracies
+    real = loop._evaluate
 
     def killed(*arguments):
         nonlocal evaluations
@@ -36,26 +36,26 @@ def test_a_killed_run_continues_to_the_same_weights(bench, monkeypatch, method, 
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(loop, "_accuracies", killed)
+    monkeypatch.setattr(loop, "_evaluate", killed)
     with pytest.raises(KeyboardInterrupt):
         bench.run("killed", recipe, method)
     assert (bench.outputs("killed").scratch / "checkpoint.safetensors").is_file()
     assert not bench.outputs("killed").student.exists()
 
     steps: list[int] = []
-    monkeypatch.setattr(loop, "_accuracies", real)
+    monkeypatch.setattr(loop, "_evaluate", real)
     monkeypatch.setattr(loop, "track", lambda work, *_: steps.extend(work) or steps)
     resumed = bench.run("killed", recipe, method)
     assert steps[0] == 4, "the checkpoint was not used"
     assert resumed == whole
-    for kind in ("curve", "student", "teacher"):
+    for kind in ("curve", "explain", "student", "teacher"):
         assert sha256(getattr(bench.outputs("killed"), kind)) == sha256(getattr(bench.outputs("whole"), kind))
     assert not list(bench.outputs("killed").scratch.iterdir())
 
 
 def test_a_checkpoint_of_another_job_is_ignored(bench):
     saved = bench.outputs("job").scratch / "checkpoint.safetensors"
-    checkpoint.save(saved, {"identity": {"params": "others"}, "step": 4, "rows": []})
+    checkpoint.save(saved, {"identity": {"params": "others"}, "step": 4, "curve": [], "explained": []})
     assert bench.run("job") == bench.run("fresh")
 
 

@@ -3,7 +3,8 @@
 The student learns the source's labels, and on target images to agree with the teacher, which sees another augmentation
 of the same image and counts only where it is confident. The teacher's weights are the exponential moving average of
 the student's; its forward pass uses the recipe, the average itself is kept in float32, because a step of 1 - ema = 0.01
-of a small update is far below an 8-bit weight's resolution. Statistics are kept apart per domain and per network.
+of a small update is far below an 8-bit weight's resolution. Statistics are kept apart per domain and per network: the
+teacher gathers its own on the target; on the source, which it never sees, they are the average of the student's.
 """
 
 from __future__ import annotations
@@ -62,6 +63,12 @@ class Method(Base):
 
     @torch.no_grad()
     def follow(self) -> None:
-        """Move the teacher's weights a little towards the student's; each network keeps its own statistics."""
+        """Move the teacher's weights a little towards the student's, and the statistics that it cannot gather."""
         for mine, students in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
             mine.lerp_(students, 1 - self.options.ema)
+        common = self.params.statistics in ("domain", "shared")
+        for (name, mine), students in zip(self.teacher.named_buffers(), self.student.buffers(), strict=True):
+            if common or not mine.is_floating_point():
+                mine.copy_(students)
+            elif name.endswith("@source") and len(self.statistics()) > 1:
+                mine.lerp_(students, 1 - self.options.ema)

@@ -24,9 +24,9 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
             "adapt",
             f"{pair}/{method}/{path.stem}/{seed}",
             {"adapt": one.model_dump()},
-            ("metrics.json", "curve.parquet", "student.safetensors", "teacher.safetensors"),
+            ("metrics.json", "curve.parquet", "explain.parquet", "student.safetensors", "teacher.safetensors"),
             needs={
-                "model": made[f"pretrain/{source}"],
+                "model": made[f"pretrain/{params.pretrain.name_for_pair(pair)}"],
                 "source": made[f"data/{source}"],
                 "target": made[f"data/{target}"],
             },
@@ -48,6 +48,7 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
     outputs = Outputs(
         curve=paths.out("curve.parquet"),
         student=paths.out("student.safetensors"),
+        explain=paths.out("explain.parquet"),
         teacher=paths.out("teacher.safetensors"),
         scratch=paths.scratch,
     )

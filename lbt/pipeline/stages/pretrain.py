@@ -1,4 +1,4 @@
-"""A float network learns each source domain."""
+"""A float network learns each source domain, once for each augmentation that a pair asks for."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ HEADLINE = ("validation_accuracy", "test_accuracy", "parameters")
 
 
 def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
-    """One job per source domain of the adaptation grid."""
-    for source in dict.fromkeys(pair.split("-")[0] for pair in params.adapt.pair):
+    """One job per network that a pair of the adaptation grid starts from."""
+    starts = {params.pretrain.name_for_pair(pair): pair for pair in params.adapt.pair}
+    for name, pair in starts.items():
         yield Job(
             "pretrain",
-            source,
-            {"pretrain": params.pretrain.model_dump()},
+            name,
+            {"pretrain": params.pretrain.for_pair(pair).model_dump()},
             ("metrics.json", "model.safetensors", "curve.parquet"),
-            needs={"source": made[f"data/{source}"]},
-            group=source,
+            needs={"source": made[f"data/{pair.split('-')[0]}"]},
+            group=name,
         )
 
 
