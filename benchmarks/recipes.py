@@ -174,12 +174,12 @@ class Runs:
 
 
 def plan(jobs: list[Job], seeds: int) -> list[tuple[int, Job]]:
-    """(seed, job) in the order of interest: recipes, then ablations, then further seeds of the headline recipes."""
+    """(seed, job) in the order of interest: recipes, then further seeds of the headline recipes, then ablations."""
     recipes = [job for job in jobs if not job[1].startswith("ablation/")]
     rest = [job for job in jobs if job not in recipes]
     headlines = [job for job in recipes if job[1] in HEADLINE]
     further = range(seeds, max(10, seeds)) if seeds > 1 else range(0)
-    order = [(recipes, range(seeds)), (rest, range(seeds)), (headlines, further)]
+    order = [(recipes, range(seeds)), (headlines, further), (rest, range(seeds))]
     return [(seed, job) for group, several in order for seed in several for job in group]
 
 

@@ -20,8 +20,10 @@ from torch.nn import functional
 from lbt.artifacts import atomic
 from lbt.errors import LbtError
 from lbt.nn.context import context_of
-from lbt.nn.flow import Add, Flow
+from lbt.nn.flow import Add, Flow, flows
 from lbt.nn.layer import QuantizedLayer
+from lbt.nn.norms.folded_bn import FoldedBN
+from lbt.nn.norms.integer_bn import IntegerBN
 from lbt.nn.tracing import Tracer
 from lbt.numerics.formats import Int
 from lbt.numerics.quantize import QTensor
@@ -34,7 +36,8 @@ OPSET = 17
 def export_onnx(model: nn.Module, path: str | Path, batch: Tensor) -> None:
     """Write ``model`` as ONNX QDQ.
 
-    Input ``input`` (N, …) and output ``output`` are float32, N is free. Norms get their running statistics.
+    Input ``input`` (N, …) and output ``output`` are float32, N is free. Norms get their running statistics; one that is
+    folded into a convolution is in its int8 weight.
     Stochastic rounding has no ONNX form: an activation rounded so in training is rounded to nearest.
 
     Args:
@@ -63,7 +66,9 @@ def export_onnx(model: nn.Module, path: str | Path, batch: Tensor) -> None:
         elif node.op == "call_module":
             name = str(node.target)
             inputs = [values[a.name] for a in node.args if isinstance(a, fx.Node)]
-            values[node.name] = graph.flow(name, modules[name], graph.module(name, modules[name], inputs))
+            entering, leaving = _flows(modules[name])
+            inputs = [graph.flow(entering, inputs[0]), *inputs[1:]]
+            values[node.name] = graph.flow(leaving, graph.module(name, modules[name], inputs))
         else:
             values[node.name] = graph.function(node, values)
     info = onnx.helper.make_tensor_value_info
@@ -96,12 +101,21 @@ def _scales(model: nn.Module, batch: Tensor) -> tuple[dict[str, float], torch.Si
         if isinstance(module, QuantizedLayer) and module.roles.A is not None:
             a, limit = module.roles.A, module.limits().get("A")
             module.register_forward_pre_hook(lambda m, x, n=name, a=a, lim=limit: note(n, a, x[0], lim))
-        for hook in list(module._forward_hooks.values()):
-            if isinstance(hook, Flow) and hook.a is not None:
-                module.register_forward_hook(lambda m, x, y, n=name, a=hook.a: note(n, a, y), prepend=True)
+        entering, leaving = _flows(module)
+        if entering is not None:
+            module.register_forward_pre_hook(lambda m, x, f=entering: note(f.name, f.a, x[0]), prepend=True)
+        if leaving is not None:
+            module.register_forward_hook(lambda m, x, y, f=leaving: note(f.name, f.a, y), prepend=True)
     with torch.no_grad():
         output = model(batch)
     return found, output.shape
+
+
+def _flows(module: nn.Module) -> tuple[Flow | None, Flow | None]:
+    """What quantizes the module's input, and its output, on the way forward."""
+    found = [flow for flow in flows(module) if flow.a is not None]
+    leaving = next((flow for flow in found if flow in module._forward_hooks.values()), None)
+    return next((flow for flow in found if flow is not leaving), None), leaving
 
 
 def single(q: QTensor, spec: RoleSpec, name: str, role: str) -> Tensor:
@@ -146,16 +160,13 @@ class _Graph:
         codes = self.add("QuantizeLinear", [self.add("Clip", [x, *ends]), step, zero])
         return self.add("DequantizeLinear", [codes, step, zero])
 
-    def flow(self, name: str, module: nn.Module, x: str) -> str:
-        """What a converted norm, pool or addition does to its output."""
-        for hook in module._forward_hooks.values():
-            if isinstance(hook, Flow) and hook.a is not None:
-                x = self.quantized(x, name, hook.a)
-        return x
+    def flow(self, flow: Flow | None, x: str) -> str:
+        """What a converted norm, pool or addition does to its input or output."""
+        return x if flow is None or flow.a is None else self.quantized(x, flow.name, flow.a)
 
-    def weight(self, name: str, module: QuantizedLayer) -> str:
+    def weight(self, name: str, module: QuantizedLayer, weight: Tensor) -> str:
         """The weight's codes, dequantized; float32 where the recipe leaves it so."""
-        spec, weight = module.roles.W, module.weight.detach()
+        spec = module.roles.W
         if spec is None:
             return self.constant(f"{name}.weight", weight.float().numpy())
         q = spec.quantize(weight, Key(layer=name, role="W"))
@@ -175,13 +186,23 @@ class _Graph:
     def module(self, name: str, m: nn.Module, inputs: list[str]) -> str:
         """The operators of one module."""
         x = inputs[0]
+        if isinstance(m, IntegerBN):
+            raise LbtError(
+                f"layer {name!r}: integer_bn computes in fixed point with a unit found from the data, which has no "
+                "ONNX form; export a model with another norm (its state dict loads there)"
+            )
+        if isinstance(m, FoldedBN) and m.inside:
+            return x  # the weight of the convolution before it has it
         if isinstance(m, (nn.Conv1d, nn.Conv2d, nn.Linear)):
+            w, b = m.weight.detach(), None if m.bias is None else m.bias.detach()
             if isinstance(m, QuantizedLayer):
+                if m.folded:
+                    w, b = (tensor.detach() for tensor in m.folded[0].fold(w, b))
                 x = x if m.roles.A is None else self.quantized(x, name, m.roles.A)
-                weight = self.weight(name, m)
+                weight = self.weight(name, m, w)
             else:
-                weight = self.constant(f"{name}.weight", m.weight.detach().float().numpy())
-            bias = [] if m.bias is None else [self.constant(f"{name}.bias", m.bias.detach().float().numpy())]
+                weight = self.constant(f"{name}.weight", w.float().numpy())
+            bias = [] if b is None else [self.constant(f"{name}.bias", b.float().numpy())]
             if isinstance(m, nn.Linear):
                 return self.add("Gemm", [x, weight, *bias], transB=1)
             if m.padding_mode != "zeros" or isinstance(m.padding, str):

@@ -124,15 +124,15 @@ def sweep(x: Tensor, bits: Sequence[int], limits: Sequence[float]) -> list[dict[
     return rows
 
 
-def to_grid(x: Tensor, limit: float, steps: int) -> Tensor:
-    """``x`` on the grid of ``steps`` steps from zero to ``limit``, to nearest, float64."""
-    if not limit > 0:
+def to_grid(x: Tensor, limit: float | Tensor, steps: int) -> Tensor:
+    """``x`` on the grid of ``steps`` steps from zero to ``limit`` (or a tensor that broadcasts), nearest, float64."""
+    if isinstance(limit, (int, float)) and not limit > 0:
         raise LbtError(f"error analysis: limit: found {limit!r}; accepted: above 0")
     step = limit / steps
     return (x.double() / step).round().clamp(-steps, steps) * step
 
 
-def bits_needed_by(x: Tensor, budget: float, limit: float) -> int | None:
+def bits_needed_by(x: Tensor, budget: float, limit: float | Tensor) -> int | None:
     """The fewest bits (2 … 16) with which ``x`` itself, rounded to nearest up to ``limit``, reaches ``budget`` dB.
 
     ``None`` when no width does: the limit clips too much, and a wider range is needed.

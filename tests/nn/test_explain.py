@@ -11,7 +11,8 @@ from torch import nn
 
 import lbt.nn
 from lbt.errors import LbtError
-from lbt.nn.explain import describe, explain, heat_map
+from lbt.nn.explain import History, describe, explain, heat_map
+from lbt.numerics.recipe import Recipe
 from lbt.numerics.rounding import Key
 from lbt.numerics.spec import RoleSpec
 
@@ -100,6 +101,81 @@ def test_zeros_are_reported_not_crashed_on() -> None:
     row = describe(torch.zeros(10), RoleSpec.model_validate("int8"), Key(role="E"))
     assert row["sqnr"] is None
     assert row["levels"] == 1
+
+
+class Branches(nn.Module):
+    """A norm, a sum and a pool whose tensors are quantized."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4)
+        self.add, self.pool, self.head = lbt.nn.Add(), nn.AvgPool2d(4), nn.Linear(16, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv(x)
+        return self.head(torch.flatten(self.pool(self.add(x, self.norm(x)).relu_()), 1))
+
+
+def test_norms_pools_and_sums_have_rows_too() -> None:
+    eight = {"format": "int8", "rounding": "stochastic"}
+    norm = {"name": "float_bn", "input": "int8", "output": "int4", "error": "int6"}
+    recipe = Recipe.model_validate({"A": "int8", "W": "int8", "E": eight, "norm": norm})
+    torch.manual_seed(0)
+    rows = explain(Branches(), batch(), recipe=recipe).to_pylist()
+    found = {(row["layer"], row["role"]): row for row in rows}
+    for layer in ("norm", "add", "pool"):
+        for role in ("A", "E"):
+            assert found[layer, role]["levels"] > 4, (layer, role)
+            # null is exact: what the pool hands back lies on an 8-bit grid already
+            assert (found[layer, role]["sqnr"] or 99) > 10, (layer, role)
+    assert {row["layer"] for row in rows} == {"conv", "norm.input", "norm", "add", "pool", "head"}
+    assert ("norm.input", "E") not in found
+    assert found["norm", "A"]["levels"] <= 15
+    assert found["norm", "E"]["bits"] == 6
+    assert found["norm", "A"]["sqnr"] < found["norm.input", "A"]["sqnr"] - 15  # int4 against int8
+    assert found["norm", "A"]["bits_needed"] >= 4
+
+
+def test_a_folded_layer_shows_the_weight_that_is_quantized() -> None:
+    model = lbt.nn.quantize(network(), Recipe.model_validate({"W": "int8", "norm": "folded_bn"}))
+    model[1].running_var.fill_(4)
+    rows = {(row["layer"], row["role"]): row for row in explain(model, batch()).to_pylist()}
+    limit = model[1].fold(model[0].weight, model[0].bias)[0].detach().abs().max()
+    assert rows["0", "W"]["scale"] == pytest.approx(float(limit) / 127)
+
+
+def test_history_of_a_training_run() -> None:
+    model = lbt.nn.quantize(network(), "int8")
+    update = lbt.nn.optimizer(model, lr=0.05)
+    history = History(batch(), every=2)
+    for step in range(5):
+        lbt.nn.set_step(model, step)
+        update.zero_grad()
+        nn.functional.cross_entropy(model(batch()[0]), batch()[1]).backward()
+        update.step()
+        history.see(model)
+    table = history.table()
+    assert sorted(set(table["step"].to_pylist())) == [0, 2, 4]
+    scales = {row["step"]: row["scale"] for row in table.to_pylist() if (row["layer"], row["role"]) == ("5", "W")}
+    assert len(set(scales.values())) == 3  # the weights moved
+    axes = heat_map(table, "cosine_distance", role="E").axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "2", "4"]
+    with pytest.raises(LbtError, match="unknown role 'U'"):
+        heat_map(table, role="U")
+    with pytest.raises(LbtError, match="every: found 0"):
+        History(batch(), every=0)
+
+
+@pytest.mark.parametrize("granularity", ["channel", "sample"])
+def test_bits_needed_with_a_scale_for_each_group(granularity: str) -> None:
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(8, 6, 5, 5, generator=g) * torch.logspace(-2, 2, 6 if granularity == "channel" else 8).view(
+        (1, 6, 1, 1) if granularity == "channel" else (8, 1, 1, 1)
+    )
+    needed = [describe(x, RoleSpec(format="int8", granularity=grain), Key(role="A"))["bits_needed"]
+              for grain in (granularity, "tensor")]  # fmt: skip
+    assert needed[0] <= needed[1]
+    assert 4 <= needed[0] <= 6
 
 
 def test_heat_map_shows_every_layer() -> None:
