@@ -81,8 +81,8 @@ def test_onnxruntime_agrees_on_the_batch_that_fixed_the_scales(which: str, tmp_p
     with torch.no_grad():
         expected = model(x).numpy()
     # the same codes, except where a value lies on a rounding boundary to the last bit of float32: there ONNX's
-    # x / scale and our x · (1 / scale) may part by one code. We take this for the cause of the differences at 4 bits, where the
-    # averages of four codes that the pool writes are often such values; each difference was not followed up.
+    # x / scale and our x · (1 / scale) may part by one code. We take this for the cause of the differences at 4 bits,
+    # where the averages of four codes that the pool writes are often such values; each was not followed up.
     difference, largest = np.abs(got - expected).max(1), np.abs(expected).max()
     assert (difference < 1e-4 * largest).mean() >= (0.6 if which == "int4" else 0.85)
     assert difference.max() < largest * (0.2 if which == "int4" else 0.005)
