@@ -1,12 +1,15 @@
 """Claim: a mean teacher that trains in 8 bits adapts as well as one in float32, and both close most of the gap.
 
-    python benchmarks/adaptation.py --quick                    # one pair, one seed, fp32 and int8: a few minutes
-    python benchmarks/adaptation.py --seeds 5 --work /tmp/w    # four pairs; goes on where an interrupted run stopped
+    python benchmarks/adaptation.py --quick                                   # one pair, one seed: about two minutes
+    python benchmarks/adaptation.py --work /tmp/w --table table.parquet       # the grid of params/digits.yaml
 
-The bounds are float32: ``source_only`` (no adaptation) and ``target_supervised`` (all target labels). For each recipe
-and pair: ``target_accuracy`` of the teacher on the target's test split, ``gap_closed`` = (teacher - source_only) /
-(target_supervised - source_only), and ``minus_fp32`` = difference to float32 with the same seed. Mean and standard
-deviation over seeds. One pretrained network per source domain.
+The bounds are float32: ``source_only`` (no adaptation) and ``target_supervised`` (all target labels). For each recipe,
+pair and method: ``target_accuracy`` on the target's test split, ``gap_closed`` = (it - source_only) /
+(target_supervised - source_only), and ``minus_fp32`` = difference to float32 with the same seed, in points. Mean and
+standard deviation over seeds; a row without a method is the mean teacher's.
+
+Jobs run in the order of what they are worth, so that a run that is stopped has finished the most telling ones. It
+goes on in the same ``--work`` folder. ``--share 0/2`` and ``--share 1/2`` divide the jobs between two processes.
 """
 
 from __future__ import annotations
@@ -16,109 +19,145 @@ import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from lbt.adapt import stage as adapt
 from lbt.adapt.params import AdaptParams
-from lbt.artifacts import read_json, write_images, write_json
-from lbt.data import DataParams, load_domain
+from lbt.artifacts import read_json, write_images, write_json, write_table
+from lbt.data import load_domain
+from lbt.params import Params, load_params
 from lbt.pretrain import stage as pretrain
-from lbt.pretrain.params import PretrainParams
 
-PAIRS = ("mnist-optdigits", "mnist-mnistm", "synth-mnist", "optdigits-mnist")
 SPLITS = ("train", "validation", "test")
+FIRST = ("source_only", "target_supervised", "mean_teacher", "adabn")
 Row = dict[str, Any]
 
 
 def main() -> None:
-    """Run the grid, print the table, write the rows."""
+    """Run the grid, print the rows, write them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one pair, one seed")
+    parser.add_argument("--params", type=Path, default=Path("params/digits.yaml"))
+    parser.add_argument("--quick", action="store_true", help="the first pair and seed; fp32 and int8 of few methods")
+    parser.add_argument("--share", default="0/1", help="which share of the jobs this process runs, for example 0/2")
+    parser.add_argument("--collect", action="store_true", help="run nothing; report what the work folder holds")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
-    parser.add_argument("--pairs", nargs="+", default=list(PAIRS))
-    parser.add_argument("--recipes", nargs="+", default=["fp32", "int8"], help="fp32 is always run")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--table", type=Path, help="write all metrics of all finished jobs to this Parquet file")
     parser.add_argument("--work", type=Path, help="keep data, networks and finished jobs in this folder")
     options = parser.parse_args()
+    params = load_params(options.params)
+    share, shares = map(int, options.share.split("/"))
+    jobs = sorted(params.adapt.jobs(), key=worth(params.adapt))
     if options.quick:
-        options.pairs, options.seeds = options.pairs[:1], 1
+        jobs = [job for job in jobs if worth(params.adapt)(job)[:2] == (0, 0) and job.pair[0] == params.adapt.pair[0]]
     with tempfile.TemporaryDirectory() as temporary:
-        rows = benchmark(options.pairs, options.recipes, range(options.seeds), options.work or Path(temporary))
-    for row in rows:
-        print(f"{row['name']:<52} {row['value']:8.2f} {row['unit']:<7} n={row['n']} std={row['std']:.2f}")
+        work = options.work or Path(temporary)
+        for job in [] if options.collect else jobs[share::shares]:
+            run(params, job, work)
+        found = [{**cell(job), **read_json(path)} for job in jobs if (path := finished(job, work)).is_file()]
+    made = rows(found)
+    for row in made:
+        print(f"{row['name']:<60} {row['value']:8.2f} {row['unit']:<7} n={row['n']} std={row['std']:.2f}")
     if options.json:
-        write_rows(options.json, rows)
+        options.json.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
+    if options.table:
+        columns = dict.fromkeys(column for one in found for column in one)
+        write_table(options.table, {column: [one.get(column) for one in found] for column in columns})
 
 
-def benchmark(pairs: Sequence[str], recipes: Sequence[str], seeds: Sequence[int], work: Path) -> list[Row]:
-    """Rows of all pairs."""
-    rows: list[Row] = []
-    for pair in pairs:
-        low, high = (
-            [job(pair, bound, "fp32", seed, work)["target_accuracy"] for seed in seeds]
-            for bound in ("source_only", "target_supervised")
-        )
-        rows += [row(f"fp32/{pair}/source_only", low, "%"), row(f"fp32/{pair}/target_supervised", high, "%")]
-        float32: list[float] = []
-        for recipe in ["fp32", *(name for name in recipes if name != "fp32")]:
-            results = [job(pair, "mean_teacher", recipe, seed, work) for seed in seeds]
-            reached = [run["target_accuracy"] for run in results]
-            float32 = float32 or reached
-            closed = [100 * (r - a) / (b - a) for r, a, b in zip(reached, low, high, strict=True)]
-            rows += [
-                row(f"{recipe}/{pair}/target_accuracy", reached, "%"),
-                row(f"{recipe}/{pair}/gap_closed", closed, "%"),
-                row(f"{recipe}/{pair}/minus_fp32", [r - f for r, f in zip(reached, float32, strict=True)], "points"),
-                row(f"{recipe}/{pair}/collapsed", [run["collapsed"] for run in results], "runs"),
-                row(f"{recipe}/{pair}/memory", [run["memory/total_bytes"] / 2**20 for run in results], "MiB"),
-            ]
-    return rows
+def worth(grid: AdaptParams) -> Callable[[AdaptParams], tuple[int, int, int, int]]:
+    """Sort key of a job: bounds and mean teacher in fp32 and int8, then other methods and recipes seed by seed."""
+
+    def key(job: AdaptParams) -> tuple[int, int, int, int]:
+        known = job.recipe[0] in ("fp32", "int8")
+        group = 0 if job.method[0] in FIRST and known else 1 if known else 2
+        place = grid.method.index(job.method[0]) * len(grid.recipe) + grid.recipe.index(job.recipe[0])
+        seed = grid.seed.index(job.seed[0])
+        return (min(group, 1), seed, group, place) if group else (0, seed, 0, place)
+
+    return key
 
 
-def row(name: str, values: Sequence[float], unit: str) -> Row:
-    """One benchmark row: mean and sample standard deviation."""
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return {"name": name, "value": statistics.mean(values), "unit": unit, "n": len(values), "std": spread}
+def cell(job: AdaptParams) -> Row:
+    """Where in the grid a job is."""
+    return {name: getattr(job, name)[0] for name in ("pair", "method", "recipe", "seed")}
 
 
-def write_rows(path: Path, rows: list[Row]) -> None:
-    """The rows as a JSON list."""
-    path.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+def finished(job: AdaptParams, work: Path) -> Path:
+    """The file that a finished job leaves."""
+    return work.joinpath("jobs", *map(str, cell(job).values()), "metrics.json")
 
 
-def job(pair: str, method: str, recipe: str, seed: int, work: Path) -> dict[str, Any]:
-    """Metrics of one adaptation job; a finished one is read back."""
-    done = work / "jobs" / pair / method / recipe / str(seed) / "metrics.json"
-    if not done.is_file():
-        print(f"{pair} {method} {recipe} seed {seed}", file=sys.stderr, flush=True)
-        source, target = pair.split("-")
-        inputs = adapt.Inputs(network(source, work), domain(source, work), domain(target, work))
-        folder = done.parent
-        outputs = adapt.Outputs(folder / "curve.parquet", folder / "student.safetensors", scratch=folder / "scratch")
-        write_json(done, adapt.run(AdaptParams().job(pair, method, recipe, seed), inputs, outputs))
-    return read_json(done)
+def run(params: Params, job: AdaptParams, work: Path) -> None:
+    """One adaptation job, unless it is finished."""
+    done = finished(job, work)
+    if done.is_file():
+        return
+    print(*cell(job).values(), file=sys.stderr, flush=True)
+    source, target = job.pair[0].split("-")
+    inputs = adapt.Inputs(
+        network(params, job.pair[0], work), domain(params, source, work), domain(params, target, work)
+    )
+    folder = done.parent
+    outputs = adapt.Outputs(folder / "curve.parquet", folder / "student.safetensors", scratch=folder / "scratch")
+    write_json(done, adapt.run(job, inputs, outputs))
 
 
-def network(source: str, work: Path) -> Path:
-    """The pretrained network of a source domain."""
-    path = work / "pretrain" / source / "model.safetensors"
+def network(params: Params, pair: str, work: Path) -> Path:
+    """The pretrained network that a pair starts from."""
+    path = work / "pretrain" / params.pretrain.name_for_pair(pair) / "model.safetensors"
     if not path.is_file():
-        splits = domain(source, work)
+        splits = domain(params, pair.split("-")[0], work)
         inputs = pretrain.Inputs(splits.train, splits.validation, splits.test)
-        pretrain.run(PretrainParams(), inputs, pretrain.Outputs(path, path.with_name("curve.parquet")))
+        pretrain.run(params.pretrain.for_pair(pair), inputs, pretrain.Outputs(path, path.with_name("curve.parquet")))
     return path
 
 
-def domain(name: str, work: Path) -> adapt.Splits:
+def domain(params: Params, name: str, work: Path) -> adapt.Splits:
     """The Parquet files of a domain."""
     paths = {split: work / "data" / name / f"{split}.parquet" for split in SPLITS}
     if not all(path.is_file() for path in paths.values()):
-        splits = load_domain(DataParams.model_validate({"domains": {name: {}}}).domains[name])
+        splits = load_domain(params.data.domains[name])
         for split, path in paths.items():
             write_images(path, getattr(splits, split))
     return adapt.Splits(**paths)
+
+
+def rows(found: list[Row]) -> list[Row]:
+    """Benchmark rows of the finished jobs."""
+    accuracy = {(one["pair"], one["method"], one["recipe"], one["seed"]): one["target_accuracy"] for one in found}
+    made: list[Row] = []
+    for pair, method, recipe in dict.fromkeys((one["pair"], one["method"], one["recipe"]) for one in found):
+        runs = [one for one in found if (one["pair"], one["method"], one["recipe"]) == (pair, method, recipe)]
+        name = f"{recipe}/{pair}" if method == "mean_teacher" else f"{recipe}/{pair}/{method}"
+        closed, difference = [], []
+        for one in runs:
+            low, high, float32 = (
+                accuracy.get((pair, *which, one["seed"]))
+                for which in (("source_only", "fp32"), ("target_supervised", "fp32"), (method, "fp32"))
+            )
+            if low is not None and high is not None and high > low:
+                closed.append(100 * (one["target_accuracy"] - low) / (high - low))
+            if float32 is not None:
+                difference.append(one["target_accuracy"] - float32)
+        made += [
+            *row(f"{name}/target_accuracy", (one["target_accuracy"] for one in runs), "%"),
+            *row(f"{name}/gap_closed", closed, "%"),
+            *row(f"{name}/minus_fp32", difference, "points"),
+            *row(f"{name}/collapsed", (one["collapsed"] for one in runs), "runs"),
+            *row(f"{name}/memory", (one["memory/total_bytes"] / 2**20 for one in runs), "MiB"),
+        ]
+    return made
+
+
+def row(name: str, values: Iterable[float], unit: str) -> list[Row]:
+    """One benchmark row, mean and sample standard deviation; none without values."""
+    values = list(values)
+    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+    return [{"name": name, "value": statistics.mean(values), "unit": unit, "n": len(values), "std": spread}] * bool(
+        values
+    )
 
 
 if __name__ == "__main__":

@@ -37,11 +37,11 @@ class MeanTeacherParams(Section):
     """Weight of the squared difference between the student's and the teacher's class probabilities."""
     ema: float = Field(0.99, ge=0, lt=1)
     """Decay of the teacher's moving average per step."""
-    confidence: float = Field(0.6, ge=0, le=1)
+    confidence: float = Field(0.9, ge=0, le=1)
     """A target image counts only if the teacher's largest probability exceeds this; 0 uses every image."""
     ramp_up: int = Field(0, ge=0)
     """Steps over which the weight rises as exp(-5(1-t)²), the alternative to a threshold."""
-    class_balance: float = Field(0.1, ge=0)
+    class_balance: float = Field(0.3, ge=0)
     """Weight of the class-balance term, relative to ``weight``."""
 
 
@@ -121,11 +121,11 @@ class AdaptParams(Section):
     """Parts of the grid that are run, where not every combination is wanted; a job belongs to at least one of them.
     Default: the whole grid."""
 
-    steps: int = Field(300, ge=1)
+    steps: int = Field(400, ge=1)
     """Optimizer steps of adaptation."""
     source_steps: int = Field(60, ge=0)
     """Steps of low-bit training on the source before deployment, for the methods that have no source data later."""
-    batch: int = Field(64, ge=2)
+    batch: int = Field(32, ge=2)
     """Source images and, apart from them, target images a step."""
     optimizer: Literal["sgd", "adam"] = "sgd"
     """Update rule; the recipe says in which format its state and the weights are kept."""

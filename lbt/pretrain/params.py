@@ -30,11 +30,11 @@ class PretrainParams(Section):
     """Peak learning rate of SGD with momentum 0.9: up over the first fifth of the steps, then a cosine to 0."""
     weight_decay: float = Field(5e-4, ge=0)
     """L2 penalty."""
-    augmentation: Augmentation = "warp"
+    augmentation: Augmentation = "affine"
     """Random change of each training image, see lbt/adapt/augment.py."""
     pair_augmentation: dict[Pair, Augmentation] = Field({"mnist-mnistm": "intensity"})
     """Augmentation for single pairs of the adaptation, where it differs; such a pair starts from a network of its own.
-    A network that has seen inverted and coloured digits is a better start for a colour gap, and a worse one elsewhere."""
+    Inverted and coloured digits in pretraining make a better start for a colour gap, and a worse one elsewhere."""
     evaluate_every: int = Field(50, ge=1)
     """Steps between evaluations on the validation split; the best of these checkpoints is kept."""
     seed: int = Field(0, ge=0)

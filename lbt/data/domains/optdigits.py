@@ -1,8 +1,8 @@
 """UCI optdigits, the 1,797 digits that ship with scikit-learn: 1,197 / 300 / 300, grey, 32×32.
 
 Other writers and another scanner than MNIST's. The 8×8 counts (0 to 16 dark pixels per cell) become grey levels, are
-interpolated bilinearly to 20×20, and put in the middle of 32×32. A digit fills its 8×8 cells; MNIST scales its digits to
-a box of 20×20 (LeCun et al., 1998, section III.A), so that both are of one size.
+interpolated bilinearly to 20×20, and put in the middle of 32×32. A digit fills its 8×8 cells; MNIST scales its digits
+to a box of 20×20 (LeCun et al., 1998, section III.A), so that both are of one size.
 """
 
 from __future__ import annotations
