@@ -2,7 +2,7 @@
 
     python benchmarks/predictors_page.py
 
-A table stands between ``<!-- table NAME -->`` and ``<!-- end -->``; a test fails when the page and the numbers disagree.
+A table stands between ``<!-- table NAME -->`` and ``<!-- end -->``; a test fails when page and numbers disagree.
 """
 
 from __future__ import annotations
@@ -29,6 +29,21 @@ QUOTED: dict[str, tuple[str, ...]] = {
 STRATEGIES = ("random", "evolution", "annealing", "predictor")
 QUERIES = (25, 50, 100, 150)
 SEEDS = 5
+FEW = {
+    "labels alone": "reconstruction/{}/labels",
+    "encoder, predictor, decoder": "reconstruction/{}/reconstruction",
+    "momentum contrast": "contrast/{}/contrast",
+    "pseudo-labels of its own": "pseudo_labels/{}/self",
+    "pseudo-labels of the process": "pseudo_labels/{}/process",
+    "the process itself": "pseudo_labels/{}/teacher",
+}
+NOISY = {
+    "the scores": "noisy",
+    "predictor, same cells": "fitted",
+    "predictor, held out": "held_out",
+    "with 20 true values": "fused",
+    "20 true values alone": "alone",
+}
 
 Rows = dict[str, dict[str, Any]]
 
@@ -89,16 +104,8 @@ def tables(rows: Rows) -> dict[str, str]:
 
 def few_labels(rows: Rows) -> str:
     """GATES on k labels, alone and with each kind of help."""
-    lines = {
-        "labels alone": "reconstruction/{}/labels",
-        "encoder, predictor, decoder": "reconstruction/{}/reconstruction",
-        "momentum contrast": "contrast/{}/contrast",
-        "pseudo-labels of its own": "pseudo_labels/{}/self",
-        "pseudo-labels of the process": "pseudo_labels/{}/process",
-        "*the process itself*": "pseudo_labels/{}/teacher",
-    }
     counts = (20, 78, 390)
-    named = {label: [f"{pattern.format(k)}/kendall_tau" for k in counts] for label, pattern in lines.items()}
+    named = {label: [f"{pattern.format(k)}/kendall_tau" for k in counts] for label, pattern in FEW.items()}
     return grid(rows, "GATES with", [f"{k} labels" for k in counts], named)
 
 
@@ -119,13 +126,11 @@ def active(rows: Rows) -> str:
 
 def denoise(rows: Rows) -> str:
     """Noise strengths over what is judged."""
-    columns = {"the scores": "noisy", "predictor, same cells": "fitted", "predictor, held out": "held_out",
-               "with 20 true": "fused", "20 true alone": "alone"}  # fmt: skip
     named = {
-        f"{strength}": [f"denoise/{strength}/{c}/kendall_tau" for c in columns.values()]
+        f"{strength}": [f"denoise/{strength}/{c}/kendall_tau" for c in NOISY.values()]
         for strength in (0.5, 1.0, 2.0, 4.0)
     }
-    return grid(rows, "noise / signal", list(columns), named)
+    return grid(rows, "noise / signal", list(NOISY), named)
 
 
 def one_shot(rows: Rows) -> str:
@@ -201,9 +206,7 @@ def draw(rows: Rows) -> None:
 
     figure, panels = plt.subplots(2, 2, figsize=(9, 7))
     few, counts = panels[0, 0], (20, 78, 390)
-    for label, pattern in (("labels alone", "reconstruction/{}/labels"), ("decoder", "reconstruction/{}/reconstruction"),
-                           ("contrast", "contrast/{}/contrast"), ("own pseudo-labels", "pseudo_labels/{}/self"),
-                           ("process's pseudo-labels", "pseudo_labels/{}/process")):  # fmt: skip
+    for label, pattern in FEW.items():
         curve(few, rows, label, counts, [f"{pattern.format(k)}/kendall_tau" for k in counts])
     few.set(xscale="log", xlabel="labels", ylabel="τ, held out", title="GATES with unlabelled cells")
     counts = (40, 60, 80, 100, 120)
@@ -211,10 +214,9 @@ def draw(rows: Rows) -> None:
         curve(panels[0, 1], rows, rule, counts, [f"active/{rule}/{k}/kendall_tau" for k in counts])
     panels[0, 1].set(xlabel="labels", ylabel="τ, held out", title="active learning")
     strengths = (0.5, 1.0, 2.0, 4.0)
-    for label, key in (("the scores", "noisy"), ("predictor, same cells", "fitted"), ("predictor, held out", "held_out"),
-                       ("with 20 true values", "fused"), ("20 true values alone", "alone")):  # fmt: skip
+    for label, key in NOISY.items():
         curve(panels[1, 0], rows, label, strengths, [f"denoise/{s}/{key}/kendall_tau" for s in strengths])
-    panels[1, 0].set(xscale="log", xlabel="noise / signal", ylabel="τ", title="781 noisy scores")
+    panels[1, 0].set(xscale="log", xlabel="noise / signal", ylabel="τ", title="390 noisy scores")
     counts = (10, 20, 78, 390)
     for target in ("qat", "analog"):
         for way in ("alone", "transfer"):

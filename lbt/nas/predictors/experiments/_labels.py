@@ -11,10 +11,10 @@ from lbt.nas.tables import Table
 COUNTS = (20, 78, 390)
 """Labelled cells."""
 
-UNLABELLED = 2000
+UNLABELLED = 1000
 """Cells of the training half that are used without their label, after the labelled ones."""
 
-EPOCHS = 150
+EPOCHS = 100
 
 
 def gates(

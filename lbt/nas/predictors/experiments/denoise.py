@@ -1,6 +1,6 @@
 """Denoising cheap scores: does a predictor beat the scores that it was trained on?
 
-Every cell of the training half's first 781 gets a noisy score: the normal score of its value plus Gaussian noise of a
+Every cell of the training half's first 390 gets a noisy score: the normal score of its value plus Gaussian noise of a
 known strength. A path-feature Gaussian process is fitted on the noisy scores and judged against the true values, on the
 cells that it was trained on (``fitted``, beside the noisy scores themselves, ``noisy``) and on the held-out half
 (``held_out``); ``fused`` is a process on 20 true values with the denoised score as a feature group (the cheap scores as
@@ -17,7 +17,7 @@ from lbt.nas.predictors.metrics import kendall_tau
 from lbt.nas.predictors.stage import halves
 from lbt.nas.tables import Table
 
-SCORED, TRUE, STRENGTHS = 781, 20, (0.5, 1.0, 2.0, 4.0)
+SCORED, TRUE, STRENGTHS = 390, 20, (0.5, 1.0, 2.0, 4.0)
 
 
 def run(table: Table, target: str, seed: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Pseudo-labels: a predictor that saw k cells labels 2,000 more, and GATES learns from all of them.
+"""Pseudo-labels: a predictor that saw k cells labels 1,000 more, and GATES learns from all of them.
 
 ``self``: the teacher is GATES itself (self-training, Lee, ICML workshops 2013); ``process``: the teacher is the
 path-feature Gaussian process, whose own tau is ``teacher``. ``labels`` is GATES on the k cells alone.

@@ -1,7 +1,7 @@
 """Semi-supervised: encoder, predictor and decoder, trained together.
 
 After NAO (Luo et al., NeurIPS 2018) and SemiNAS (Luo et al., NeurIPS 2020, arXiv 2002.10389). A linear decoder has to
-name every slot's operation from the embedding, also for 2,000 cells without a label. Isomorphic cells have one
+name every slot's operation from the embedding, also for 1,000 cells without a label. Isomorphic cells have one
 embedding, so each is to be decoded into the first of the cells that are the same.
 """
 
