@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
 import pytest
 import torch
 from torch import nn
@@ -10,45 +18,41 @@ from lbt.errors import LbtError
 from lbt.nn.integer.layers import BatchNorm, Conv
 from lbt.nn.integer.network import IntegerNetwork
 from lbt.nn.integer.softmax import cross_entropy_error, softmax
-from lbt.nn.integer.update import IntegerSGD
 
-HASH = "b41baad35cea1c39c6a4937dc0962614105c5851574813a5b51cbfc48d4ebe97"
-"""Weights after ten steps of 64 digits from the start below."""
-
-
-def digits() -> tuple[torch.Tensor, torch.Tensor]:
-    from sklearn.datasets import load_digits
-
-    data = load_digits()
-    images = torch.from_numpy(data.images).round().to(torch.int64) * 127 // 16
-    return images.to(torch.int8)[:, None], torch.from_numpy(data.target).to(torch.int64)
+SCRIPT = Path(__file__).with_name("_train_integer.py")
+HASHES = {
+    "plain": "b41baad35cea1c39c6a4937dc0962614105c5851574813a5b51cbfc48d4ebe97",
+    "pooled": "7a921a5a96e8fbc8a5f98004e1a3bb04ae2b4067ec4b24303adec308f36eaedf",
+    "pooled-frozen": "6a6d84137ba8c20a5bebf8066ecdf05c532e5f54fa9bcd63e39d31235b598990",
+}
+"""Weights after ten steps of 64 digits."""
 
 
-def network(seed: int = 0) -> IntegerNetwork:
-    # a start that is a function of integers alone: no library's random generator, no machine's libm
-    def weights(*shape: int, scale: int) -> torch.Tensor:
-        count = torch.Size(shape).numel()
-        hashed = (torch.arange(1, count + 1) * 2654435761 + seed) % 2**32 // 2**16 % 2001 - 1000
-        return (hashed.double() * scale / 2**16).view(shape).float()
-
-    model = nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
-        nn.Conv2d(16, 32, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU(),
-        nn.AvgPool2d(2), nn.Flatten(), nn.Linear(32 * 4, 10, bias=False),
-    )  # fmt: skip
-    with torch.no_grad():
-        for layer, scale in ((model[0], 30), (model[3], 8), (model[8], 8)):
-            layer.weight.copy_(weights(*layer.weight.shape, scale=scale))
-    return IntegerNetwork(model, (1, 8, 8), IntegerSGD(lr=0.05, momentum=0.9), seed)
+def load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("_train_integer", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def train(steps: int, parts: int = 1, seed: int = 0) -> tuple[IntegerNetwork, int]:
-    images, labels = digits()
-    net, right = network(seed), 0
-    for step in range(steps):
-        batch = (torch.arange(64) + 64 * step) % 1500
-        right = net.step(images[batch], labels[batch], parts)
-    return net, right
+script = load()
+digits, train = script.digits, script.train
+
+
+def processes(count: int, *arguments: object) -> list[list[str]]:
+    """What each of ``count`` processes that share the batches prints: their number, right answers, hash."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    shared = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count)}
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    running = [
+        subprocess.Popen(command, env={**shared, "RANK": str(rank)}, stdout=subprocess.PIPE, text=True)
+        for rank in range(count)
+    ]
+    return [process.communicate(timeout=120)[0].split() for process in running]
 
 
 @pytest.mark.slow
@@ -59,13 +63,37 @@ def test_it_learns() -> None:
     assert accuracy > 0.85
 
 
-def test_the_published_hash() -> None:
-    assert train(10)[0].fingerprint() == HASH
+@pytest.mark.parametrize("name", list(HASHES))
+def test_the_published_hash(name: str) -> None:
+    assert train(10, name=name)[0].fingerprint() == HASHES[name]
 
 
 @pytest.mark.parametrize("parts", [2, 3, 8])
-def test_micro_batches_do_not_change_a_bit(parts: int) -> None:
-    assert train(4, parts)[0].fingerprint() == train(4)[0].fingerprint()
+@pytest.mark.parametrize("name", list(HASHES))
+def test_micro_batches_do_not_change_a_bit(name: str, parts: int) -> None:
+    assert train(3, parts, name=name)[0].fingerprint() == train(3, name=name)[0].fingerprint()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "parts"), [("plain", 1), ("pooled-frozen", 2)])
+def test_two_processes_do_not_change_a_bit(name: str, parts: int) -> None:
+    right = train(10, name=name)[1]
+    assert processes(2, name, 10, parts) == [["2", str(right), HASHES[name]]] * 2
+
+
+@pytest.mark.slow
+def test_three_processes_with_shares_of_different_size() -> None:
+    assert {result[2] for result in processes(3, "plain", 10, 1)} == {HASHES["plain"]}
+
+
+def test_frozen_statistics_stay() -> None:
+    first, later = (train(steps, name="pooled-frozen")[0] for steps in (1, 4))
+    moving = train(4, name="pooled")[0]
+    for a, b, c in zip(first.layers, later.layers, moving.layers, strict=True):
+        if isinstance(a, BatchNorm):
+            assert torch.equal(a.mean, b.mean)
+            assert torch.equal(a.variance, b.variance)
+            assert not torch.equal(a.mean, c.mean)
 
 
 def test_two_threads_do_not_change_a_bit() -> None:

@@ -1,19 +1,21 @@
 """Layers whose training step is integers from end to end, so that a run has the same bits on any machine.
 
 Each works on parts of a batch and does not know how many there are: what a step needs of the whole batch (gradients,
-statistics, largest magnitudes) are integer sums and maxima, which do not depend on the split. They take effect in
-``finish``, after the last part. Shifts are therefore those found in the step before (delayed scaling), and batch norm
-normalises with running statistics.
+statistics, largest magnitudes) are integer sums and maxima, which do not depend on the split, be it into parts or over
+processes (:func:`exchange`). They take effect in ``finish``, after the last part. Shifts are therefore those found in
+the step before (delayed scaling), and batch norm normalises with running statistics.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from lbt.distributed import largest, total
 from lbt.nn.integer import batch_norm as norm
 from lbt.nn.integer.conv import Geometry, conv2d, conv2d_error, conv2d_weight
 from lbt.nn.integer.fixed import divide_round, shift_exact, shift_round
@@ -58,10 +60,10 @@ class Narrow:
     largest: int = 0
 
     def __call__(self, total: Tensor, exponent: int, at: Moment) -> Codes:
-        top = int(total.abs().max())
-        self.largest = max(self.largest, top)
+        self.largest = max(self.largest, int(total.abs().max()))
         if at.calibrating:
-            self.shift = shift_for(top, self.bits)
+            self.largest = int(largest([torch.tensor(self.largest)])[0])
+            self.shift = shift_for(self.largest, self.bits)
         key = replace(at.key, layer=self.layer, role=self.role)
         offset = at.start * total[0].numel()
         codes = requantize(total, 1, self.shift, bits=self.bits, rounding=self.rounding, key=key, offset=offset)
@@ -113,6 +115,16 @@ class Layer:
     def backward(self, error: Codes, at: Moment) -> Codes:
         raise NotImplementedError
 
+    @property
+    def sums(self) -> list[Tensor]:
+        """What has to be summed over all samples, int64."""
+        return [parameter.gradient for parameter in self.parameters]
+
+    @sums.setter
+    def sums(self, values: list[Tensor]) -> None:
+        for parameter, gradient in zip(self.parameters, values, strict=True):
+            parameter.gradient = gradient
+
     def finish(self, rule: IntegerSGD, key: Key, halvings: int) -> None:
         """After the last part: update the parameters, choose the next shifts."""
         for parameter in self.parameters:
@@ -122,15 +134,18 @@ class Layer:
 
 
 class Conv(Layer):
-    """Convolution without bias on int8 codes (a fully connected layer is one whose kernel covers the image).
+    """Convolution on int8 codes (a fully connected layer is one whose kernel covers the image).
 
-    Its output has ``bits`` bits, 16 where a norm follows; ``None`` leaves the int32 sums.
+    Its output has ``bits`` bits, 16 where a norm follows; ``None`` leaves the sums. The bias is added to the sums, in
+    their unit.
     """
 
-    def __init__(self, name: str, weight: Tensor, geometry: Geometry, bits: int | None = 16) -> None:
-        master = torch.round(weight.detach().double() * 2**MASTER).to(torch.int32)
-        self.weight, self.geometry = Parameter(f"{name}.weight", master), geometry
-        self.parameters = (self.weight,)
+    def __init__(
+        self, name: str, weight: Tensor, geometry: Geometry, bias: Tensor | None = None, bits: int | None = 16
+    ) -> None:
+        self.weight, self.geometry = Parameter(f"{name}.weight", to_master(weight)), geometry
+        self.bias = None if bias is None else Parameter(f"{name}.bias", to_master(bias))
+        self.parameters = (self.weight,) if self.bias is None else (self.weight, self.bias)
         self.out = Narrow(bits, "nearest", "A", name) if bits else None
         self.error = Narrow(8, "stochastic", "E", name)
         self.narrows = (self.error,) if self.out is None else (self.out, self.error)
@@ -144,14 +159,24 @@ class Conv(Layer):
     def forward(self, x: Codes, at: Moment) -> Codes:
         self.x, self.w = x, self.narrow_weight()
         total, exponent = conv2d(x.codes, self.w.codes, self.geometry), x.exponent + self.w.exponent
+        if self.bias is not None:
+            bias = shift_exact(self.bias.master.to(torch.int64), max(-62, -MASTER - exponent))
+            total = total + bias.view(1, -1, 1, 1)
         return Codes(total, exponent) if self.out is None else self.out(total, exponent, at)
 
     def backward(self, error: Codes, at: Moment) -> Codes:
         kernel, size = (self.w.codes.shape[2], self.w.codes.shape[3]), (self.x.codes.shape[2], self.x.codes.shape[3])
         gradient = conv2d_weight(self.x.codes, error.codes, kernel, self.geometry)
         self.weight.add(gradient, self.x.exponent + error.exponent)
+        if self.bias is not None:
+            self.bias.add(error.codes.sum((0, 2, 3), dtype=torch.int64), error.exponent)
         total = conv2d_error(error.codes, self.w.codes, size, self.geometry)
         return self.error(total, error.exponent + self.w.exponent, at)
+
+
+def to_master(value: Tensor) -> Tensor:
+    """Float parameters as int32 master codes."""
+    return torch.round(value.detach().double() * 2**MASTER).to(torch.int32)
 
 
 class BatchNorm(Layer):
@@ -160,22 +185,35 @@ class BatchNorm(Layer):
     def __init__(self, name: str, weight: Tensor, bias: Tensor, eps: float = 1e-5, momentum_shift: int = 3) -> None:
         self.eps, self.momentum_shift = eps, momentum_shift
         self.weight, self.bias = (
-            Parameter(f"{name}.{kind}", torch.round(value.detach().double() * 2**MASTER).to(torch.int32))
-            for kind, value in (("weight", weight), ("bias", bias))
+            Parameter(f"{name}.{kind}", to_master(value)) for kind, value in (("weight", weight), ("bias", bias))
         )
         self.parameters = (self.weight, self.bias)
         self.out, self.error = Narrow(8, "nearest", "A", name), Narrow(8, "stochastic", "E", name)
         self.narrows = (self.out, self.error)
         self.mean = torch.zeros(len(weight), dtype=torch.int64)
         self.variance = torch.full((len(weight),), 1 << STATE, dtype=torch.int64)
-        self.sums, self.n = (torch.zeros_like(self.mean), torch.zeros_like(self.mean)), 0
+        self.frozen = False
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the sums of Σx, Σx² and n over the step."""
+        self.seen = [torch.zeros_like(self.mean), torch.zeros_like(self.mean), torch.zeros(1, dtype=torch.int64)]
+
+    @property
+    def sums(self) -> list[Tensor]:
+        return [*(parameter.gradient for parameter in self.parameters), *self.seen]
+
+    @sums.setter
+    def sums(self, values: list[Tensor]) -> None:
+        self.weight.gradient, self.bias.gradient, *self.seen = values
 
     def forward(self, x: Codes, at: Moment) -> Codes:
         codes = x.codes.to(torch.int64)
-        total, squares = norm.channel_sums(codes, codes)
-        self.sums, self.n = (self.sums[0] + total, self.sums[1] + squares), self.n + codes.numel() // codes.shape[1]
+        found = (*norm.channel_sums(codes, codes), torch.tensor([codes.numel() // codes.shape[1]]))
+        self.seen = [old + new for old, new in zip(self.seen, found, strict=True)]
         self.exponent = x.exponent
         if at.calibrating:
+            self.seen = total(self.seen)
             self.accumulate(0)
         mean = shift_exact(self.mean, norm.MEAN - STATE - x.exponent)
         variance = shift_exact(self.variance, 2 * norm.MEAN - STATE - 2 * x.exponent)
@@ -189,26 +227,28 @@ class BatchNorm(Layer):
 
     def backward(self, error: Codes, at: Moment) -> Codes:
         dy = error.codes.to(torch.int64)
-        total, product = norm.channel_sums(dy, self.normal)
-        self.bias.add(total, error.exponent)
+        plain, product = norm.channel_sums(dy, self.normal)
+        self.bias.add(plain, error.exponent)
         self.weight.add(product, error.exponent - norm.NORMAL)
         dx, exponent = norm.error(dy, self.gamma, self.scale)
         return self.error(dx, error.exponent + int(exponent) - self.exponent, at)
 
     def accumulate(self, momentum_shift: int) -> None:
         """Fold the step's sums into the running statistics: r ← r + (batch − r)·2^−shift."""
-        batch = norm.moments(*self.sums, self.n)
-        unbiased = batch.variance + divide_round(batch.variance, self.n - 1)
+        plain, squares, count = self.seen
+        batch = norm.moments(plain, squares, int(count))
+        unbiased = batch.variance + divide_round(batch.variance, int(count) - 1)
         mean = shift_exact(batch.mean, self.exponent - norm.MEAN + STATE)
         variance = shift_exact(unbiased, 2 * self.exponent - 2 * norm.MEAN + STATE)
         self.mean = self.mean + shift_round(mean - self.mean, momentum_shift)
         self.variance = self.variance + shift_round(variance - self.variance, momentum_shift)
-        self.sums, self.n = (torch.zeros_like(self.mean), torch.zeros_like(self.mean)), 0
+        self.clear()
 
     def finish(self, rule: IntegerSGD, key: Key, halvings: int) -> None:
         super().finish(rule, key, halvings)
-        if self.n > 1:
+        if int(self.seen[2]) > 1 and not self.frozen:
             self.accumulate(self.momentum_shift)
+        self.clear()
 
 
 class ReLU(Layer):
@@ -222,19 +262,11 @@ class ReLU(Layer):
         return Codes(error.codes * self.mask, error.exponent)
 
 
-class AvgPool(Layer):
-    """Average over k × k squares (k a power of two, dividing the image): a sum, and a shift of the exponent."""
-
-    def __init__(self, name: str, k: int) -> None:
-        self.k, self.log = k, k.bit_length() - 1
-        self.out = Narrow(8, "nearest", "A", name)
-        self.narrows = (self.out,)
-
-    def forward(self, x: Codes, at: Moment) -> Codes:
-        n, c, h, w = x.codes.shape
-        squares = x.codes.to(torch.int32).reshape(n, c, h // self.k, self.k, w // self.k, self.k)
-        return self.out(squares.sum((3, 5)), x.exponent - 2 * self.log, at)
-
-    def backward(self, error: Codes, at: Moment) -> Codes:
-        spread = error.codes.repeat_interleave(self.k, 2).repeat_interleave(self.k, 3)
-        return Codes(spread, error.exponent - 2 * self.log)
+def exchange(layers: Sequence[Layer], *loose: Narrow) -> None:
+    """Sum and maximise over all processes what each found in its share of the batch, in two messages."""
+    sums = iter(total([s for layer in layers for s in layer.sums]))
+    for layer in layers:
+        layer.sums = [next(sums) for _ in layer.sums]
+    narrows = [*(narrow for layer in layers for narrow in layer.narrows), *loose]
+    for narrow, top in zip(narrows, largest([torch.tensor(narrow.largest) for narrow in narrows]), strict=True):
+        narrow.largest = int(top)
