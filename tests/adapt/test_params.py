@@ -7,6 +7,7 @@ import pytest
 from lbt.adapt.params import AdaptParams
 from lbt.config import parse
 from lbt.errors import LbtError
+from lbt.pretrain.params import PretrainParams
 
 
 def test_a_grid_enumerates_its_jobs():
@@ -15,6 +16,23 @@ def test_a_grid_enumerates_its_jobs():
     assert len(jobs) == 12
     assert len({(j.pair[0], j.method[0], j.seed[0]) for j in jobs}) == 12
     assert all(job.steps == params.steps for job in jobs)
+
+
+def test_parts_of_a_grid():
+    grid = {"pair": ["a-b", "b-a"], "method": ["adabn", "shot"], "recipe": ["fp32", "int8", "int4"]}
+    parts = [{"recipe": ["fp32", "int8"], "pair": "a-b"}, {"method": ["shot"], "recipe": ["int8", "int4"]}]
+    jobs = [(j.pair[0], j.method[0], j.recipe[0]) for j in parse(AdaptParams, {**grid, "only": parts}, "x").jobs()]
+    first = {("a-b", method, recipe) for method in ("adabn", "shot") for recipe in ("fp32", "int8")}
+    second = {(pair, "shot", recipe) for pair in ("a-b", "b-a") for recipe in ("int8", "int4")}
+    assert set(jobs) == first | second
+    assert len(jobs) == len(first | second), "a job of two parts is run once"
+
+
+def test_the_start_of_a_pair():
+    params = PretrainParams(augmentation="warp", pair_augmentation={"a-b": "intensity", "a-c": "warp"})
+    assert [params.name_for_pair(pair) for pair in ("a-b", "a-c", "a-d", "b-a")] == ["a-intensity", "a", "a", "b"]
+    assert params.for_pair("a-b").augmentation == "intensity"
+    assert params.for_pair("a-c") == params.for_pair("a-d"), "pairs with one start share its job"
 
 
 def test_a_single_value_is_a_grid_of_one():
@@ -32,6 +50,8 @@ def test_a_single_value_is_a_grid_of_one():
         ({"mean_teacher": {"ema": 1.5}}, "mean_teacher.ema"),
         ({"augmentation": "afine"}, "did you mean 'affine'"),
         ({"seed": []}, "seed"),
+        ({"recipe": ["int8"], "only": [{"recipe": "int4"}]}, "only.0.recipe: unknown recipe 'int4'; accepted: int8"),
+        ({"only": [{"methods": "adabn"}]}, "did you mean 'method'"),
     ],
 )
 def test_mistakes_are_one_line(data, message):
