@@ -4,7 +4,8 @@
 
 Each process takes a consecutive share of every batch. What is exchanged are sums and maxima; sums of integers do not
 depend on how a batch is split, so the integer network's weights are the same to the last bit for any number of
-processes. Alone (no ``torchrun``) every function here is the identity, and torch.distributed is not touched.
+processes; sums of floats agree to rounding. Alone (no ``torchrun``) every function here is the identity, and
+torch.distributed is not touched.
 """
 
 from __future__ import annotations
@@ -86,3 +87,40 @@ def sum_gradients(model: nn.Module) -> None:
         own = [p for p in model.parameters() if p.grad is not None]
         for p, gradient in zip(own, total([p.grad for p in own if p.grad is not None]), strict=True):
             p.grad = gradient
+
+
+class SharedBatchNorm(nn.BatchNorm2d):
+    """``nn.BatchNorm2d`` whose batch is that of all processes (on any device, unlike PyTorch's own)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, H, W) → (N, C, H, W); the statistics are those of all N, and errors flow through them to all."""
+        if not self.training or world().size == 1:
+            return super().forward(input)
+        count = total([torch.tensor([input.numel() // input.shape[1]])])[0].item()
+        mean = _differentiable_sum(input.sum((0, 2, 3))) / count
+        centred = input - mean.view(1, -1, 1, 1)
+        variance = _differentiable_sum(centred.square().sum((0, 2, 3))) / count
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+            with torch.no_grad():
+                self.num_batches_tracked.add_(1)
+                factor = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+                self.running_mean.lerp_(mean, factor)
+                self.running_var.lerp_(variance * count / (count - 1), factor)
+        scale = (variance + self.eps).rsqrt() * (1 if self.weight is None else self.weight)
+        y = centred * scale.view(1, -1, 1, 1)
+        return y if self.bias is None else y + self.bias.view(1, -1, 1, 1)
+
+
+def share_batch_norms(model: nn.Module) -> None:
+    """Let every ``nn.BatchNorm2d`` of ``model`` normalise with the statistics of all processes' samples."""
+    if world().size > 1:
+        for module in model.modules():
+            if type(module) is nn.BatchNorm2d:
+                module.__class__ = SharedBatchNorm
+
+
+def _differentiable_sum(x: Tensor) -> Tensor:
+    from torch.distributed.nn.functional import all_reduce
+
+    result: Tensor = all_reduce(x)
+    return result

@@ -1,4 +1,8 @@
-"""Pretraining: a float32 network learns the source domain, and the checkpoint that validates best is kept."""
+"""Pretraining: a float32 network learns the source domain, and the checkpoint that validates best is kept.
+
+Under ``torchrun`` the processes share each batch: gradients and batch-norm statistics are those of the whole batch, the
+result is that of one process up to the rounding of float sums, and the first process writes it.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from lbt.adapt.evaluate import accuracy, predict
 from lbt.adapt.schedule import set_lr, warm_cosine
 from lbt.adapt.threads import fixed_threads
 from lbt.artifacts import write_table
+from lbt.distributed import joined, share, share_batch_norms, sum_gradients, total, world
 from lbt.errors import LbtError
 from lbt.nn.models import Architecture, build, write_model
 from lbt.pretrain.params import PretrainParams
@@ -37,6 +42,7 @@ class Outputs:
 
 
 @fixed_threads()
+@joined()
 def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, float | int | str]:
     """Train, keep the checkpoint with the best validation accuracy (the latest among equals), test it once.
 
@@ -54,6 +60,8 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
         raise LbtError(f"{inputs.train}: no image has a label, but pretraining is supervised")
     model = build(params.model, len(train.classes), params.channels, seed=params.seed)
     model = model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    share_batch_norms(model)
+    own = share(params.batch)
     optimizer = torch.optim.SGD(
         model.parameters(), params.lr, momentum=0.9, nesterov=True, weight_decay=params.weight_decay
     )
@@ -64,10 +72,12 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
     for step in track(range(params.steps), "pretrain"):
         set_lr(optimizer, warm_cosine(step, params.steps, warm=0.2))
         (images,), labels = draw(train, params.batch, params.seed, step, params.augmentation)
-        loss = F.cross_entropy(model(images), labels)
+        loss = F.cross_entropy(model(images[own]), labels[own], reduction="sum") / len(labels)
         optimizer.zero_grad()
         loss.backward()
+        sum_gradients(model)
         optimizer.step()
+        loss = total([loss.detach()])[0]
         if (step + 1) % params.evaluate_every == 0 or step + 1 == params.steps:
             if not loss.isfinite():
                 found = f"the loss is {loss.item()} at step {step + 1}"
@@ -79,8 +89,9 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
                 kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
     model.load_state_dict(kept)
-    write_model(outputs.model, model, Architecture(params.model, train.classes, params.channels, params.size))
-    write_table(outputs.curve, curve)
+    if world().rank == 0:
+        write_model(outputs.model, model, Architecture(params.model, train.classes, params.channels, params.size))
+        write_table(outputs.curve, curve)
     return {
         "validation_accuracy": best["accuracy"],
         "test_accuracy": accuracy(predict(model, test), test.labels),
