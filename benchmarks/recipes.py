@@ -159,7 +159,7 @@ class Runs:
 
 
 def plan(jobs: list[Job], seeds: int) -> list[tuple[int, Job]]:
-    """(seed, job): all jobs seed by seed, so that what is there at any time is balanced; then more for the headlines."""
+    """(seed, job): all jobs seed by seed, so that what is there is balanced at any time; then more headlines."""
     headlines = [job for job in jobs if job[1] in HEADLINE]
     further = range(seeds, max(6, seeds)) if seeds > 1 else range(0)
     return [(seed, job) for seed in range(seeds) for job in jobs] + [

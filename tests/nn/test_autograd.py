@@ -13,6 +13,7 @@ from lbt.nn import quantize, set_step
 from lbt.nn.context import context_of
 from lbt.numerics.quantize import fake_quantize
 from lbt.numerics.recipe import Recipe
+from lbt.numerics.rounding import Key
 
 INT = Recipe.model_validate({"W": "int8", "A": "int6", "E": "int5", "G": "int7"})
 
@@ -95,6 +96,35 @@ def test_linear(shape: tuple[int, ...]) -> None:
     close(x.grad, dq @ wq)
     close(model[0].weight.grad, dq.reshape(-1, 3).T @ xq.reshape(-1, 5))
     close(model[0].bias.grad, dq.reshape(-1, 3).sum(0))
+
+
+@pytest.mark.parametrize("word", ["sign", "ternary", "uint2", "int3"])
+@pytest.mark.parametrize("shape", [{"groups": 4}, {"groups": 2, "dilation": 2, "padding": 2}, {"stride": 2}])
+def test_a_few_bits_in_one_dimension(word: str, shape: dict) -> None:
+    """Conv1d, depthwise, grouped and dilated, with one to three bits, against float64 on the same operands."""
+    torch.manual_seed(0)
+    recipe = Recipe.model_validate({"W": word.removeprefix("u"), "A": word, "E": word.removeprefix("u")})
+    layer = nn.Conv1d(4, 8, 3, **shape)
+    x = torch.randn(3, 4, 11, requires_grad=True)
+    quantized = quantize(layer, recipe)
+    y = quantized(x)
+    dy = torch.randn(y.shape)
+    y.backward(dy)
+    a, w, e = (
+        getattr(recipe, role).quantize(t, Key(role=role)).dequantize().double()
+        for role, t in (("A", x), ("W", layer.weight), ("E", dy))
+    )
+    assert w.unique().numel() <= 2**recipe.W.bits
+    a.requires_grad_()
+    w.requires_grad_()
+    plain = torch.nn.functional.conv1d(
+        a, w, layer.bias.double(), layer.stride, layer.padding, layer.dilation, layer.groups
+    )
+    torch.testing.assert_close(y, plain.float(), atol=1e-4, rtol=1e-5)
+    plain.backward(e)
+    torch.testing.assert_close(x.grad, a.grad.float(), atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(quantized.weight.grad, w.grad.float(), atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(quantized.bias.grad, e.sum((0, 2)).float(), atol=1e-4, rtol=1e-5)
 
 
 def test_conv1d_equals_a_flat_conv2d() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lbt.errors import LbtError
-from lbt.nn import Add, quantize, set_step, summary
+from lbt.nn import Add, optimizer, quantize, set_step, summary
 from lbt.nn.layer import QuantizedLayer
 from lbt.numerics.recipe import Recipe
 
@@ -167,6 +167,47 @@ def test_autocast_leaves_the_numbers_alone() -> None:
     assert torch.equal(found, model.stem[0](batch()))
 
 
+def test_autocast_and_a_gradient_scaler_train_as_without() -> None:
+    torch.manual_seed(0)
+    model = Small()
+    weights = []
+    for mixed in (False, True):
+        converted = quantize(model, "int8")
+        update = torch.optim.SGD(converted.parameters(), lr=0.1)
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10, enabled=mixed)
+        for step in range(2):
+            set_step(converted, step)
+            update.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+                loss = converted(batch()).float().square().mean()
+            scaler.scale(loss).backward()
+            scaler.step(update)
+            scaler.update()
+        assert converted.head.weight.grad.dtype == torch.float32
+        weights.append(converted.head.weight.detach())
+    # what is not quantized runs in bfloat16 under autocast; the products do not
+    torch.testing.assert_close(weights[0], weights[1], atol=2e-3, rtol=2e-2)
+    assert not torch.equal(weights[1], model.head.weight)
+
+
+@pytest.mark.slow
+def test_torch_compile_trains_to_the_same_numbers() -> None:
+    torch.manual_seed(0)
+    weights = []
+    model = Small()
+    for compiled in (False, True):
+        converted = quantize(model, "int8")
+        run = torch.compile(converted, backend="eager") if compiled else converted
+        update = optimizer(run, lr=0.1)
+        for step in range(2):
+            set_step(run, step)
+            update.zero_grad()
+            run(batch()).square().mean().backward()
+            update.step()
+        weights.append(converted.state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
 @pytest.mark.slow
 def test_torch_compile_keeps_the_numbers() -> None:
     model = quantize(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), "int8")
@@ -202,6 +243,19 @@ def test_mistakes_are_told() -> None:
     model = quantize(Small(), "int8")
     with pytest.raises(LbtError, match=r"layer 'stem.0', role A"):
         model(batch() * float("nan"))
+
+
+def test_norm_inputs_and_outputs_in_low_precision() -> None:
+    norm = {"name": "float_bn", "input": "int4", "output": "int3"}
+    model = quantize(Small(), Recipe.model_validate({"W": "int8", "norm": norm}))
+    seen: dict[str, int] = {}
+    bn = model.stem[1]
+    bn.register_forward_pre_hook(lambda _, x: seen.__setitem__("input", x[0].unique().numel()))
+    bn.register_forward_hook(lambda _, __, y: seen.__setitem__("output", y.unique().numel()))
+    model(batch())
+    assert 4 < seen["input"] <= 15
+    assert 2 < seen["output"] <= 7
+    assert copy.deepcopy(model).stem[1]._forward_pre_hooks is not bn._forward_pre_hooks
 
 
 def test_engine_float_converts_nothing() -> None:

@@ -47,6 +47,32 @@ def test_minifloats_equal_torch(
     assert torch.equal(fake_quantize(x, spec, KEY), x.to(dtype).float())
 
 
+def test_what_float32_cannot_hold_is_refused() -> None:
+    assert parse_format("e8m3").specials == "ieee"
+    x = sample(1, 1000)
+    assert torch.equal(fake_quantize(x, RoleSpec(format="e8m10"), KEY), fake_quantize(x, RoleSpec(format="e8m10"), KEY))
+    with pytest.raises(ValueError, match="beyond float32"):
+        Float(exponent=8, mantissa=3, specials="none")
+
+
+@pytest.mark.parametrize(("exponent", "mantissa"), [(1, 0), (1, 2), (2, 1), (3, 4), (5, 10), (8, 10), (8, 0)])
+def test_minifloats_against_the_list_of_their_numbers(exponent: int, mantissa: int) -> None:
+    """Nearest and floor, against all numbers of the format written out."""
+    specials = "ieee" if exponent == 8 else "none"
+    form = Float(exponent=exponent, mantissa=mantissa, specials=specials, scale="one")
+    numbers = np.unique(form.decode(torch.arange(-form.top_code, form.top_code + 1)).double().numpy())
+    assert len(numbers) == 2 * form.top_code + 1
+    spread = np.geomspace(max(form.decode(torch.tensor([1])).item() / 8, 1e-37), min(form.largest, 1e38), 3000)
+    x = torch.from_numpy(np.concatenate([spread, -spread, numbers])).float()
+    found = form.decode(form.encode(x, torch.round).int()).double().numpy()
+    least = np.abs(numbers[np.searchsorted(numbers, x.double().numpy()).clip(1, len(numbers) - 1)] - x.double().numpy())
+    below = np.abs(
+        numbers[np.searchsorted(numbers, x.double().numpy()).clip(1, len(numbers) - 1) - 1] - x.double().numpy()
+    )
+    assert np.isin(found, numbers).all()
+    np.testing.assert_array_equal(np.abs(found - x.double().numpy()), np.minimum(least, below))
+
+
 def test_minifloat_codes_are_the_bit_patterns() -> None:
     codes = quantize(torch.tensor([448.0, -1.0, 2.0**-9, 0.0]), unscaled(4, 3, "fn"), KEY).codes.flatten()
     assert codes.tolist() == [0x7E, -0x38, 1, 0]
