@@ -17,8 +17,8 @@ from lbt.adapt.evaluate import accuracy, predict
 from lbt.adapt.schedule import set_lr, warm_cosine
 from lbt.adapt.threads import fixed_threads
 from lbt.artifacts import write_table
-from lbt.distributed import joined, share, share_batch_norms, sum_gradients, total, world
 from lbt.errors import LbtError
+from lbt.nn.distributed import joined, share, share_batch_norms, sum_gradients, total, world
 from lbt.nn.models import Architecture, build, write_model
 from lbt.pretrain.params import PretrainParams
 from lbt.progress import track

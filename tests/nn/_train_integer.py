@@ -10,7 +10,7 @@ import sys
 import torch
 from torch import Tensor, nn
 
-from lbt.distributed import joined
+from lbt.nn.distributed import joined
 from lbt.nn.integer.network import IntegerNetwork
 from lbt.nn.integer.update import IntegerSGD
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lbt.distributed import largest, total
+from lbt.nn.distributed import largest, total
 from lbt.nn.integer import batch_norm as norm
 from lbt.nn.integer.conv import Geometry, conv2d, conv2d_error, conv2d_weight
 from lbt.nn.integer.fixed import divide_round, shift_exact, shift_round

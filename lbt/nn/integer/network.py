@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lbt.distributed import share, total
 from lbt.errors import LbtError
+from lbt.nn.distributed import share, total
 from lbt.nn.integer.conv import Geometry
 from lbt.nn.integer.layers import BatchNorm, Codes, Conv, Layer, Moment, Narrow, ReLU, exchange
 from lbt.nn.integer.pooling import AvgPool, MaxPool
