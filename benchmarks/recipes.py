@@ -42,6 +42,8 @@ RATE = 0.1
 Job = tuple[str, str, Recipe]
 """Task, label, recipe."""
 HEADLINE = ("fp32", "int8", "int4", "thesis")
+TELLING = ("norm/", "bits/", "scale/pow2-int4", "rounding/E", "clip-E/cosine", "granularity/W", "granularity/E")
+"""Ablations that are run first."""
 STOCHASTIC = {"rounding": "stochastic"}
 WIDE = {"W": "int8", "A": "int8", "E": {"format": "int8", **STOCHASTIC}}
 
@@ -159,12 +161,20 @@ class Runs:
 
 
 def plan(jobs: list[Job], seeds: int) -> list[tuple[int, Job]]:
-    """(seed, job): all jobs seed by seed, so that what is there is balanced at any time; then more headlines."""
-    headlines = [job for job in jobs if job[1] in HEADLINE]
-    further = range(seeds, max(6, seeds)) if seeds > 1 else range(0)
-    return [(seed, job) for seed in range(seeds) for job in jobs] + [
-        (seed, job) for seed in further for job in headlines
-    ]
+    """(seed, job), what tells most first, so that a run that is broken off leaves something whole."""
+
+    def rank(job: Job) -> int:
+        task, label, _ = job
+        if label in HEADLINE:
+            return 0
+        if label.startswith("ablation/"):
+            return 2 if label.removeprefix("ablation/").startswith(TELLING) else 4
+        return 1 if task == "blended" else 3
+
+    ordered = [(rank(job), seed, job) for job in jobs for seed in range(seeds)]
+    if seeds > 1:
+        ordered += [(5, seed, job) for job in jobs if job[1] in HEADLINE for seed in range(seeds, 6)]
+    return [(seed, job) for _, seed, job in sorted(ordered, key=lambda entry: entry[:2])]
 
 
 def rows_of(label: str, found: list[float], reference: list[float]) -> Iterator[dict[str, Any]]:
