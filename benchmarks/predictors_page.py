@@ -244,7 +244,7 @@ def draw_search(plt: Any) -> None:
             label = strategy if number == 0 else None
             right.plot(cost * 1e3, value, drawstyle="steps-post", color=f"C{STRATEGIES.index(strategy)}", label=label)
     left.set(xlabel="evaluations", ylabel="regret, points of accuracy", yscale="log", ylim=(0.01, 20))
-    right.set(xlabel="energy of a training step, mJ", ylabel="accuracy, %", ylim=(60, 95))
+    right.set(xlabel="energy of a training step, mJ per image", ylabel="accuracy, %", ylim=(60, 95))
     save(figure, [left, right], "predictor_search.png")
 
 

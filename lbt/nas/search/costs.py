@@ -1,8 +1,8 @@
 """What a cell costs in hardware: a score whose larger values are worse.
 
 ``weights`` is the weighted sum of the live operations (``SpaceSpec.weights``: multiplications per pixel, in units of
-one 1×1 convolution) and works in every space. ``cycles`` and ``energy`` ask :func:`lbt.cost` what one training step of
-the cell's network takes on a board; they know NAS-Bench-201's operations only.
+one 1×1 convolution) and works in every space. ``cycles`` and ``energy`` ask :func:`lbt.cost` what a training
+step of the cell's network takes on a board, per image; they know NAS-Bench-201's operations only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CHANNELS, IMAGE, BATCH = 16, (3, 32, 32), 32
 def cost_function(
     name: str, space: CellSpace, board: str = "zcu102", recipe: str = "int8"
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Rows (N, L) → cost float64 (N,): weights in 1×1 convolutions, cycles, or joules per step.
+    """Rows (N, L) → cost float64 (N,): weights in 1×1 convolutions, cycles, or joules per image.
 
     Two cells with equally many live operations of each kind and equally many live nodes do the same work in another
     order, so each such kind of cell is costed once.
@@ -71,4 +71,5 @@ def _on_board(space: CellSpace, row: np.ndarray, name: str, board: str, recipe: 
     from lbt.nas.supernet import cell_network
 
     network = cell_network(space.format(row), CHANNELS, in_channels=IMAGE[0])
-    return float(getattr(cost(network, IMAGE, recipe=recipe, board=board, batch=BATCH, training=True), name))
+    found = cost(network, IMAGE, recipe=recipe, board=board, batch=BATCH, training=True)
+    return found.joules_per_image if name == "energy" else found.cycles / BATCH
