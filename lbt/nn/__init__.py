@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from lbt.nn.context import Context as Context
     from lbt.nn.context import set_step as set_step
     from lbt.nn.context import summary as summary
+    from lbt.nn.convert import float_state as float_state
     from lbt.nn.convert import quantize as quantize
     from lbt.nn.domains import domain as domain
     from lbt.nn.domains import separate_statistics as separate_statistics
@@ -23,6 +24,7 @@ _PUBLIC = {
     "Context": "lbt.nn.context",
     "domain": "lbt.nn.domains",
     "explain": "lbt.nn.explain",
+    "float_state": "lbt.nn.convert",
     "optimizer": "lbt.nn.optim",
     "quantize": "lbt.nn.convert",
     "scale_loss": "lbt.nn.scaling",

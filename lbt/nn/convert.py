@@ -6,11 +6,11 @@ import copy
 from pathlib import Path
 from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 from torch.fx import Graph
 
 from lbt.errors import LbtError, unknown
-from lbt.nn.context import Context, Converted
+from lbt.nn.context import Context, Converted, unwrapped
 from lbt.nn.conv import QConv1d, QConv2d
 from lbt.nn.flow import Add, Flow
 from lbt.nn.layer import QuantizedLayer
@@ -96,6 +96,15 @@ def quantize(
         context.table.append(Converted("forward()", type(model).__name__, "float", why))
     model.lbt = context  # type: ignore[assignment]
     return model
+
+
+def float_state(model: nn.Module) -> dict[str, Tensor]:
+    """The state dict of a converted model with the float model's names only.
+
+    What it leaves out is what conversion added: running limits of range rules with memory, statistics per domain.
+    """
+    state: dict[str, Tensor] = unwrapped(model).state_dict()
+    return {n: t for n, t in state.items() if "@" not in n and not n.rpartition(".")[2].startswith("running_limit_")}
 
 
 def _convert(name: str, module: nn.Module, ends: tuple[str, str], pairs: dict[str, str], context: Context) -> nn.Module:

@@ -46,6 +46,11 @@ class Norm(Section):
     error: RoleSpec | None = None
     """Format of the error that enters the norm's backward pass; null: float."""
 
+    def __str__(self) -> str:
+        details = [f"{key} {value}" for key, value in self.options.items()]
+        details += [f"{end} {getattr(self, end)}" for end in ("input", "output", "error") if getattr(self, end)]
+        return f"{self.name} ({'; '.join(details)})" if details else self.name
+
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
@@ -84,6 +89,16 @@ class Update(Section):
     is not finite is left out and counted. ``dynamic``: halved after such a step, doubled after 2,000 good ones."""
     counteract: Counteract | None = None
     """The learning rate of a layer falls with the deviation of its quantized error; null: it does not."""
+
+    def __str__(self) -> str:
+        parts = [f"master weights {self.master}"]
+        if self.clip_norm is not None:
+            parts.append(f"gradients clipped to norm {self.clip_norm:g}")
+        if self.loss_scale is not None:
+            parts.append(f"loss scale {self.loss_scale}")
+        if self.counteract is not None:
+            parts.append("learning rate counteracts deviation")
+        return ", ".join(parts)
 
 
 class Recipe(Section):
@@ -193,7 +208,8 @@ class Recipe(Section):
                     )
                 )
                 lines.append(f"  {label}: {changed}")
-        lines.append(f"  norm {self.norm.name}, master weights {self.update.master}")
+        lines.append(f"  norm {self.norm}")
+        lines.append(f"  update {self.update}")
         if self.source:
             lines.append(f"  source: {' '.join(self.source.split())}")
         return "\n".join(lines)

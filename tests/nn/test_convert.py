@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lbt.errors import LbtError
-from lbt.nn import Add, optimizer, quantize, set_step, summary
+from lbt.nn import Add, float_state, optimizer, quantize, separate_statistics, set_step, summary
 from lbt.nn.layer import QuantizedLayer
 from lbt.numerics.recipe import Recipe
 
@@ -123,6 +123,20 @@ def test_state_dicts_load_both_ways(name: str) -> None:
     converted.load_state_dict(model.state_dict())
     model.load_state_dict(converted.state_dict())
     assert list(converted.state_dict()) == list(model.state_dict())
+
+
+def test_what_conversion_added_is_left_out_of_the_float_state() -> None:
+    average = {"format": "int8", "range": "moving_average"}
+    model = quantize(Small(), Recipe.model_validate({"W": "int8", "A": average}))
+    separate_statistics(model, ["source", "target"])
+    train(model)
+    assert "head.running_limit_A" in model.state_dict()
+    target = Small()
+    target.load_state_dict(float_state(model))
+    assert torch.equal(target.head.weight, model.head.weight)
+    again = quantize(Small(), model.lbt.recipe)
+    again.load_state_dict(target.state_dict())
+    assert torch.equal(again.stem[1].running_mean, model.stem[1].running_mean)
 
 
 def test_a_teacher_is_a_deep_copy() -> None:
