@@ -17,26 +17,32 @@ Job = tuple[str, int, Callable[[], Result]]
 
 
 def read(path: Path) -> list[Result]:
-    """The finished jobs of a file: ``{"job": name, "seed": seed, metric: value, …}`` each."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    """The finished jobs of a file: ``{"job": name, "seed": seed, metric: value, …}`` each; of equal jobs the first."""
+    found: dict[tuple[str, int], Result] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        result = json.loads(line)
+        found.setdefault((result["job"], result["seed"]), result)
+    return list(found.values())
 
 
 def run(jobs: Iterable[Job], path: Path | None) -> list[Result]:
-    """Run the jobs that ``path`` does not hold yet, appending each when it is done; all results that are known then."""
-    known = read(path) if path else []
-    done = {(result["job"], result["seed"]) for result in known}
+    """Run the jobs that ``path`` does not hold yet, appending each when it is done; all results that are known then.
+
+    The file is looked at before each job, so that several processes can share the work.
+    """
+    fresh: list[Result] = []
     for name, seed, compute in jobs:
-        if (name, seed) in done:
+        if path and any((r["job"], r["seed"]) == (name, seed) for r in read(path)):
             continue
         result = {"job": name, "seed": seed, **compute()}
-        known.append(result)
+        fresh.append(result)
         shown = {key: round(value, 4) for key, value in result.items() if isinstance(value, float)}
         print(f"{name:<24} seed {seed}  {shown}", flush=True)
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(result) + "\n")
-    return known
+    return read(path) if path else fresh
 
 
 def summary(results: Iterable[Result]) -> Iterator[Result]:
