@@ -145,13 +145,19 @@ class Runs:
                 row = json.loads(line)
                 self.found[row["task"], row["label"], row["seed"], row["steps"], row["recipe"]] = row["accuracy"]
 
-    def accuracy(self, task: str, data: Task, label: str, recipe: Recipe, seed: int, steps: int) -> float:
+    @staticmethod
+    def key(job: Job, seed: int, steps: int) -> tuple[Any, ...]:
+        """What a run is known by."""
+        content = job[2].model_dump_json(exclude={"name", "source"}, exclude_defaults=True)
+        return (*job[:2], seed, steps, hashlib.sha256(content.encode()).hexdigest()[:12])
+
+    def accuracy(self, job: Job, data: Task | None, seed: int, steps: int) -> float:
         """From the file, or run now and written there."""
-        content = recipe.model_dump_json(exclude={"name", "source"}, exclude_defaults=True)
-        key = (task, label, seed, steps, hashlib.sha256(content.encode()).hexdigest()[:12])
+        key = self.key(job, seed, steps)
         if key not in self.found:
+            assert data is not None
             start = time.perf_counter()
-            self.found[key] = accuracy(recipe, data, seed, steps)
+            self.found[key] = accuracy(job[2], data, seed, steps)
             row = dict(zip(("task", "label", "seed", "steps", "recipe"), key, strict=True))
             row |= {"accuracy": self.found[key], "seconds": round(time.perf_counter() - start, 1)}
             if self.path is not None:
@@ -177,9 +183,10 @@ def plan(jobs: list[Job], seeds: int) -> list[tuple[int, Job]]:
     return [(seed, job) for _, seed, job in sorted(ordered, key=lambda entry: entry[:2])]
 
 
-def rows_of(label: str, found: list[float], reference: list[float]) -> Iterator[dict[str, Any]]:
-    """The two rows of one recipe; accuracies in percent, one for each seed."""
-    for name, values in (("accuracy", found), ("minus_fp32", list(np.subtract(found, reference)))):
+def rows_of(label: str, found: dict[int, float], reference: dict[int, float]) -> Iterator[dict[str, Any]]:
+    """The two rows of one recipe; accuracies in percent by seed."""
+    minus = [value - reference[seed] for seed, value in found.items() if seed in reference]
+    for name, values in (("accuracy", list(found.values())), ("minus_fp32", minus)):
         std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
         yield {"name": f"{label}/{name}", "value": round(float(np.mean(values)), 3),
                "unit": "%" if name == "accuracy" else "points", "n": len(values), "std": round(std, 3)}  # fmt: skip
@@ -192,6 +199,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, help="append every run to this JSON-lines file, and resume from it")
     parser.add_argument("--part", default="0/1", help="I/K: only every K-th run, from the I-th; with --runs")
     parser.add_argument("--only", default="", help="only labels that contain this text")
+    parser.add_argument("--report", action="store_true", help="run nothing: only tell what is in --runs")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -203,19 +211,21 @@ def main() -> None:
         changed = {f"ablation/{label}": recipe for label, recipe in ablations().items()}
         jobs += [("blended", label, recipe) for label, recipe in (shipped | changed).items()]
     jobs = [job for job in jobs if options.only in job[1] or job[1] == "fp32"]
-    tasks = {name: Task(TASKS[name]) for name in dict.fromkeys(task for task, _, _ in jobs)}
-    runs, found = Runs(options.runs), dict[tuple[str, str], list[float]]()
+    runs, found = Runs(options.runs), dict[tuple[str, str], dict[int, float]]()
     mine = plan(jobs, 1 if options.quick else options.seeds)[index::parts]
-    for seed, (task, label, recipe) in track(mine, desc="runs", total=len(mine)):
-        found.setdefault((task, label), []).append(runs.accuracy(task, tasks[task], label, recipe, seed, steps))
+    if options.report:
+        mine = [(seed, job) for seed, job in mine if runs.key(job, seed, steps) in runs.found]
+    tasks = {} if options.report else {name: Task(TASKS[name]) for name in dict.fromkeys(job[0] for job in jobs)}
+    for seed, job in track(mine, desc="runs", total=len(mine)):
+        found.setdefault(job[:2], {})[seed] = runs.accuracy(job, tasks.get(job[0]), seed, steps)
     if parts > 1:
         return  # the rows need all parts: run once more without --part
     rows: list[dict[str, Any]] = []
-    for (task, label), values in found.items():
-        first, second = rows_of(f"{task}/{label}", values, found[task, "fp32"][: len(values)])
+    for (task, label), values in sorted(found.items(), key=lambda item: "/ablation/" in "/".join(item[0])):
+        first, second = rows_of(f"{task}/{label}", values, found[task, "fp32"])
         rows += [first, second]
         name = f"{task}/{label}"
-        print(f"{name:<44}{first['value']:7.2f} %  {second['value']:+6.2f} ± {second['std']:.2f}")
+        print(f"{name:<44}{first['value']:7.2f} %  {second['value']:+6.2f} ± {second['std']:.2f} (n {second['n']})")
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
 
