@@ -7,7 +7,7 @@ NAS-Bench-201, floating-point accuracy on CIFAR-10; regret is the table's best a
 points. Rows ``{strategy}/{queries}/regret`` with mean and deviation and, beside them, ``…/regret_median``,
 ``…/regret_lower`` and ``…/regret_upper`` (quartiles over the seeds). ``trade_off/{strategy}/hypervolume``: five
 searches of 100 evaluations with budgets of hardware cost spread over its range; the share of the whole table's
-hypervolume (of accuracy above the median and energy below the most expensive cell's) that their cells' Pareto front has.
+hypervolume (accuracy above the median, energy below the most expensive cell's) that their cells' Pareto front has.
 """
 
 from __future__ import annotations
