@@ -7,6 +7,7 @@ from torch import nn
 from lbt.errors import LbtError
 from lbt.nn import quantize, set_step
 from lbt.numerics import kernels
+from lbt.numerics.recipe import Recipe
 
 
 def network() -> nn.Module:
@@ -17,8 +18,8 @@ def network() -> nn.Module:
     )  # fmt: skip
 
 
-def gradients(engine: str) -> list[torch.Tensor]:
-    model = quantize(network(), "int8", seed=3, engine=engine)
+def gradients(engine: str, recipe: str | Recipe = "int8") -> list[torch.Tensor]:
+    model = quantize(network(), recipe, seed=3, engine=engine)
     x = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(1)).requires_grad_()
     set_step(model, 2)
     y = model(x)
@@ -34,6 +35,21 @@ def test_same_bits_as_emulation(fast: bool, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(kernels, "loops", lambda: None)
     for a, b in zip(gradients("integer"), expected, strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("recipe", ["thesis", "int8-pow2", "zero-point"])
+def test_other_recipes_too(recipe: str) -> None:
+    zero_point = {"W": "uint5", "A": "uint4", "E": {"format": "int6", "rounding": "stochastic"}, "EG": "int8"}
+    chosen = Recipe.model_validate(zero_point) if recipe == "zero-point" else Recipe.load(recipe)
+    for a, b in zip(gradients("integer", chosen), gradients("emulate", chosen), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_int4_says_which_of_its_scales_is_in_the_way() -> None:
+    with pytest.raises(
+        LbtError, match=r"role W: found int4.* per channel.*the error's product sums over output channels"
+    ):
+        quantize(nn.Sequential(*network(), nn.Linear(5, 5)), "int4", engine="integer")
 
 
 def test_formats_without_an_integer_product_are_refused() -> None:

@@ -24,18 +24,27 @@ if TYPE_CHECKING:
 def check(name: str, layer: nn.Module, roles: Roles) -> None:
     """Whether the integer engine can run the products of ``layer``, called ``name`` in the model, in these formats.
 
+    A zero point is subtracted from the codes, which costs a bit: up to seven bits then.
+
     Raises:
-        LbtError: W, A or E is in float, has over 8 bits or a zero point, or more than one scale; names layer and role.
+        LbtError: W, A or E is in float, or has codes that do not fit 8 bits, or more than one scale; names layer, role,
+            and the reason.
     """
     for role in ("W", "A", "E", "EG"):
         spec = getattr(roles, role)
         if spec is None and role == "EG":
             continue
         form = spec.format if spec is not None else None
-        if not (isinstance(form, Int) and form.symmetric and 2 <= form.bits <= 8 and spec.granularity == "tensor"):
+        integer = isinstance(form, Int) and 2 <= form.bits <= (8 if form.symmetric else 7)
+        if not (integer and spec is not None and spec.granularity == "tensor"):
+            reason = ""
+            if integer and role == "W":
+                reason = " (the error's product sums over output channels, so their scales cannot be taken out of it)"
+            elif integer:
+                reason = " (the weight gradient sums over samples, so their scales cannot be taken out of it)"
             raise LbtError(
-                f"layer {name!r} ({type(layer).__name__}), role {role}: found {spec or 'float32'}; "
-                "the integer engine accepts symmetric integers of 2 to 8 bits with one scale per tensor"
+                f"layer {name!r} ({type(layer).__name__}), role {role}: found {spec or 'float32'}; the integer engine "
+                f"accepts integers of 2 to 8 bits (with zero point 7) with one scale per tensor{reason}"
             )
 
 
