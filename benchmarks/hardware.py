@@ -1,22 +1,35 @@
-"""The area model against synthesis, the schedule against SCALE-Sim 3.0.0, and the unit table beside published counts.
+"""The area model against synthesis, the schedule against SCALE-Sim 3.0.0, and what 8 bits give a training step.
 
     python benchmarks/hardware.py [--quick] [--json FILE]
 
-Leave-one-out: each synthesised unit of a fitted kind is predicted from the others. Needs no synthesis.
+``lut-model``: units of widths that no form was fitted to (``HELD_OUT`` in ``lbt/hardware/rtl/grid.py``), predicted from
+those that were; exact closed forms are counted apart. Needs no synthesis.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from lbt.hardware.array import Array, cycles
+from lbt.hardware import forms
+from lbt.hardware.array import DATAFLOWS, Array, cycles
+from lbt.hardware.boards import Board
+from lbt.hardware.estimate import cost_of_graph
+from lbt.hardware.explore import compare
+from lbt.hardware.instructions import compile_masks
 from lbt.hardware.ops import Gemm
-from lbt.hardware.units import TERMS, closed_form, fit, library, predict
+from lbt.hardware.params import HardwareParams
+from lbt.hardware.precision import Precision
+from lbt.hardware.rtl.grid import FITTED, HELD_OUT, Unit
+from lbt.hardware.trace import PRODUCTS, trace
+from lbt.hardware.units import area, closed_form, library
+from lbt.nn import models
 
-PUBLISHED = {("multiplier", "plain", 9, 9): 115, ("multiplier", "plain", 4, 4): 11}
+PUBLISHED = {("multiplier", 9, 9): 115, ("multiplier", 4, 4): 11}
 """LUTs: the vendor's core generator (9×9), and an 11 LUT + 2 CARRY4 multiplier (4×4)."""
 
 FORWARD, GRADIENT = Gemm(1024, 144, 16), Gemm(144, 1024, 16)
@@ -28,45 +41,115 @@ SCALESIM = (
     (GRADIENT, "ws", 12159),
     (GRADIENT, "is", 35711),
 )
+"""16 → 16 channels, 3×3, on 32×32, on a 16×16 array."""
+
+Row = dict[str, Any]
 
 
-def left_out_errors() -> list[tuple[str, float]]:
-    """Relative LUT error of every unit that can be left out with at least as many others as the form has terms."""
-    errors = []
-    for unit in library():
-        if closed_form(unit) is not None or (unit.kind, unit.style) not in TERMS or min(unit.a, unit.b or 4) < 4:
-            continue
-        others = [u for u in library() if (u.kind, u.style, u.target) == (unit.kind, unit.style, unit.target)]
-        others.remove(unit)
-        terms = len(TERMS[unit.kind, unit.style](unit.a, unit.b, unit.c))
-        inside = others and min(u.a for u in others) <= unit.a <= max(u.a for u in others)
-        if len(others) >= terms and inside:
-            true = library()[unit]["lut"]
-            errors.append((unit.name, abs(predict(unit, fit(others, "lut")) - true) / true))
-    return errors
+def row(name: str, value: float, unit: str = "1", n: int = 1) -> Row:
+    return {"name": name, "value": value, "unit": unit, "n": n}
+
+
+def predicted(unit: Unit) -> float:
+    """LUTs by the form that was fitted to the other widths."""
+    if unit.kind == "mac":
+        return predicted(Unit("multiplier", unit.style, unit.target, unit.a, unit.b)) + unit.c + 1
+    seen = (Unit(unit.kind, unit.style, "xc7", *widths) for widths in FITTED[unit.kind, unit.style])
+    known = {one: library()[one]["lut"] for one in seen if one in library() and one != unit}
+    return forms.predict(unit, forms.fit(known))
+
+
+def errors() -> Iterator[tuple[str, float]]:
+    """Relative error of every held-out unit that has no closed form."""
+    for (kind, style), widths in HELD_OUT.items():
+        for unit in (Unit(kind, style, "xc7", *one) for one in widths):
+            if unit in library() and closed_form(unit) is None:
+                true = library()[unit]["lut"]
+                yield unit.name, abs(predicted(unit) - true) / true
+
+
+def closed() -> tuple[int, int]:
+    """How many units have a closed form, and how many of those equal it."""
+    with_form = [unit for unit in library() if closed_form(unit) is not None]
+    return len(with_form), sum(closed_form(unit) == library()[unit]["lut"] for unit in with_form)
+
+
+def area_model() -> list[Row]:
+    found = dict(errors())
+    count, equal = closed()
+    worst = sorted(found, key=lambda name: -found[name])[:5]
+    print("worst fitted:", ", ".join(f"{name} {found[name]:.1%}" for name in worst))
+    return [
+        row("lut-model/median_error", median(found.values()), n=len(found)),
+        row("lut-model/worst_error", max(found.values()), n=len(found)),
+        row("lut-model/closed_forms_equal_synthesis", equal / count, n=count),
+    ]
+
+
+def schedule() -> list[Row]:
+    array = Array(16, 16)
+    off = max(abs(cycles(gemm, flow, array) - known) for gemm, flow, known in SCALESIM)
+    fixed = min(cycles(FORWARD, flow, array) + cycles(GRADIENT, flow, array) for flow in DATAFLOWS)
+    free = sum(min(cycles(gemm, flow, array) for flow in DATAFLOWS) for gemm in (FORWARD, GRADIENT))
+    return [
+        row("scalesim/max_cycle_error", off, "cycles", len(SCALESIM)),
+        row("dataflow/16x16-3x3-32x32/x_best_single", fixed / free),
+    ]
+
+
+def float_against_int() -> Iterator[Row]:
+    """LUTs of a float32 multiplier and adder over those of an int8 MAC with 32 bits, both in one style."""
+    for style in ("plain", "booth"):
+        product = area(Unit("float_multiplier", style, "xc7", 8, 23)) + area(Unit("float_adder", "plain", "xc7", 8, 23))
+        yield row(f"fp32-mac/{style}/x_int8_mac_{style}", product.lut / area(Unit("mac", style, "xc7", 8, 8, 32)).lut)
+
+
+def training_step() -> Iterator[Row]:
+    """ResNet-20 on 32×32 images in batches of 32: the yardsticks, dataflow per product, and a user's mask."""
+    model, shape = models.build("resnet20", classes=10, channels=3), (3, 32, 32)
+    for board in ("zcu102", "zedboard", "ulx3s"):
+        found = {one["precision"]: one for one in compare(model, shape, boards=[board]).to_pylist()}
+        for name in ("fp16", "int8"):
+            for what in ("storage", "mac_area", "energy", "throughput"):
+                yield row(f"resnet20/{board}/{name}/{what}/x_fp32", found[name][f"x_{what}"])
+        yield row(f"resnet20/{board}/int8/images_per_second", found["int8"]["images_per_second"], "1/s")
+    graph, precision = trace(model, shape), Precision.uniform("int8")
+    board = Board.load("zcu102")
+    single = [
+        cost_of_graph(graph, precision, board, "zcu102", HardwareParams(dataflow=flow)).cycles for flow in DATAFLOWS
+    ]
+    free = cost_of_graph(graph, precision, board, "zcu102", HardwareParams()).cycles
+    yield row("resnet20/zcu102/int8/best_single_dataflow/x_per_product", min(single) / free)
+    masks = {n.name: [i % 2 == 0 for i in range(n.c_out)] for n in graph.nodes if n.kind in PRODUCTS[:1]}
+    array = Array(16, 16)
+    whole, half = (compile_masks(graph, kept, array) for kept in ({}, masks))
+    yield row(
+        "resnet20/16x16/half_channels/whole_instructions/x_masked", len(whole.instructions) / len(half.instructions)
+    )
+    yield row("resnet20/16x16/half_channels/whole_cycles/x_masked", whole.cycles(array) / half.cycles(array))
+    masked = cost_of_graph(graph, precision, board, "zcu102", HardwareParams(), masks=masks)
+    yield row("resnet20/zcu102/int8/half_channels/whole_training_cycles/x_masked", free / masked.cycles)
+
+
+def unit_table() -> list[Row]:
+    print(f"{'unit':<50}{'LUT':>6}{'FF':>6}{'carry':>6}{'DSP':>5}{'depth':>6}  published, ratio")
+    for unit, one in library().items():
+        known = PUBLISHED.get((unit.kind, unit.a, unit.b)) if unit.target == "xc7" and unit.style != "dsp" else None
+        beside = f"  {known}, {one['lut'] / known:.2f}" if known else ""
+        print(f"{unit.name:<50}{one['lut']:>6}{one['ff']:>6}{one['carry']:>6}{one['dsp']:>5}{one['depth']:>6}{beside}")
+    return [row(f"unit/{unit.name}/lut", one["lut"], "LUT") for unit, one in library().items()]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="the same: nothing here is slow")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="without the networks")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    errors = left_out_errors()
-    off = max(abs(cycles(gemm, flow, Array(16, 16)) - known) for gemm, flow, known in SCALESIM)
-    rows = [
-        {"name": "lut-model/median_error", "value": median(e for _, e in errors), "unit": "1", "n": len(errors)},
-        {"name": "lut-model/worst_error", "value": max(e for _, e in errors), "unit": "1", "n": len(errors)},
-        {"name": "scalesim/max_cycle_error", "value": off, "unit": "cycles", "n": len(SCALESIM)},
-    ]
-    for row in rows:
-        print(f"{row['name']:<28}{row['value']:.4g} {row['unit']} (n={row['n']})")
-    print("worst:", ", ".join(f"{n} {e:.1%}" for n, e in sorted(errors, key=lambda p: -p[1])[:5]))
-    print(f"{'unit':<44}{'LUT':>6}{'FF':>6}{'carry':>6}{'DSP':>5}{'depth':>6}  published, ratio")
-    for unit, one in library().items():
-        known = PUBLISHED.get((unit.kind, unit.style, unit.a, unit.b)) if unit.target == "xc7" else None
-        beside = f"  {known}, {one['lut'] / known:.2f}" if known else ""
-        print(f"{unit.name:<44}{one['lut']:>6}{one['ff']:>6}{one['carry']:>6}{one['dsp']:>5}{one['depth']:>6}{beside}")
-        rows.append({"name": f"unit/{unit.name}/lut", "value": one["lut"], "unit": "LUT", "n": 1})
+    rows = [*unit_table(), *area_model(), *schedule(), *float_against_int()]
+    rows += [] if arguments.quick else training_step()
+    for one in rows:
+        if not one["name"].startswith("unit/"):
+            print(f"{one['name']:<72}{one['value']:.4g} {one['unit']} (n={one['n']})")
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
 

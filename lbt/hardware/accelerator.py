@@ -34,6 +34,12 @@ LANES = {
 }
 """Fixed-point lane (a style of the unit ``norm``) of each batch norm; the others get float32 units."""
 
+LANES_SHARE = 0.5
+"""Share of the usable LUTs that lanes may take before there are fewer of them than asked for."""
+
+RANDOM_BITS = 32
+"""Of a source of random numbers."""
+
 Limit = Literal["lut", "dsp", "bram", "none"]
 
 
@@ -74,33 +80,33 @@ def size(precision: Precision, board: Board, options: HardwareParams) -> Acceler
         precision: numbers of each role.
         board: the device.
         options: style of the multipliers (``auto`` takes the one with the largest array, the fewest LUTs on a tie),
-            accumulator, rounder, and lanes.
+            accumulator, rounder, and how many lanes at most.
     """
     if options.style == "auto":
-        is_float = any(precision[r].is_float for r in ("W", "A", "E", "EG"))
-        styles = ["plain"] if is_float else ["booth", "plain"]
-        candidates = styles + (["dsp"] if board.dsp else [])
-        found = []
+        candidates = ["booth", "plain", *(["dsp"] if board.dsp else [])]
+        found, reasons = [], []
         for style in candidates:
             try:
                 found.append(size(precision, board, options.model_copy(update={"style": style})))
-            except LbtError:  # a style that the library has no unit of for these numbers is no candidate
-                if style == "plain":
-                    raise
+            except LbtError as error:  # a style that the library has no unit of for these numbers is no candidate
+                reasons.append(error)
+        if not found:
+            raise reasons[0]
         return max(found, key=lambda a: (a.side, -a.total.lut))
     target, bits = board.target, operands(precision)
     mac = cell(precision, target, options.style, options.accumulator)
     end = _requantizer(precision, target, options.accumulator, options.rounder)
-    lane = norm_lane(precision.norm, precision["A"], target) + update_unit(precision, target)
+    lane = norm_lane(precision.norm, precision["A"], target) + update_unit(precision, target, options.rounder)
+    most = max(1, min(options.lanes, int(LANES_SHARE * board.usable_lut / max(1, lane.lut))))
 
     def total(side: int) -> Area:
-        return mac * (side * side) + end * side + lane * min(options.lanes, side)
+        return mac * (side * side) + end * side + lane * min(most, side)
 
     side = 0
     while _violated(side + 1, total(side + 1), board, bits, options.accumulator) == "none" and side < 4096:
         side += 1
     limit = _violated(side + 1, total(side + 1), board, bits, options.accumulator)
-    sram, lanes = board.usable_bram18 * BRAM18_BYTES, min(options.lanes, max(1, side))
+    sram, lanes = board.usable_bram18 * BRAM18_BYTES, min(most, max(1, side))
     return Accelerator(options.style, *bits, side, mac, end, lane, lanes, limit, total(side), sram)
 
 
@@ -118,8 +124,7 @@ def cell(precision: Precision, target: str, style: str, accumulator: int) -> Are
     roles = [precision[r] for r in ("W", "A", "E", "EG")]
     if any(n.is_float for n in roles):
         exponent, mantissa = max(n.exponent for n in roles), max(_mantissa(n) for n in roles)
-        flavour = "dsp" if style == "dsp" else "plain"
-        product = area(Unit("float_multiplier", flavour, target, exponent, mantissa))
+        product = area(Unit("float_multiplier", style, target, exponent, mantissa))
         return product + area(Unit("float_adder", "plain", target, 8, 23))
     a, b = operands(precision)
     return area(Unit("mac", style, target, max(2, a), max(2, b), accumulator))
@@ -134,20 +139,21 @@ def norm_lane(norm: str, number: Number, target: str) -> Area:
     passes = (cost.forward.element, cost.backward.element)
     adds, multiplies = max(p.adds + p.comparisons for p in passes), max(p.multiplies for p in passes)
     adder = area(Unit("float_adder", "plain", target, 8, 23))
-    return adder * adds + area(Unit("float_multiplier", "plain", target, 8, 23)) * multiplies
+    return adder * adds + area(Unit("float_multiplier", "booth", target, 8, 23)) * multiplies
 
 
-def update_unit(precision: Precision, target: str) -> Area:
+def update_unit(precision: Precision, target: str, rounder: str) -> Area:
     """SGD with momentum: two multiplications and two additions on the master weight's numbers."""
     if precision.master.is_float:
         return _float_units(target) * 2
-    gradient = min(16, max(4, precision["G"].width))
-    return area(Unit("update", "plain", target, precision.master.width, gradient))
+    gradient, velocity = (32 if n.is_float else max(8, n.width) for n in (precision["G"], precision["U"]))
+    unit = area(Unit("update", "booth", target, precision.master.width, gradient, velocity))
+    return unit + area(Unit("random", rounder, target, RANDOM_BITS, 0))
 
 
 def _float_units(target: str) -> Area:
     """A float32 multiplier and adder."""
-    return area(Unit("float_multiplier", "plain", target, 8, 23)) + area(Unit("float_adder", "plain", target, 8, 23))
+    return area(Unit("float_multiplier", "booth", target, 8, 23)) + area(Unit("float_adder", "plain", target, 8, 23))
 
 
 def _requantizer(precision: Precision, target: str, accumulator: int, rounder: str) -> Area:
@@ -157,10 +163,10 @@ def _requantizer(precision: Precision, target: str, accumulator: int, rounder: s
         return Area()
     width = max(2, max(n.width for n in numbers))
     style = "shift" if all(n.scale == "pow2" for n in numbers) else "multiplier"
-    unit = area(Unit("requantize", style, target, accumulator, width))
-    if any(n.rounding == "stochastic" for n in numbers):
-        unit = unit + area(Unit("round", rounder, target, accumulator, width))
-    return unit
+    if not any(n.rounding == "stochastic" for n in numbers):
+        return area(Unit("requantize", style, target, accumulator, width))
+    unit = area(Unit("requantize", f"{style}_stochastic", target, accumulator, width))
+    return unit + area(Unit("random", rounder, target, RANDOM_BITS, 0))
 
 
 def _mantissa(number: Number) -> int:

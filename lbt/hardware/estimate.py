@@ -297,6 +297,10 @@ NEWTON = 3
 """Newton steps of a division or a square root, each two multiplications and an addition."""
 
 
+HASH_ADDITIONS = 24
+"""32-bit additions of the counter hash: the digits of its two constant multipliers, and its key."""
+
+
 def _operations_energy(work: Work, options: HardwareParams) -> tuple[float, bool]:
     """Joules of everything but MACs and memory."""
     number = Number() if work.float_units else Number.integer(options.accumulator)
@@ -305,7 +309,7 @@ def _operations_energy(work: Work, options: HardwareParams) -> tuple[float, bool
     adds, multiplies = one.adds + one.comparisons + NEWTON * slow, one.multiplies + 2 * NEWTON * slow
     add, multiply = energy.add(number), energy.multiply(number, number)
     rescale = energy.multiply(Number.integer(options.accumulator), Number.integer(16))
-    draw = energy.multiply(Number.integer(32), Number.integer(32)).pj * 2 if options.rounder == "hash" else 0.0
+    draw = HASH_ADDITIONS * energy.add(Number.integer(32)).pj if options.rounder == "hash" else 0.0
     draw += energy.add(Number.integer(options.accumulator)).pj
     pj = adds * add.pj + multiplies * multiply.pj + work.requantized * rescale.pj + work.stochastic * draw
     return pj * 1e-12, bool(slow or work.requantized or add.interpolated)

@@ -32,7 +32,7 @@ def compare(
 
     Columns: ``board, precision, fits, limit, array_side, style, mac_lut, mac_dsp, images_per_second,
     energy_per_image_mj, storage_mb, x_storage, x_mac_area, x_energy, x_throughput`` where ``x_…`` is how many times
-    better than fp32. ``mac_area`` is compared in plain LUTs for all (a DSP block has no LUT equivalent).
+    better than fp32. ``mac_area`` is compared in LUTs of Booth style for all (a DSP block has no LUT equivalent).
 
     Raises:
         LbtError: as :func:`lbt.hardware.cost`.
@@ -45,13 +45,13 @@ def compare(
     for name in boards:
         board = Board.load(name)
         costs = [cost_of_graph(graph, p, board, name, chosen) for p in precisions]
-        areas = [_plain_mac(p, board, chosen) for p in precisions]
+        areas = [_booth_mac(p, board, chosen) for p in precisions]
         rows += [_row(c, costs[0], area, areas[0]) for c, area in zip(costs, areas, strict=True)]
     return pa.Table.from_pylist(rows)
 
 
-def _plain_mac(precision: Precision, board: Board, options: HardwareParams) -> float:
-    return cell(precision, board.target, "plain", options.accumulator).lut
+def _booth_mac(precision: Precision, board: Board, options: HardwareParams) -> float:
+    return cell(precision, board.target, "booth", options.accumulator).lut
 
 
 def _row(one: Cost, base: Cost, area: float, base_area: float) -> dict[str, Any]:

@@ -27,7 +27,8 @@ class HardwareParams(Section):
     rounder: Literal["lfsr", "hash"] = "lfsr"
     """Random numbers of stochastic rounding: a shift register, or the trainer's counter hash (bit-exact, larger)."""
     lanes: int = Field(default=8, ge=1, le=1024)
-    """Lanes for batch norm, additions and the update that the columns share; each takes one element a cycle."""
+    """Lanes for batch norm, additions and the update that the columns share, each one element a cycle; there are fewer
+    where they would take over half of the LUTs that may be used."""
     accumulator: int = Field(default=32, ge=16, le=48)
     """Bits of an integer accumulator."""
     clock: float | None = Field(default=None, gt=0, le=2000)

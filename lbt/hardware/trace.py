@@ -194,7 +194,9 @@ class _Recorder(TorchDispatchMode):
         """Attributes of an operation that was called as a function."""
         weights = [self.parameters[_storage(t)] for t in tensors if _storage(t) in self.parameters]
         facts: dict[str, Any] = {"label": name.strip("_")}
-        if weights and name in ("convolution", "addmm", "mm"):
+        if name == "convolution" and args[6]:
+            facts["label"] = "conv_transpose"
+        elif weights and name in ("convolution", "addmm", "mm"):
             weight = next(w for w in weights if w.dim() > 1)
             facts |= {"weights": weight.numel(), "trainable": weight.requires_grad}
             facts["biases"] = sum(w.numel() for w in weights if w.dim() == 1)
@@ -208,7 +210,7 @@ class _Recorder(TorchDispatchMode):
         pairs = [(v, tuple(t.shape)) for t in tensors if (v := self._value(t)) is not None]
         if not pairs:
             return
-        if kind in PRODUCTS and not facts.get("weights"):  # a product of two activations, such as attention
+        if kind in PRODUCTS and not facts.get("weights"):  # of two activations, such as attention; or transposed
             kind = "unknown"
         self.names[path] = self.names.get(path, 0) + 1
         name = path if self.names[path] == 1 else f"{path}#{self.names[path]}"
@@ -236,6 +238,7 @@ OPERATIONS = {
     **dict.fromkeys(("max_pool2d_with_indices",), "max_pool"),
     **dict.fromkeys(("avg_pool2d", "_adaptive_avg_pool2d", "mean"), "avg_pool"),
     **dict.fromkeys(("cat",), "cat"),
+    **dict.fromkeys(("constant_pad_nd",), "identity"),
     **dict.fromkeys(
         [
             "view",

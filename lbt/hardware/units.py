@@ -6,18 +6,17 @@ tried:
     Booth multiplier   ⌈b/2⌉·(a + 1) + 1 − (b mod 2) LUT        a, b ≥ 4; b is recoded
     Booth MAC          that + c + 1 LUT                           c accumulator bits ≥ a + b; one for clear or reset
 
-Fitted forms are linear in a few terms that follow from the unit's structure, fitted to the library by least squares of
-the relative error; what comes out of them is marked ``fitted``. A unit with DSP blocks takes the smallest synthesised
-one that contains it, marked ``enclosed``. UltraScale+ has the LUTs of the 7-series: a unit that was synthesised for
-those only is taken from there, with half as many carry cells (CARRY8 for CARRY4), marked ``sibling``.
+A plain MAC is its multiplier + c + 1 too, within one percent. Fitted forms are linear in a few terms that follow from the unit's structure (:mod:`lbt.hardware.forms`); what comes out
+of them is marked ``fitted``. A unit with DSP blocks takes the smallest synthesised one that contains it, marked
+``enclosed``. UltraScale+ has the LUTs of the 7-series: a unit that was synthesised for those only is taken from there,
+with half as many carry cells (CARRY8 for CARRY4), marked ``sibling``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
-from math import ceil, log2
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from lbt.errors import LbtError
-from lbt.hardware.rtl.grid import Unit
+from lbt.hardware import forms
+from lbt.hardware.rtl.grid import FITTED, Unit
 
 LIBRARY = Path(__file__).with_name("units.parquet")
 """The shipped library; remade by :func:`lbt.hardware.rtl.synthesis.run_synthesis`."""
@@ -75,11 +75,15 @@ def area(unit: Unit) -> Area:
     sibling = library().get(replace(unit, target="xc7")) if unit.target == "xcup" and unit.style != "dsp" else None
     if sibling is not None:
         return Area(sibling["lut"], sibling["ff"], sibling["carry"] / 2, 0, sibling["depth"], "sibling")
+    if unit.kind == "mac" and unit.style in ("plain", "booth") and unit.target != "ecp5":
+        return _mac(unit)
     closed = closed_form(unit)
     if closed is not None:
-        return Area(closed, _fitted(unit, "ff"), _fitted(unit, "carry"), 0, 0, "closed")
+        return Area(closed, unit.a + unit.b, _fitted(unit, "carry"), 0, 0, "closed")
     if unit.style == "dsp":
         return _enclosing(unit)
+    if unit.target == "ecp5":
+        return _transferred(unit)
     return Area(_fitted(unit, "lut"), _fitted(unit, "ff"), _fitted(unit, "carry"), 0, 0, "fitted")
 
 
@@ -92,6 +96,18 @@ def closed_form(unit: Unit) -> int | None:
     return -(-unit.b // 2) * (unit.a + 1) + 1 - unit.b % 2 + (unit.c + 1 if unit.kind == "mac" else 0)
 
 
+def _mac(unit: Unit) -> Area:
+    """A multiplier, and an adder with a register."""
+    if unit.c < unit.a + unit.b:
+        raise LbtError(
+            f"{unit.kind}: found an accumulator of {unit.c} bits; accepted: at least {unit.a + unit.b} for operands of "
+            f"{unit.a} and {unit.b} bits"
+        )
+    product = area(Unit("multiplier", unit.style, unit.target, unit.a, unit.b))
+    total = product + Area(unit.c + 1, unit.c + 1, ceil(unit.c / (8 if unit.target == "xcup" else 4)))
+    return replace(total, depth=0, origin="fitted" if closed_form(unit) is None else "closed")
+
+
 @cache
 def library(path: Path = LIBRARY) -> dict[Unit, dict[str, Any]]:
     """The library's rows by unit."""
@@ -99,78 +115,61 @@ def library(path: Path = LIBRARY) -> dict[Unit, dict[str, Any]]:
     return {Unit(*(row[k] for k in ("kind", "style", "target", "a", "b", "c"))): row for row in rows}
 
 
-Terms = Callable[[int, int, int], list[float]]
-
-TERMS: dict[tuple[str, str], Terms] = {
-    # a partial product per bit pair, its additions, the accumulator
-    ("multiplier", "plain"): lambda a, b, c: [a * b, a + b, 1],
-    ("mac", "plain"): lambda a, b, c: [a * b, a + b, 1, c],
-    ("multiplier", "booth"): lambda a, b, c: [ceil(b / 2) * (a + 1), a, 1],
-    ("mac", "booth"): lambda a, b, c: [ceil(b / 2) * (a + 1), c, 1],
-    # a barrel shifter: a multiplexer level per bit of the amount; then rounding and saturation
-    ("requantize", "shift"): lambda a, b, c: [a * ceil(log2(a)), b, 1],
-    ("requantize", "multiplier"): lambda a, b, c: [a * ceil(log2(a + 16)), b, 1],
-    ("round", "nearest"): lambda a, b, c: [a, b, 1],
-    ("round", "lfsr"): lambda a, b, c: [a, b, 1],
-    ("round", "hash"): lambda a, b, c: [a, b, 1],
-    # the significands' product; the exponents' sum
-    ("float_multiplier", "plain"): lambda e, f, c: [(f + 1) ** 2, f + 1, e, 1],
-    # two barrel shifters of the significand; exponents
-    ("float_adder", "plain"): lambda e, f, c: [(f + 5) * log2(f + 5), e, 1],
-    ("norm", "full_bn"): lambda a, b, c: [a * a, a, 1],
-    ("norm", "range_bn"): lambda a, b, c: [a * a, a, 1],
-    ("norm", "affine_bn"): lambda a, b, c: [a * a, a, 1],
-    ("update", "plain"): lambda a, b, c: [a, b, 1],
-}
-"""Terms of the fitted forms, by kind and style."""
-
-REACH = 2.0
-"""A fitted form is used up to this factor outside the widths that it was fitted to."""
-
-
-def fit(units: Iterable[Unit], column: str) -> np.ndarray:
-    """Coefficients of one kind, style and target: least squares of the relative error over ``units`` of the library."""
-    rows = [(unit, library()[unit][column]) for unit in units]
-    terms = TERMS[rows[0][0].kind, rows[0][0].style]
-    matrix = np.array([terms(u.a, u.b, u.c) for u, _ in rows], float)
-    target = np.array([value for _, value in rows], float)
-    weight = 1 / np.maximum(target, 1)
-    return np.linalg.lstsq(matrix * weight[:, None], target * weight, rcond=None)[0]
-
-
-def predict(unit: Unit, coefficients: np.ndarray) -> float:
-    """What a fitted form says of ``unit``; never negative."""
-    return max(0.0, float(np.dot(TERMS[unit.kind, unit.style](unit.a, unit.b, unit.c), coefficients)))
+def _known(kind: str, style: str, target: str) -> dict[Unit, dict[str, Any]]:
+    """The library's rows that the form of one kind, style and fabric is fitted to."""
+    seen = {Unit(kind, style, target, *w) for w in FITTED.get((kind, style), ())}
+    return {unit: row for unit, row in library().items() if unit in seen}
 
 
 def _fitted(unit: Unit, column: str) -> float:
-    relatives = _relatives(unit)
-    if (unit.kind, unit.style) not in TERMS or not relatives:
+    known = _known(unit.kind, unit.style, _fabric(unit))
+    if not forms.has_form(unit) or not known:
         raise LbtError(f"no area is known for {unit.name}: it is not in the unit library and its kind has no form")
-    for name in ("a", "b"):
-        found, known = getattr(unit, name), [getattr(u, name) for u in relatives]
-        if not min(known) / REACH <= found <= max(known) * REACH:
+    for name in ("a", "b", "c"):
+        found, widths = getattr(unit, name), [getattr(u, name) for u in known]
+        if not min(widths) / REACH <= found <= max(widths) * REACH:
             raise LbtError(
                 f"no area is known for {unit.name}: its width {found} is far outside the synthesised widths "
-                f"{min(known)} to {max(known)}"
+                f"{min(widths)} to {max(widths)}"
             )
-    return predict(unit, _coefficients(unit.kind, unit.style, relatives[0].target, column))
+    return forms.predict(unit, _coefficients(unit.kind, unit.style, _fabric(unit), column))
 
 
-def _relatives(unit: Unit) -> list[Unit]:
-    """The library's units of the same kind and style on the same fabric."""
-    fabric = "xc7" if unit.target == "xcup" and unit.style != "dsp" else unit.target
-    return [u for u in library() if (u.kind, u.style, u.target) == (unit.kind, unit.style, fabric)]
+def _transferred(unit: Unit) -> Area:
+    """On the LUT4 fabric, of which the library has few units: a line over what the same units take in LUT6."""
+    here = [u for u in library() if (u.kind, u.style, u.target) == (unit.kind, unit.style, unit.target)]
+    if not here:
+        raise LbtError(
+            f"no area is known for {unit.name}: no unit of its kind and style was synthesised for {unit.target}"
+        )
+    there = area(replace(unit, target="xc7"))
+    lut, ff, carry = (
+        forms.line(
+            [(getattr(area(replace(u, target="xc7")), name), library()[u][name]) for u in here], getattr(there, name)
+        )
+        for name in ("lut", "ff", "carry")
+    )
+    return Area(lut, ff, carry, 0, 0, "fitted")
+
+
+def _fabric(unit: Unit) -> str:
+    """The target whose LUTs the unit is made of."""
+    return "xc7" if unit.target == "xcup" and unit.style != "dsp" else unit.target
 
 
 @cache
 def _coefficients(kind: str, style: str, target: str, column: str) -> np.ndarray:
-    return fit([u for u in library() if (u.kind, u.style, u.target) == (kind, style, target)], column)
+    return forms.fit({unit: row[column] for unit, row in _known(kind, style, target).items()})
 
 
 def _enclosing(unit: Unit) -> Area:
-    larger = [u for u in _relatives(unit) if u.a >= unit.a and u.b >= unit.b and u.c >= unit.c]
+    alike = [u for u in library() if (u.kind, u.style, u.target) == (unit.kind, unit.style, unit.target)]
+    larger = [u for u in alike if u.a >= unit.a and u.b >= unit.b and u.c >= unit.c]
     if not larger:
         raise LbtError(f"no area is known for {unit.name}: no synthesised unit with DSP blocks contains it")
     row = min((library()[u] for u in larger), key=lambda r: (r["dsp"], r["lut"]))
     return Area(row["lut"], row["ff"], row["carry"], row["dsp"], 0, "enclosed")
+
+
+REACH = 2.0
+"""A fitted form is used up to this factor outside the widths that it was fitted to."""

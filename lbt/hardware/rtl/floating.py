@@ -10,6 +10,8 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from lbt.hardware.rtl.multiplier import multiply
+
 
 def _fields(x: Value, exponent: int, mantissa: int) -> tuple[Value, Value, Value, Value]:
     """Sign, exponent, significand with its hidden one, and whether the number is zero."""
@@ -34,10 +36,15 @@ def _packed(
 
 
 class FloatMultiplier(wiring.Component):
-    """``p <= a * b``."""
+    """``p <= a * b``.
 
-    def __init__(self, exponent: int, mantissa: int) -> None:
-        self.exponent, self.mantissa = exponent, mantissa
+    Args:
+        exponent, mantissa: stored bits of both operands and the result.
+        style: how the significands are multiplied: ``plain``, ``booth`` or ``dsp``.
+    """
+
+    def __init__(self, exponent: int, mantissa: int, style: str) -> None:
+        self.exponent, self.mantissa, self.style = exponent, mantissa, style
         bits = 1 + exponent + mantissa
         super().__init__({"a": In(bits), "b": In(bits), "p": Out(bits)})
 
@@ -47,7 +54,11 @@ class FloatMultiplier(wiring.Component):
         sign_a, power_a, one_a, zero_a = _fields(self.a, e, k)
         sign_b, power_b, one_b, zero_b = _fields(self.b, e, k)
         product = Signal(2 * k + 2)
-        m.d.comb += product.eq(one_a * one_b)
+        if self.style == "booth":  # of signed numbers: a zero in front
+            one_a, one_b = (Cat(x, Const(0, 1)).as_signed() for x in (one_a, one_b))
+            m.d.comb += product.eq(multiply(m, one_a, one_b, "booth"))
+        else:
+            m.d.comb += product.eq(one_a * one_b)
         high = product[-1]
         kept, rest = Signal(k + 1), Signal(k + 1)  # rest: the bits below, left-aligned
         m.d.comb += kept.eq(Mux(high, product[k + 1 :], product[k : 2 * k + 1]))
@@ -63,7 +74,11 @@ class FloatMultiplier(wiring.Component):
 
 
 class FloatAdder(wiring.Component):
-    """``s <= a + b``."""
+    """``s <= a + b``.
+
+    Args:
+        exponent, mantissa: stored bits of both operands and the result.
+    """
 
     def __init__(self, exponent: int, mantissa: int) -> None:
         self.exponent, self.mantissa = exponent, mantissa

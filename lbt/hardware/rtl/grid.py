@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,13 @@ TARGETS = ("xc7", "xcup", "ecp5")
 STYLES = {
     "multiplier": ("plain", "booth", "dsp"),
     "mac": ("plain", "booth", "dsp"),
-    "requantize": ("shift", "multiplier"),
+    "requantize": ("shift", "multiplier", "shift_stochastic", "multiplier_stochastic"),
+    "random": ("lfsr", "hash"),
     "round": ("nearest", "lfsr", "hash"),
-    "float_multiplier": ("plain", "dsp"),
+    "float_multiplier": ("plain", "booth", "dsp"),
     "float_adder": ("plain",),
     "norm": ("full_bn", "range_bn", "affine_bn"),
-    "update": ("plain",),
+    "update": ("booth",),
     "array": ("booth",),
 }
 """Kinds of units and their styles. Only the style ``dsp`` may use DSP blocks."""
@@ -33,10 +34,10 @@ class Unit:
         kind: a key of :data:`STYLES`.
         style: one of its styles.
         target: one of :data:`TARGETS`.
-        a, b: multiplier and mac: operand widths; requantize and round: width in and out; float: exponent and mantissa
-            bits; norm: width, 0; update: width of the master weight and of the gradient; array: operand width, cells a
-            side.
-        c: mac and array: accumulator width; else 0.
+        a, b: multiplier and mac: operand widths; requantize and round: width in and out; random: 32, 0; float:
+            exponent and mantissa bits; norm: width, 0; update: width of the master weight and of the gradient; array:
+            operand width, cells a side.
+        c: mac and array: accumulator width; update: width of the velocity; else 0.
     """
 
     kind: str
@@ -66,74 +67,124 @@ def build(unit: Unit) -> Any:
     """The Amaranth component of a unit."""
     from lbt.hardware.rtl import floating, mac, multiplier, norm, requantize, rounding, update
 
-    rounders: dict[str, Callable[[int, int], Any]] = {
-        "nearest": rounding.Nearest,
-        "lfsr": rounding.Lfsr,
-        "hash": rounding.Hash,
-    }
-    match unit.kind:
-        case "multiplier":
-            return multiplier.Multiplier(unit.a, unit.b, unit.style)
-        case "mac":
-            return mac.Mac(unit.a, unit.b, unit.c, unit.style)
-        case "requantize":
-            return requantize.Requantizer(unit.a, unit.b, unit.style)
-        case "round":
-            return rounders[unit.style](unit.a, unit.b)
-        case "float_multiplier":
-            return floating.FloatMultiplier(unit.a, unit.b)
-        case "float_adder":
+    match unit.kind, unit.style:
+        case "multiplier", style:
+            return multiplier.Multiplier(unit.a, unit.b, style)
+        case "mac", style:
+            return mac.Mac(unit.a, unit.b, unit.c, style)
+        case "requantize", style:
+            return requantize.Requantizer(unit.a, unit.b, style)
+        case "random", "lfsr":
+            return rounding.ShiftRegister()
+        case "random", _:
+            return rounding.CounterHash()
+        case "round", "nearest":
+            return rounding.Nearest(unit.a, unit.b)
+        case "round", "lfsr":
+            return rounding.Lfsr(unit.a, unit.b)
+        case "round", _:
+            return rounding.Hash(unit.a, unit.b)
+        case "float_multiplier", style:
+            return floating.FloatMultiplier(unit.a, unit.b, style)
+        case "float_adder", _:
             return floating.FloatAdder(unit.a, unit.b)
-        case "norm":
-            return norm.NormLane(unit.a, unit.style)
-        case "update":
-            return update.Update(unit.a, unit.b)
-        case _:
-            return mac.MacArray(unit.b, unit.b, unit.a, unit.c, unit.style)
+        case "norm", style:
+            return norm.NormLane(unit.a, style)
+        case "update", _:
+            return update.Update(unit.a, unit.b, unit.c)
+        case _, style:
+            return mac.MacArray(unit.b, unit.b, unit.a, unit.c, style)
 
 
-FLOATS = ((4, 3), (5, 2), (5, 10), (8, 7), (8, 23))
-"""fp8 (two kinds), fp16, bf16, fp32."""
+Widths = tuple[tuple[int, ...], ...]
 
-WIDTHS: dict[tuple[str, str], tuple[tuple[int, ...], ...]] = {
-    ("mac", "booth"): ((8, 8), (4, 4), (16, 16), (8, 16), (6, 6), (2, 2)),
-    ("mac", "plain"): ((8, 8), (4, 4), (16, 16), (8, 16), (2, 2), (6, 6), (12, 12), (4, 8)),
-    ("mac", "dsp"): ((8, 8), (16, 16), (24, 24), (8, 16), (4, 4)),
-    ("float_multiplier", "plain"): (*FLOATS, (2, 1), (2, 3), (3, 2), (2, 4)),
-    ("float_adder", "plain"): (*FLOATS, (2, 1), (2, 3), (3, 2)),
-    ("float_multiplier", "dsp"): ((5, 10), (8, 23)),
-    ("requantize", "shift"): ((32, 8), (32, 4), (32, 16), (24, 8), (20, 6)),
-    ("requantize", "multiplier"): ((32, 8), (32, 4), (32, 16), (24, 8), (20, 6)),
-    ("round", "nearest"): ((24, 8), (32, 8), (16, 8), (24, 4), (32, 16)),
-    ("round", "lfsr"): ((24, 8), (32, 8), (16, 8), (24, 4), (32, 16)),
-    ("round", "hash"): ((24, 8), (32, 8), (32, 16)),
-    ("norm", "full_bn"): ((8, 0), (16, 0), (4, 0), (6, 0), (12, 0)),
-    ("norm", "range_bn"): ((8, 0), (16, 0), (4, 0), (6, 0), (12, 0)),
-    ("norm", "affine_bn"): ((8, 0), (16, 0), (4, 0), (6, 0), (12, 0)),
-    ("update", "plain"): ((16, 8), (32, 16), (8, 8), (12, 8), (16, 16), (24, 16)),
+FLOATS: Widths = ((8, 23), (5, 10), (8, 7), (4, 3))
+"""fp32, fp16, bf16, fp8."""
+MACS: Widths = ((8, 8, 32), (4, 4, 32), (16, 16, 32), (2, 2, 32), (16, 8, 32))
+INTO: Widths = ((32, 8), (32, 16), (32, 4), (24, 8))
+"""Width of an accumulator and of what is kept of it."""
+LANES: Widths = ((8, 0), (16, 0), (4, 0), (12, 0))
+
+FITTED: dict[tuple[str, str], Widths] = {
+    ("mac", "booth"): MACS,
+    ("mac", "plain"): MACS,
+    ("mac", "dsp"): ((8, 8, 32), (16, 16, 32), (24, 24, 48), (18, 18, 48)),
+    ("float_multiplier", "booth"): (*FLOATS, (2, 1)),
+    ("float_adder", "plain"): FLOATS,
+    ("requantize", "shift"): INTO,
+    ("requantize", "shift_stochastic"): INTO,
+    ("requantize", "multiplier"): INTO,
+    ("requantize", "multiplier_stochastic"): INTO,
+    ("random", "lfsr"): ((32, 0),),
+    ("random", "hash"): ((32, 0),),
+    ("norm", "range_bn"): LANES,
+    ("norm", "full_bn"): LANES,
+    ("norm", "affine_bn"): LANES,
+    ("update", "booth"): ((16, 8, 16), (8, 8, 16), (16, 16, 16)),
     ("multiplier", "plain"): (
-        *tuple((k, k) for k in (8, 4, 16, 2, 3, 5, 6, 7, 9, 10, 12)),
-        (4, 8),
-        (6, 8),
-        (8, 12),
-        (8, 16),
+        *tuple((k, k) for k in (8, 4, 16, 2, 6, 12, 5, 10, 14, 3)),
+        *((8, 4), (16, 8), (8, 2), (12, 8), (6, 4)),
     ),
-    ("multiplier", "booth"): (*tuple((k, k) for k in (8, 4, 16, 5, 6, 7, 9, 12)), (4, 8), (8, 4), (8, 16)),
+    ("multiplier", "booth"): ((8, 8), (4, 4), (16, 16), (6, 6), (8, 4)),
+    ("float_multiplier", "plain"): FLOATS,
+    ("float_multiplier", "dsp"): ((8, 23), (5, 10)),
+    ("round", "nearest"): ((24, 8),),
+    ("round", "lfsr"): ((24, 8),),
+    ("round", "hash"): ((24, 8),),
 }
-"""Widths of the 7-series library, by kind and style; the other targets have the first few."""
+"""Widths of the 7-series library that the area forms are fitted to, the most wanted first."""
 
-FEW = {"mac": 3, "float_multiplier": 5, "float_adder": 5, "requantize": 2, "round": 1, "norm": 2, "update": 2}
-"""How many of them the other targets have; a kind that is missing has none."""
+HELD_OUT: dict[tuple[str, str], Widths] = {
+    ("multiplier", "plain"): ((7, 7), (9, 9), (11, 11), (13, 13), (9, 8), (10, 5)),
+    ("multiplier", "booth"): ((9, 9), (9, 8), (11, 11), (13, 6)),
+    ("mac", "plain"): ((9, 9, 32), (7, 7, 24)),
+    ("mac", "booth"): ((9, 9, 32), (7, 7, 24), (14, 10, 32)),
+    ("float_adder", "plain"): ((5, 6), (6, 13)),
+    ("float_multiplier", "booth"): ((5, 6), (6, 13)),
+    ("float_multiplier", "plain"): ((5, 6), (6, 13)),
+    ("requantize", "shift"): ((28, 8), (24, 5)),
+    ("requantize", "shift_stochastic"): ((28, 8), (24, 5)),
+    ("requantize", "multiplier"): ((28, 8),),
+    ("requantize", "multiplier_stochastic"): ((28, 8),),
+    ("norm", "range_bn"): ((6, 0),),
+    ("norm", "full_bn"): ((6, 0),),
+    ("norm", "affine_bn"): ((6, 0),),
+    ("update", "booth"): ((12, 12, 16),),
+}
+"""Widths that no form has seen: what the model's error is measured on."""
+
+ULTRASCALE = (
+    *(Unit("mac", "dsp", "xcup", k, k, 32) for k in (8, 16)),
+    Unit("mac", "dsp", "xcup", 24, 24, 48),
+    *(Unit("mac", style, "xcup", 8, 8, 32) for style in ("booth", "plain")),
+    Unit("float_multiplier", "dsp", "xcup", 8, 23),
+    Unit("float_adder", "plain", "xcup", 5, 10),
+)
+"""UltraScale+: what uses its DSP blocks, and a sample that shows that the rest has the 7-series' LUTs."""
+
+LUT4 = {
+    ("mac", "booth"): 3,
+    ("mac", "plain"): 2,
+    ("mac", "dsp"): 2,
+    ("float_multiplier", "booth"): 2,
+    ("float_adder", "plain"): 2,
+    **{(kind, style): 1 for kind in ("requantize", "random", "norm", "update") for style in STYLES[kind]},
+}
+"""How many of the fitted widths the LUT4 target has."""
 
 
 def grid() -> Iterator[Unit]:
     """The shipped library, the most wanted units first."""
-    for few in (True, False):
-        for target in TARGETS:
-            for (kind, style), widths in WIDTHS.items():
-                first = FEW.get(kind, 0)
-                chosen = widths[:first] if few else widths[first:] if target == "xc7" else ()
-                for a, b in chosen:
-                    yield Unit(kind, style, target, a, b, 32 if kind == "mac" else 0)
-    yield from (Unit("mac", style, "xc7", 8, 8, c) for style in ("booth", "plain") for c in (24, 40))
-    yield from (Unit("array", "booth", "xc7", 4, side, 24) for side in (4, 8))
+    for few in (1, 2, 4, None):
+        for (kind, style), widths in FITTED.items():
+            start = {1: 0, 2: 1, 4: 2, None: 4}[few]
+            yield from (Unit(kind, style, "xc7", *one) for one in widths[start:few])
+        if few == 1:
+            yield from (Unit(k, style, "ecp5", *FITTED[k, style][0]) for k, style in LUT4)
+        if few == 4:
+            yield from ULTRASCALE
+            for (kind, style), widths in HELD_OUT.items():
+                yield from (Unit(kind, style, "xc7", *one) for one in widths)
+            for (kind, style), count in LUT4.items():
+                yield from (Unit(kind, style, "ecp5", *one) for one in FITTED[kind, style][1:count])
+    yield Unit("array", "booth", "xc7", 4, 4, 24)

@@ -10,7 +10,10 @@ from lbt.hardware.rtl.multiplier import multiply
 
 
 class Mac(wiring.Component):
-    """``total <= 0 if clear else total + a * b``; the accumulator wraps.
+    """``total <= 0 if clear else total + a * b``, one cycle late; the accumulator wraps.
+
+    The product has a register of its own, as in a DSP block: the adder is then an adder and not one more row of the
+    multiplier's compression tree, which Yosys would build of three times the LUTs.
 
     Args:
         a_bits, b_bits: operand widths.
@@ -25,8 +28,9 @@ class Mac(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        product = multiply(m, self.a, self.b, self.style)  # outside the condition, or it would become part of it
-        with m.If(self.clear):
+        product, clear = Signal(signed(len(self.a) + len(self.b))), Signal()
+        m.d.sync += [product.eq(multiply(m, self.a, self.b, self.style)), clear.eq(self.clear)]
+        with m.If(clear):
             m.d.sync += self.total.eq(0)
         with m.Else():
             m.d.sync += self.total.eq(self.total + product)
@@ -36,8 +40,8 @@ class Mac(wiring.Component):
 class MacArray(wiring.Component):
     """R × C output-stationary cells: ``a`` moves right, ``b`` moves down, one step a cycle; totals stay.
 
-    The feeder delays row r of ``a`` by r cycles and column c of ``b`` by c cycles (:func:`skewed`), so that a product
-    with inner length T is complete after R + C + T − 2 cycles.
+    The feeder delays row r of ``a`` by r cycles and column c of ``b`` by c cycles, so that a product with inner length
+    T is complete after R + C + T − 2 cycles and the one that the product's register adds.
 
     Args:
         rows, cols: R and C.

@@ -3,7 +3,8 @@
 A lane gathers its channel's statistics in one pass and applies y = (a·x + b) >> 16 in another; a and b come from the
 unit that the lanes share (a division, and a root where the variant needs one, once per channel). Going back, it sums
 Σdy and Σdy·x and forms the error: with all of batch norm's terms dx = (a·dy + k·x + c) >> 16, or with mean and
-variance as constants dx = (a·dy) >> 16. One multiplier array serves both directions (``back`` selects).
+variance as constants dx = (a·dy) >> 16. One multiplier serves both directions (``back`` selects). Multipliers are
+Booth rows.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
+from lbt.hardware.rtl.multiplier import multiply
 
 COEFFICIENT = 16
 """Bits of a, k and of the fraction that is dropped."""
@@ -54,9 +57,9 @@ class NormLane(wiring.Component):
         m.d.comb += moving.eq(Mux(self.back, self.dy, self.x))
         squares = self.style != "range_bn"
         if squares:  # Σx² forward, Σdy·x backward
-            step = moving * self.x
+            step = multiply(m, moving, self.x, "booth")
         else:  # Σdy·x backward only
-            step = Mux(self.back, self.dy * self.x, 0)
+            step = Mux(self.back, multiply(m, self.dy, self.x, "booth"), 0)
         with m.If(self.clear):
             m.d.sync += [self.total.eq(0), self.product.eq(0)]
         with m.Else():
@@ -69,10 +72,10 @@ class NormLane(wiring.Component):
                 m.d.sync += self.largest.eq(Mux(self.x > self.largest, self.x, self.largest))
                 m.d.sync += self.smallest.eq(Mux(self.x < self.smallest, self.x, self.smallest))
         scaled = Signal(signed(WIDE + 2))
-        m.d.comb += scaled.eq(moving * self.a + self.b)
+        m.d.comb += scaled.eq(multiply(m, self.a, moving, "booth") + self.b)
         if self.style != "affine_bn":
             whole = Signal(signed(WIDE + 2))
-            m.d.comb += whole.eq(scaled + Mux(self.back, self.x * self.k, 0))
+            m.d.comb += whole.eq(scaled + Mux(self.back, multiply(m, self.k, self.x, "booth"), 0))
             m.d.sync += self.y.eq(whole >> COEFFICIENT)
         else:
             m.d.sync += self.y.eq(scaled >> COEFFICIENT)

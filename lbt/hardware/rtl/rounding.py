@@ -1,4 +1,5 @@
-"""Dropping the low bits of a number: nearest, or stochastic with a shift register or with the trainer's counter hash.
+"""Random numbers, and dropping the low bits of a number: to nearest, or stochastic with a shift register or with the
+trainer's counter hash.
 
 Stochastic rounding adds a random number below one unit of the result and truncates. With r the top d of 24 random
 bits, the trainer (:mod:`lbt.numerics.rounding`) rounds up where r is below the fraction f, which is the carry of f +
@@ -7,7 +8,7 @@ bits, the trainer (:mod:`lbt.numerics.rounding`) rounds up where r is below the 
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Signal, Value, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -44,25 +45,53 @@ def round_up(m: Module, x: Value, drop: int, bits24: Value) -> Value:
     return total >> drop
 
 
-class Lfsr(wiring.Component):
-    """Stochastic rounding with a 32-bit linear feedback shift register that steps once a cycle.
+class ShiftRegister(wiring.Component):
+    """32 random bits from a linear feedback shift register that steps once a cycle.
 
     Each cycle brings one new bit, so neighbouring draws are correlated: cheap, and not what the trainer computes.
     """
 
-    def __init__(self, in_bits: int, out_bits: int) -> None:
-        self.drop, self.out_bits = in_bits - out_bits, out_bits
-        super().__init__({"x": In(signed(in_bits)), "y": Out(signed(out_bits))})
-        self.state = Signal(32, init=1)
+    def __init__(self) -> None:
+        super().__init__({"bits": Out(unsigned(32), init=1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         feedback = Signal()
-        m.d.comb += feedback.eq(Cat(self.state[32 - tap] for tap in TAPS).xor())
-        m.d.sync += self.state.eq(Cat(self.state[1:], feedback))
-        rounded = round_up(m, self.x, self.drop, self.state[:24])
+        m.d.comb += feedback.eq(Cat(self.bits[32 - tap] for tap in TAPS).xor())
+        m.d.sync += self.bits.eq(Cat(self.bits[1:], feedback))
+        return m
+
+
+class Lfsr(wiring.Component):
+    """Stochastic rounding with the shift register."""
+
+    def __init__(self, in_bits: int, out_bits: int) -> None:
+        self.drop, self.out_bits = in_bits - out_bits, out_bits
+        super().__init__({"x": In(signed(in_bits)), "y": Out(signed(out_bits))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.register = register = ShiftRegister()
+        rounded = round_up(m, self.x, self.drop, register.bits[:24])
         m.d.sync += self.y.eq(saturate(m, rounded, self.out_bits))
         return m
+
+
+def times(m: Module, x: Value, constant: int) -> Value:
+    """``x · constant`` modulo 2^len(x), as one addition or subtraction per nonzero signed digit of the constant.
+
+    The digits are the non-adjacent form (G. W. Reitwiesner 1960): the fewest there are, a third of the positions.
+    """
+    width = len(x)
+    total: Value = Const(0, width)
+    for place in range(width):
+        digit = (2 - constant % 4) if constant % 2 else 0
+        constant = (constant - digit) // 2
+        if digit:
+            partial = Signal(width)
+            m.d.comb += partial.eq(total + (x << place) if digit > 0 else total - (x << place))
+            total = partial
+    return total
 
 
 class CounterHash(wiring.Component):
@@ -77,10 +106,10 @@ class CounterHash(wiring.Component):
         start, mixed, product, last = (Signal(32, name=n) for n in ("start", "mixed", "product", "last"))
         m.d.sync += start.eq(self.index + self.first)
         m.d.comb += mixed.eq(start ^ (start >> 16))
-        m.d.sync += product.eq((mixed * MIX[0])[:32] ^ self.second)
+        m.d.sync += product.eq(times(m, mixed, MIX[0]) ^ self.second)
         m.d.comb += last.eq(product ^ (product >> 15))
         final = Signal(32)
-        m.d.sync += final.eq((last * MIX[1])[:32])
+        m.d.sync += final.eq(times(m, last, MIX[1]))
         m.d.comb += self.hash.eq(final ^ (final >> 16))
         return m
 

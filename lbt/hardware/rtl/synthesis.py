@@ -42,7 +42,11 @@ class SynthesisParams(Section):
     """Kinds of units to synthesise; empty for all of the grid."""
 
 
-def run_synthesis(params: SynthesisParams, outputs: Path, cache_dir: Path = Path(".cache/units")) -> dict[str, int]:
+CACHE = Path(".lbt/units")
+"""Where units that have been synthesised are kept, one JSON file each."""
+
+
+def run_synthesis(params: SynthesisParams, outputs: Path, cache_dir: Path = CACHE) -> dict[str, int]:
     """Synthesise the grid into a Parquet library.
 
     Args:
@@ -60,10 +64,13 @@ def run_synthesis(params: SynthesisParams, outputs: Path, cache_dir: Path = Path
     units = [unit for unit in grid() if not params.kinds or unit.kind in params.kinds]
     files = {unit: _cached(cache_dir, unit) for unit in units}
     missing = [unit for unit in units if not files[unit].is_file()]
+
+    def make(unit: Unit) -> None:
+        write_json(files[unit], synthesise(unit))
+
     with ThreadPoolExecutor(params.jobs) as pool:
-        results = track(pool.map(synthesise, missing), "synthesis", len(missing))
-        for unit, row in zip(missing, results, strict=True):
-            write_json(files[unit], row)
+        for _ in track(pool.map(make, missing), "synthesis", len(missing)):
+            pass
     write_table(outputs, [read_json(files[unit]) for unit in sorted(units)])
     return {"units": len(units), "synthesised": len(missing)}
 
@@ -100,18 +107,9 @@ def netlist(unit: Unit) -> str:
     """The unit in Yosys' own language, without source positions, so that equal text means equal logic."""
     try:
         from amaranth.back import rtlil
-        from amaranth.hdl import ClockDomain, Module, Value
     except ModuleNotFoundError:
         raise LbtError("synthesis needs amaranth; install it with: pip install 'lbt[rtl]'") from None
-    component = build(unit)
-    if unit.kind in ("mac", "norm", "array", "multiplier"):
-        return rtlil.convert(component, name="unit", emit_src=False)
-    # where nothing accumulates, the state after power-on does not matter, and a reset is no port
-    m = Module()
-    m.domains.sync = clock = ClockDomain("sync", reset_less=True)
-    m.submodules.core = component
-    ports = [Value.cast(signal) for _, _, signal in component.signature.flatten(component)]
-    return rtlil.convert(m, name="unit", ports=[*ports, clock.clk], emit_src=False)
+    return rtlil.convert(build(unit), name="unit", emit_src=False)
 
 
 @cache

@@ -26,7 +26,7 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
     for recipe in (find_yaml("recipes", name) for name in params.adapt.recipe):
         common: dict[str, Any] = {
             "stage": "hardware",
-            "outputs": ("metrics.json", "layers.parquet", "comparison.parquet"),
+            "outputs": ("metrics.json", "layers.parquet", "comparison.parquet", "norms.parquet"),
             "files": (recipe.as_posix(), board.as_posix()),
         }
         knobs = {"hardware": params.hardware.model_dump()}
@@ -52,5 +52,5 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
         found = [read_json(paths.needs[key] / "metrics.json") for key in job.needs if key.startswith("search/")]
         cell = max(found, key=lambda metrics: metrics["best"])["architecture"]
         model = cell_network(cell, classes=len(architecture.classes), in_channels=architecture.channels)
-    outputs = Outputs(layers=paths.out("layers.parquet"), comparison=paths.out("comparison.parquet"))
+    outputs = Outputs(*(paths.out(f"{name}.parquet") for name in ("layers", "comparison", "norms")))
     return run(HardwareParams.model_validate(job.params["hardware"]), Inputs(model, shape, job.files[0]), outputs)
