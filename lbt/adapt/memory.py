@@ -1,11 +1,14 @@
 """What a method needs to keep on the device, in bytes.
 
 Counted, not measured: images as uint8 pixels; weights, activations and optimizer state in the bits of the recipe.
-Activations are what backward needs: the inputs of convolutions, linear layers and norms in the format A, and one bit
-per element for each ReLU. Preparation on the source happens before deployment and is not counted.
+Activations are what backward needs: the inputs of convolutions, linear layers and norms in the format A, one bit per
+element for each ReLU, and which element of its window each maximum was. Preparation on the source happens before
+deployment and is not counted.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import nn
@@ -64,9 +67,14 @@ def activation_bits(model: nn.Module, shape: torch.Size, recipe: Recipe) -> int:
 
     def count(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         nonlocal total
-        total += inputs[0].numel() * (1 if isinstance(module, nn.ReLU | nn.ReLU6) else recipe.bits("A"))
+        elements = inputs[0].numel()
+        if isinstance(module, nn.MaxPool2d):
+            window = int(module.kernel_size) ** 2  # type: ignore[arg-type]
+            total += elements // window * math.ceil(math.log2(window))
+        else:
+            total += elements * (1 if isinstance(module, nn.ReLU | nn.ReLU6) else recipe.bits("A"))
 
-    kinds = (nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.ReLU, nn.ReLU6)
+    kinds = (nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.ReLU, nn.ReLU6, nn.MaxPool2d)
     hooks = [module.register_forward_pre_hook(count) for module in model.modules() if isinstance(module, kinds)]
     was_training = model.training
     model.eval()(torch.zeros(1, *shape))
