@@ -201,7 +201,9 @@ def quantize_groups(
     if isinstance(element, Int):
         low = -element.largest if zero_point is None else -zero_point.float()
         high = element.largest if zero_point is None else form.steps - zero_point.float()  # type: ignore[attr-defined]
-        arguments = tuple(torch.as_tensor(v).expand(scale.shape).reshape(-1).float().numpy() for v in (low, high))
+        arguments = tuple(
+            torch.as_tensor(v).float().expand(scale.shape).contiguous().view(-1).numpy() for v in (low, high)
+        )
         loop = module.integers
     else:
         assert isinstance(element, Float)
