@@ -72,7 +72,7 @@ def jobs(table: Table, options: argparse.Namespace) -> Iterator[_runs.Job]:
 def single(table: Table, strategy: str, seed: int) -> dict[str, Any]:
     """Regret after each query, and at those in ``SHOWN``."""
     values = table.target("fp")
-    history = search(strategy, table.space, look_up(table, values), SearchOptions(queries=QUERIES), seed)
+    history = search(strategy, table.space, look_up(table, values), SearchOptions(queries=QUERIES, step=20), seed)
     regret = values.max() - history.best
     return {f"{queries}/regret": float(regret[queries - 1]) for queries in SHOWN} | {"regret": regret.tolist()}
 
