@@ -16,8 +16,10 @@ IMAGES = 16
 
 _KINDS = {"step": "int64", "layer": "string", "role": "string", "format": "string", "elements": "int64"}
 _KINDS |= {"levels": "int64", "bits_needed": "int64", "bits_needed_gaussian": "int64"}
-_MEASURED = ("bits", "scale", "limit_sigma", "sqnr", "cosine_distance", "clipped_share", "rounding_share")
-_MEASURED += ("predicted_gaussian", "predicted_laplace")
+_MEASURED = (
+    *("bits", "scale", "limit_sigma", "sqnr", "cosine_distance", "clipped_share", "rounding_share"),
+    *("predicted_gaussian", "predicted_laplace"),
+)
 
 
 def points(total: int) -> set[int]:

@@ -19,7 +19,7 @@ from lbt.adapt.batches import Split, draw, generator
 from lbt.adapt.params import AdaptParams
 from lbt.adapt.schedule import set_lr, warm_cosine
 from lbt.errors import LbtError
-from lbt.nn import domain, optimizer, quantize, separate_statistics, set_step
+from lbt.nn import domain, optimizer, quantize, scale_loss, separate_statistics, set_step
 from lbt.nn.models._network import Network
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ class Base:
         optimizers = [self.optimizers[name] for name in names or self.optimizers]
         for one in optimizers:
             one.zero_grad()
-        loss.backward()
+        scale_loss(self.student, loss).backward()  # type: ignore[no-untyped-call]
         for one in optimizers:
             set_lr(one, factor)
             one.step()

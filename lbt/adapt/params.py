@@ -170,7 +170,7 @@ class AdaptParams(Section):
     def jobs(self) -> Iterator[AdaptParams]:
         """Every job of the grid, or of the parts of it that ``only`` names."""
         for pair, method, recipe, seed in product(self.pair, self.method, self.recipe, self.seed):
-            cell = {"pair": pair, "method": method, "recipe": recipe, "seed": seed}
+            cell: dict[str, str | int] = {"pair": pair, "method": method, "recipe": recipe, "seed": seed}
             if not self.only or any(part.holds(cell) for part in self.only):
                 yield self.job(pair, method, recipe, seed)
 

@@ -63,6 +63,16 @@ def test_low_bits_need_less_memory(bench):
     assert fp32["memory/second_network_bytes"] > 0
 
 
+def test_a_recipe_may_scale_its_loss(bench, tmp_path):
+    scaled = tmp_path / "scaled.yaml"
+    int8 = "{W: int8, A: int8, E: {format: int8, rounding: stochastic}, G: {format: int8, rounding: stochastic}"
+    scaled.write_text(int8 + ", update: {loss_scale: 64}}")
+    plain = tmp_path / "plain.yaml"
+    plain.write_text(int8 + "}")
+    # A scale that is a power of two moves the range with the error: the same codes, the same training.
+    assert bench.run("scaled", str(scaled)) == bench.run("plain", str(plain))
+
+
 def test_activation_bits_by_hand():
     layers = (
         nn.Conv2d(1, 4, 3, padding=1),

@@ -67,8 +67,8 @@ class Method(Base):
         for mine, students in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
             mine.lerp_(students, 1 - self.options.ema)
         common = self.params.statistics in ("domain", "shared")
-        for (name, mine), students in zip(self.teacher.named_buffers(), self.student.buffers(), strict=True):
-            if common or not mine.is_floating_point():
-                mine.copy_(students)
+        for (name, buffer), students_own in zip(self.teacher.named_buffers(), self.student.buffers(), strict=True):
+            if common or not buffer.is_floating_point():
+                buffer.copy_(students_own)
             elif name.endswith("@source") and len(self.statistics()) > 1:
-                mine.lerp_(students, 1 - self.options.ema)
+                buffer.lerp_(students_own, 1 - self.options.ema)
