@@ -113,6 +113,7 @@ def training_step() -> Iterator[Row]:
             for what in ("storage", "mac_area", "energy", "throughput"):
                 yield row(f"resnet20/{board}/{name}/{what}/x_fp32", found[name][f"x_{what}"])
         yield row(f"resnet20/{board}/int8/images_per_second", found["int8"]["images_per_second"], "1/s")
+        yield row(f"resnet20/{board}/int8/array_side", found["int8"]["array_side"], "cells")
     graph, precision = trace(model, shape), Precision.uniform("int8")
     board = Board.load("zcu102")
     single = [

@@ -6,10 +6,11 @@ tried:
     Booth multiplier   ⌈b/2⌉·(a + 1) + 1 − (b mod 2) LUT        a, b ≥ 4; b is recoded
     Booth MAC          that + c + 1 LUT                           c accumulator bits ≥ a + b; one for clear or reset
 
-A plain MAC is its multiplier + c + 1 too, within one percent. Fitted forms are linear in a few terms that follow from the unit's structure (:mod:`lbt.hardware.forms`); what comes out
-of them is marked ``fitted``. A unit with DSP blocks takes the smallest synthesised one that contains it, marked
-``enclosed``. UltraScale+ has the LUTs of the 7-series: a unit that was synthesised for those only is taken from there,
-with half as many carry cells (CARRY8 for CARRY4), marked ``sibling``.
+A plain MAC is its multiplier + c + 1 too, within one percent. Fitted forms are linear in a few terms that follow from
+the unit's structure (:mod:`lbt.hardware.forms`); what comes out of them is marked ``fitted``. A unit with DSP blocks
+takes the smallest synthesised one that contains it, marked ``enclosed``. UltraScale+ has the LUTs of the 7-series: a
+unit that was synthesised for those only is taken from there, with half as many carry cells (CARRY8 for CARRY4), marked
+``sibling``. On the LUT4 target, of which the library has few units, a line over the 7-series' LUTs serves.
 """
 
 from __future__ import annotations
