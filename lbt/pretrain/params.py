@@ -42,7 +42,10 @@ class PretrainParams(Section):
 
     def for_pair(self, pair: str) -> PretrainParams:
         """The knobs of the network that ``pair`` starts from."""
-        own = {"augmentation": self.pair_augmentation.get(pair, self.augmentation), "pair_augmentation": {}}
+        own: dict[str, object] = {
+            "augmentation": self.pair_augmentation.get(pair, self.augmentation),
+            "pair_augmentation": {},
+        }
         return self.model_copy(update=own)
 
     def name_for_pair(self, pair: str) -> str:

@@ -68,7 +68,8 @@ class Method(Base):
             mine.lerp_(students, 1 - self.options.ema)
         common = self.params.statistics in ("domain", "shared")
         for (name, buffer), students_own in zip(self.teacher.named_buffers(), self.student.buffers(), strict=True):
-            if common or not buffer.is_floating_point():
+            unseen = name.endswith("@source") and len(self.statistics()) > 1
+            if common or (unseen and not buffer.is_floating_point()):
                 buffer.copy_(students_own)
-            elif name.endswith("@source") and len(self.statistics()) > 1:
+            elif unseen:
                 buffer.lerp_(students_own, 1 - self.options.ema)
