@@ -1,6 +1,6 @@
 """Several processes that share the batches of one training run, started by ``torchrun``.
 
-    torchrun --nproc-per-node 2 -m lbt pretrain …
+    torchrun --nproc-per-node 2 --no-python lbt pretrain …
 
 Each process takes a consecutive share of every batch. What is exchanged are sums and maxima; sums of integers do not
 depend on how a batch is split, so the integer network's weights are the same to the last bit for any number of
@@ -71,6 +71,12 @@ def total(tensors: list[Tensor]) -> list[Tensor]:
 def largest(tensors: list[Tensor]) -> list[Tensor]:
     """The elementwise maximum over all processes of each tensor (of one dtype), in one message."""
     return _reduced(tensors, dist.ReduceOp.MAX)
+
+
+def wait() -> None:
+    """Return when every process has come here."""
+    if world().size > 1:
+        dist.barrier()
 
 
 def _reduced(tensors: list[Tensor], operation: dist.ReduceOp.RedOpType) -> list[Tensor]:

@@ -18,7 +18,7 @@ from lbt.adapt.schedule import set_lr, warm_cosine
 from lbt.adapt.threads import fixed_threads
 from lbt.artifacts import write_table
 from lbt.errors import LbtError
-from lbt.nn.distributed import joined, share, share_batch_norms, sum_gradients, total, world
+from lbt.nn.distributed import joined, share, share_batch_norms, sum_gradients, total, wait, world
 from lbt.nn.models import Architecture, build, write_model
 from lbt.pretrain.params import PretrainParams
 from lbt.progress import track
@@ -92,6 +92,7 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
     if world().rank == 0:
         write_model(outputs.model, model, Architecture(params.model, train.classes, params.channels, params.size))
         write_table(outputs.curve, curve)
+    wait()  # whoever looks at the outputs afterwards, in any process, finds them
     return {
         "validation_accuracy": best["accuracy"],
         "test_accuracy": accuracy(predict(model, test), test.labels),
