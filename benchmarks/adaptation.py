@@ -71,10 +71,9 @@ def worth(grid: AdaptParams) -> Callable[[AdaptParams], tuple[int, int, int, int
 
     def key(job: AdaptParams) -> tuple[int, int, int, int]:
         known = job.recipe[0] in ("fp32", "int8")
-        group = 0 if job.method[0] in FIRST and known else 1 if known else 2
+        telling = known and job.method[0] in FIRST
         place = grid.method.index(job.method[0]) * len(grid.recipe) + grid.recipe.index(job.recipe[0])
-        seed = grid.seed.index(job.seed[0])
-        return (min(group, 1), seed, group, place) if group else (0, seed, 0, place)
+        return (int(not telling), grid.seed.index(job.seed[0]), int(not known), place)
 
     return key
 
@@ -154,10 +153,10 @@ def rows(found: list[Row]) -> list[Row]:
 def row(name: str, values: Iterable[float], unit: str) -> list[Row]:
     """One benchmark row, mean and sample standard deviation; none without values."""
     values = list(values)
+    if not values:
+        return []
     spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return [{"name": name, "value": statistics.mean(values), "unit": unit, "n": len(values), "std": spread}] * bool(
-        values
-    )
+    return [{"name": name, "value": statistics.mean(values), "unit": unit, "n": len(values), "std": spread}]
 
 
 if __name__ == "__main__":
