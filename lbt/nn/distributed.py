@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -103,9 +103,9 @@ class SharedBatchNorm(nn.BatchNorm2d):
         if not self.training or world().size == 1:
             return super().forward(input)
         count = total([torch.tensor([input.numel() // input.shape[1]])])[0].item()
-        mean = _differentiable_sum(input.sum((0, 2, 3))) / count
+        mean = _Sum.apply(input.sum((0, 2, 3))) / count
         centred = input - mean.view(1, -1, 1, 1)
-        variance = _differentiable_sum(centred.square().sum((0, 2, 3))) / count
+        variance = _Sum.apply(centred.square().sum((0, 2, 3))) / count
         if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
             with torch.no_grad():
                 self.num_batches_tracked.add_(1)
@@ -125,8 +125,13 @@ def share_batch_norms(model: nn.Module) -> None:
                 module.__class__ = SharedBatchNorm
 
 
-def _differentiable_sum(x: Tensor) -> Tensor:
-    from torch.distributed.nn.functional import all_reduce
+class _Sum(torch.autograd.Function):
+    """The sum over all processes; so is the error's, since every process's loss depends on it."""
 
-    result: Tensor = all_reduce(x)
-    return result
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return total([x.clone()])[0]
+
+    @staticmethod
+    def backward(ctx: Any, error: Tensor) -> Tensor:  # type: ignore[override]
+        return total([error.clone()])[0]
