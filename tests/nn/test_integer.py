@@ -144,7 +144,9 @@ def test_convolution_products(seed: int, shapes: tuple, small_buffer: bool) -> N
 @given(st.integers(0, 2**32 - 1), convolutions(), st.sampled_from([1.0, 0.37, 2.0**-9]))
 def test_convolution_products_without_columns(seed: int, shapes: tuple, scale: float) -> None:
     """Sums times one scale, rounded once, in float32: as the columns' sums converted and multiplied."""
-    assert direct.works(), "this machine's kernel is not exact, or not there: only the columns are used"
+    if not direct.works():  # this machine's kernel is not exact, or not there: then it must not be used
+        assert not direct.pays(torch.zeros(64, 8, 8, 8, dtype=torch.int8), torch.zeros(8, 8, 3, 3, dtype=torch.int8))
+        return
     (x_shape, w_shape, geometry), rng = shapes, np.random.default_rng(seed)
     geometry, w_shape = geometry._replace(groups=1), (w_shape[0], x_shape[1], *w_shape[2:])
     x, w = codes(rng, *x_shape), codes(rng, *w_shape)
