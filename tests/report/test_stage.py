@@ -39,6 +39,17 @@ def layer_cost(layer: str, stage: str) -> dict[str, object]:
     return {**words, "macs": 1000, "cycles": 50.0, "utilisation": 0.8, "energy_joules": 1e-6}
 
 
+def norm_cost(norm: str, speed: float) -> dict[str, object]:
+    operations = {"adds": 3.0, "multiplies": 1.0, "comparisons": 0.0, "lane_lut": 332.0}
+    return {
+        "norm": norm,
+        **operations,
+        "images_per_second": speed,
+        "energy_per_image_mj": 0.7,
+        "norm_cycles_share": 0.2,
+    }
+
+
 @pytest.fixture
 def inputs(tmp_path) -> Found:
     """A finished run, made up."""
@@ -64,6 +75,7 @@ def inputs(tmp_path) -> Found:
     jobs: dict[str, dict[str, Path]] = {"adapt": {}, "search": {}, "hardware": {}}
     for row in tables["hardware"]:
         jobs["hardware"][str(row["job"])] = folder = tmp_path / "hardware" / str(row["job"])
+        write_table(folder / "norms.parquet", [norm_cost("range_bn", 900.0), norm_cost("folded_bn", 1200.0)])
         write_table(folder / "layers.parquet", [layer_cost("stem", "forward"), layer_cost("stem", "gradient")])
     for job in accuracies:
         jobs["adapt"][job] = tmp_path / "adapt" / job
@@ -154,3 +166,10 @@ def test_a_run_without_a_finding_says_so(inputs, tmp_path):
         (folder / "explain.parquet").unlink(missing_ok=True)
     run(inputs, tmp_path / "report")
     assert "nothing in this run is quantized" in (tmp_path / "report/errors.svg").read_text(encoding="utf-8")
+
+
+def test_norms_are_compared_where_they_are_cheapest(inputs, tmp_path):
+    run(inputs, tmp_path / "report")
+    lines = (tmp_path / "report/norms.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["norm", "folded_bn", "range_bn"]
+    assert "network under int8" in (tmp_path / "report/report.html").read_text(encoding="utf-8")

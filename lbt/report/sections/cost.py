@@ -47,6 +47,12 @@ def block(found: Found) -> Block:
     )
 
 
+def cheapest(found: Found) -> str:
+    """The job that costs the pretrained network under the recipe that takes the least energy."""
+    jobs = [row for row in found.rows("hardware") if row["parts"][0] == "network"]
+    return str(min(jobs, key=lambda row: row["energy_per_image_mj"])["job"])
+
+
 def in_order(passes: Mapping[str, object]) -> list[str]:
     """The passes in the order in which a training step makes them; others after them."""
     return sorted(passes, key=lambda name: (PASSES.index(name) if name in PASSES else len(PASSES), name))

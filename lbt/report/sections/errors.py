@@ -22,7 +22,7 @@ def block(found: Found) -> Block:
     cells: Cells = {}
     data: list[tuple[Any, ...]] = [("recipe", "step", "layer", "role", "sqnr_db")]
     layers: dict[str, None] = {}
-    for recipe, rows in _last(found).items():
+    for recipe, rows in _trained(found).items():
         steps = [row["step"] for row in rows]
         for row in rows:
             data.append((recipe, row["step"], row["layer"], row["role"], f"{row['sqnr']:.3f}"))
@@ -40,7 +40,7 @@ def block(found: Found) -> Block:
     )
 
 
-def _last(found: Found) -> dict[str, list[dict[str, Any]]]:
+def _trained(found: Found) -> dict[str, list[dict[str, Any]]]:
     """The first job of each recipe in which something trained."""
     tables: dict[str, list[dict[str, Any]]] = {}
     for job, rows in found.tables("adapt", "explain.parquet").items():

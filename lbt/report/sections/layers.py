@@ -12,27 +12,21 @@ from matplotlib.figure import Figure
 from lbt.report import figures
 from lbt.report.found import Found
 from lbt.report.page import Block
-from lbt.report.sections.cost import in_order
+from lbt.report.sections.cost import cheapest, in_order
 
 PLACE = 60
 COLUMNS = ("layer", "kind", "pass", "macs", "dataflow", "cycles", "utilisation", "bound", "energy_joules")
 
 
 def block(found: Found) -> Block:
-    """Cycles and utilisation by layer and pass of the pretrained network under the narrowest recipe that it was costed
-    for.
-    """
-    tables = {
-        job: rows for job, rows in found.tables("hardware", "layers.parquet").items() if job.startswith("network/")
-    }
-    job = min(tables, key=lambda name: sum(row["energy_joules"] for row in tables[name]))
-    rows = tables[job]
+    """Cycles and utilisation by layer and pass of the pretrained network, under the cheapest recipe of the run."""
+    tables, job = found.tables("hardware", "layers.parquet"), cheapest(found)
     return Block(
         "Hardware: cycles and utilisation by layer",
         f"Of a training step of {job.replace('/', ' under ')}, the cheapest recipe of the run: cycles of each layer by "
         "pass, and the share of the array's multiply-accumulate units that each product keeps busy with the dataflow "
         "that suits it best (OS, WS, IS: output, weight, input stationary). The CSV file has all recipes.",
-        _draw(rows),
+        _draw(tables[job]),
         [
             ("job", *COLUMNS),
             *((name, *(row[column] for column in COLUMNS)) for name, found_ in tables.items() for row in found_),
