@@ -97,7 +97,7 @@ def step() -> Step:
     )  # fmt: skip
     network = IntegerNetwork(model, (1, 8, 8), IntegerSGD(lr=0.05, momentum=0.9), SEED)
     index = int(LAYER)
-    recorder = Recorder(LAYER, model[index].weight, network.layers[index].geometry, BITS)  # type: ignore[attr-defined,arg-type]
+    recorder = Recorder(LAYER, model[index].weight, network.layers[index].geometry, bits=BITS)  # type: ignore[attr-defined,arg-type]
     network.layers[index] = recorder
     for number in range(STEPS):
         network.step(images[number * BATCH :][:BATCH], labels[number * BATCH :][:BATCH])
