@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lbt.config import find_yaml
 from lbt.params import Params
 from lbt.pipeline.job import Job, Paths
 from lbt.pipeline.stages.data import TABLE
@@ -16,6 +17,8 @@ HEADLINE = ("best", "regret", "regret_50")
 def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
     """One job per strategy and seed."""
     knobs = params.search
+    costed = knobs.cost in ("cycles", "energy")
+    files = [find_yaml("boards", knobs.board), find_yaml("recipes", knobs.recipe)] if costed else []
     for strategy in knobs.strategy:
         for seed in knobs.seed:
             one = knobs.model_copy(update={"strategy": [strategy], "seed": [seed]})
@@ -25,6 +28,7 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
                 {"search": one.model_dump()},
                 ("metrics.json", "curve.parquet"),
                 needs={"table": made[f"data/{TABLE}"]},
+                files=tuple(path.as_posix() for path in files),
                 group=strategy,
             )
 
