@@ -30,7 +30,7 @@ STRATEGIES = ("random", "evolution", "annealing", "predictor")
 QUERIES = (25, 50, 100, 150)
 SEEDS = 5
 FEW = {
-    "labels alone": "reconstruction/{}/labels",
+    "labels alone": "contrast/{}/labels",
     "encoder, predictor, decoder": "reconstruction/{}/reconstruction",
     "momentum contrast": "contrast/{}/contrast",
     "pseudo-labels of its own": "pseudo_labels/{}/self",
@@ -244,7 +244,7 @@ def draw_search(plt: Any) -> None:
             label = strategy if number == 0 else None
             right.plot(cost * 1e3, value, drawstyle="steps-post", color=f"C{STRATEGIES.index(strategy)}", label=label)
     left.set(xlabel="evaluations", ylabel="regret, points of accuracy", yscale="log", ylim=(0.01, 20))
-    right.set(xlabel="energy of a training step, mJ per image", ylabel="accuracy, %", ylim=(60, 95))
+    right.set(xlabel="energy of a training step, mJ per image", ylabel="accuracy, %", ylim=(86, 95))
     save(figure, [left, right], "predictor_search.png")
 
 
@@ -260,6 +260,10 @@ def curve(axes: Any, rows: Rows, label: str, at: tuple[float, ...], names: list[
 def save(figure: Any, axes: Any, name: str) -> None:
     """Legends, grids, and a file whose bytes do not depend on the clock."""
     for one in np.ravel(axes):
+        if one.get_xscale() == "log":  # plain numbers where the points are
+            at = sorted({float(x) for line in one.lines for x in np.ravel(line.get_xdata())})
+            one.set_xticks(at, [f"{x:g}" for x in at])
+            one.set_xticks([], minor=True)
         one.grid(alpha=0.3)
         one.legend(fontsize=7)
     figure.tight_layout()
