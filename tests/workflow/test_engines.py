@@ -95,6 +95,14 @@ def test_a_new_seed_runs_only_its_own_jobs_in_dvc(working):
     assert working.idle()
 
 
+def test_the_params_file_that_the_user_names_is_the_one_that_is_planned(working):
+    text = (working.folder / "params/default.yaml").read_text()
+    (working.folder / "params/mine.yaml").write_text(text)
+    plan = working("snakemake", "--dry-run", "--cores", "1", "--configfile", "params/mine.yaml")
+    assert "results/mine/report/report.html" in plan
+    assert "results/default" not in plan
+
+
 def test_a_narrower_grid_leaves_nothing_stale_behind(working):
     working("dvc", "exp", "run", "-S", "params/default.yaml:adapt.recipe=int8")
     assert "recipe: int8" in (working.folder / "params/default.yaml").read_text()

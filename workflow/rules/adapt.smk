@@ -11,6 +11,7 @@ rule adapt_job:
             "{pair}/{method}/{recipe}/{seed}",
             "metrics.json",
             "curve.parquet",
+            "explain.parquet",
             "student.safetensors",
             "teacher.safetensors",
         ),

@@ -6,7 +6,8 @@ from lbt.errors import LbtError
 from lbt.pipeline.finish import finish
 from lbt.pipeline.plan import Plan
 
-PARAMS = (workflow.configfiles or ["params/default.yaml"])[-1]
+# The one that the user names comes before the one that the Snakefile names.
+PARAMS = workflow.configfiles[0]
 
 try:
     PLAN = Plan(PARAMS)

@@ -24,7 +24,7 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
             "adapt",
             f"{pair}/{method}/{path.stem}/{seed}",
             {"adapt": one.model_dump()},
-            ("metrics.json", "curve.parquet", "student.safetensors", "teacher.safetensors"),
+            ("metrics.json", "curve.parquet", "explain.parquet", "student.safetensors", "teacher.safetensors"),
             needs={
                 "model": made[f"pretrain/{params.pretrain.name_for_pair(pair)}"],
                 "source": made[f"data/{source}"],
