@@ -38,12 +38,12 @@ def _draw(rows: list[dict[str, Any]]) -> Figure:
     cycles: dict[str, dict[str, float]] = {}
     for row in rows:
         sums = cycles.setdefault(row["layer"] or row["kind"], {})
-        sums[row["pass"]] = sums.get(row["pass"], 0.0) + row["cycles"]
+        sums[row["pass"]] = sums.get(row["pass"], 0.0) + row["cycles"] / 1000
     cycles = {layer: sums for layer, sums in cycles.items() if sum(sums.values())}
     products = [row for row in rows if row["macs"]]
     figure, (left, right) = figures.new(9.0, max(2.6, 0.24 * len(cycles) + 1.0), 2)
     passes = in_order({name: None for sums in cycles.values() for name in sums})
-    figures.stacked(left, cycles, passes, "cycles of a step")
+    figures.stacked(left, cycles, passes, "cycles of a step, thousands")
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=5, fontsize=8)
     _utilisation(right, products)
     return figure
