@@ -8,10 +8,10 @@ A table stands between ``<!-- table NAME -->`` and ``<!-- end -->``; a test fail
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
+import _pages
 import _runs
 import numpy as np
 
@@ -64,10 +64,7 @@ def read_rows() -> Rows:
 
 def filled(page: str, rows: Rows) -> str:
     """The page with every marked table made from ``rows``."""
-    for name, table in tables(rows).items():
-        pattern = rf"<!-- table {re.escape(name)} -->\n.*?<!-- end -->"
-        page = re.sub(pattern, lambda _: f"<!-- table {name} -->\n{table}\n<!-- end -->", page, flags=re.DOTALL)  # noqa: B023
-    return page
+    return _pages.fill(page, tables(rows))
 
 
 def tables(rows: Rows) -> dict[str, str]:

@@ -8,9 +8,10 @@ A table stands between ``<!-- table NAME -->`` and ``<!-- end -->``; a test fail
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
+
+import _pages
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, IMAGE = ROOT / "docs" / "results" / "recipes.json", ROOT / "docs" / "images" / "recipes.png"
@@ -46,14 +47,8 @@ def read_rows() -> Rows:
 def filled(text: str, rows: Rows) -> str:
     """``text`` with each table that it marks written anew."""
     makers = {"recipes": recipes, "ablations": ablations, "norms": norms, "published": published}
-
-    def table(match: re.Match[str]) -> str:
-        head, *lines = makers[match[1]](rows)
-        rule = ["---"] * len(head)
-        body = "\n".join("| " + " | ".join(line) + " |" for line in [head, rule, *lines])
-        return f"<!-- table {match[1]} -->\n\n{body}\n\n<!-- end -->"
-
-    return re.sub(r"<!-- table (\w+) -->.*?<!-- end -->", table, text, flags=re.DOTALL)
+    made = {name: maker(rows) for name, maker in makers.items()}
+    return _pages.fill(text, {name: _pages.table(head, lines) for name, (head, *lines) in made.items()})
 
 
 def recipes(rows: Rows) -> list[list[str]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lbt.lazy import exports
 
 if TYPE_CHECKING:
     from lbt.nn.context import Context as Context
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from lbt.nn.convert import quantize as quantize
     from lbt.nn.domains import domain as domain
     from lbt.nn.domains import separate_statistics as separate_statistics
-    from lbt.nn.explain import explain as explain
+    from lbt.nn.error_analysis import explain as explain
     from lbt.nn.flow import Add as Add
     from lbt.nn.optim import optimizer as optimizer
     from lbt.nn.parallel import share_ranges as share_ranges
@@ -23,7 +24,7 @@ _PUBLIC = {
     "Add": "lbt.nn.flow",
     "Context": "lbt.nn.context",
     "domain": "lbt.nn.domains",
-    "explain": "lbt.nn.explain",
+    "explain": "lbt.nn.error_analysis",
     "float_state": "lbt.nn.convert",
     "optimizer": "lbt.nn.optim",
     "quantize": "lbt.nn.convert",
@@ -34,15 +35,4 @@ _PUBLIC = {
     "summary": "lbt.nn.context",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'lbt.nn' has no attribute {name!r}")
-    module = import_module(_PUBLIC[name])
-    # ``explain`` is also a submodule's name: importing it binds the module here, so the function is put back
-    value = globals()[name] = getattr(module, name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC])
+__getattr__, __dir__ = exports(__name__, _PUBLIC)

@@ -45,6 +45,7 @@ def joined() -> Iterator[World]:
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield world()
+        dist.barrier()  # who leaves first must not close connections that the others still use
     finally:
         dist.destroy_process_group()
 

@@ -18,7 +18,7 @@ def heat_map(table: pa.Table, column: str = "sqnr", *, role: str | None = None) 
     """Layers × roles at the table's last step; or, for one ``role``, layers × steps: how it changes in training.
 
     Args:
-        table: of :func:`lbt.nn.explain`, or of :class:`lbt.nn.explain.History`.
+        table: of :func:`lbt.nn.explain`, or of :class:`lbt.nn.error_analysis.History`.
         column: the number that gives the colour.
         role: W, A, E, EG or G.
 

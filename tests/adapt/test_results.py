@@ -28,7 +28,17 @@ def test_the_results_are_cells_of_the_grid(rows):
     assert len(cells) == len(set(cells))
     assert all(0 <= row["target_accuracy"] <= 100 and row["collapsed"] in (0, 1) for row in rows)
     for row in rows:
-        assert row["weight_levels"] <= 256 if row["recipe"] == "int8" else row["weight_levels"] > 256
+        if row["recipe"] in ("fp32", "int8"):
+            assert (row["weight_levels"] <= 256) == (row["recipe"] == "int8")
+
+
+def test_the_page_shows_the_results(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import adaptation_page
+
+    text = adaptation_page.PAGE.read_text(encoding="utf-8")
+    assert "<!-- table gaps -->" in text
+    assert adaptation_page.filled(text) == text, "run python benchmarks/adaptation_page.py"
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from torch import nn
 
 import lbt.nn
 from lbt.errors import LbtError
-from lbt.nn.explain import History, describe, explain, heat_map
+from lbt.nn.error_analysis import History, describe, explain, heat_map
 from lbt.numerics.recipe import Recipe
 from lbt.numerics.rounding import Key
 from lbt.numerics.spec import RoleSpec

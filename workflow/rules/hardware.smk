@@ -51,6 +51,6 @@ rule synthesis:
         "results/units.parquet",
     log:
         "logs/synthesis.log",
-    threads: workflow.cores
+    threads: lambda wildcards: workflow.cores
     shell:
         "python -m lbt.hardware.rtl --jobs {threads} --out {output} > {log} 2>&1"
