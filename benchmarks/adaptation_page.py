@@ -35,7 +35,7 @@ def filled(page: str) -> str:
     found: Accuracy = {}
     for row in read_table(RESULTS).to_pylist():
         found.setdefault((row["pair"], row["method"], row["recipe"]), {})[row["seed"]] = row["target_accuracy"]
-    return _pages.fill(page, {"gaps": gaps(found), "methods": methods(found), "recipes": recipes(found)})
+    return _pages.fill(page, {"gaps": gaps(found), "methods": methods(found)})
 
 
 def gaps(found: Accuracy) -> str:
@@ -57,20 +57,9 @@ def methods(found: Accuracy) -> str:
         [f"`{m}`", r, *(show(found.get((p, m, r), {}).values()) for p in grid.pair)]
         for m in grid.method
         for r in ("fp32", "int8")
+        if any((p, m, r) in found for p in grid.pair)
     ]
     return _pages.table(["method", "numbers", *(_arrow(p) for p in grid.pair)], lines)
-
-
-def recipes(found: Accuracy) -> str:
-    """The mean teacher under every recipe, on the pairs for which the grid has them all."""
-    grid = load_params(GRID).adapt
-    pairs = [p for p in grid.pair if sum(key[:2] == (p, "mean_teacher") for key in found) > 2] or grid.pair[:1]
-    head = ["recipe", *(text for p in pairs for text in (_arrow(p), "minus fp32"))]
-    lines = []
-    for recipe in grid.recipe:
-        cells = [(show(_teacher(found, p, recipe).values()), show(minus(found, p, recipe), signed=True)) for p in pairs]
-        lines.append([f"`{recipe}`", *(text for both in cells for text in both)])
-    return _pages.table(head, lines)
 
 
 def closed(found: Accuracy, pair: str, recipe: str) -> list[float]:
