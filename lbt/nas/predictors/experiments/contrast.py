@@ -16,10 +16,7 @@ from torch.nn.functional import cross_entropy, normalize
 from lbt.nas.predictors.cells import cells
 from lbt.nas.predictors.experiments import _labels
 from lbt.nas.predictors.fit import Network
-from lbt.nas.predictors.gp import normal_scores
 from lbt.nas.predictors.layers import Linear
-from lbt.nas.predictors.metrics import kendall_tau
-from lbt.nas.predictors.stage import halves
 from lbt.nas.space import CellSpace
 from lbt.nas.tables import Table
 
@@ -64,14 +61,4 @@ class Contrast(nn.Module):
 
 def run(table: Table, target: str, seed: int) -> dict[str, float]:
     """``{k}/{labels, contrast}/kendall_tau`` on the held-out half."""
-    values = table.target(target)
-    train, held = halves(len(table), seed)
-    found: dict[str, float] = {}
-    for count in _labels.COUNTS:
-        few, more = train[:count], train[: count + _labels.UNLABELLED]
-        known = normal_scores(values[few])
-        for name in ("labels", "contrast"):
-            auxiliary = Contrast(table.space, table.rows[more], 128, seed) if name == "contrast" else None
-            scores = _labels.gates(table, few, known, held, seed, auxiliary)
-            found[f"{count}/{name}/kendall_tau"] = kendall_tau(scores, values[held])
-    return found
+    return _labels.compare(table, target, seed, "contrast", lambda rows: Contrast(table.space, rows, 128, seed))

@@ -15,10 +15,7 @@ from torch.nn.functional import cross_entropy
 from lbt.nas.predictors.cells import cells
 from lbt.nas.predictors.experiments import _labels
 from lbt.nas.predictors.fit import Network
-from lbt.nas.predictors.gp import normal_scores
 from lbt.nas.predictors.layers import Linear
-from lbt.nas.predictors.metrics import kendall_tau
-from lbt.nas.predictors.stage import halves
 from lbt.nas.space import CellSpace
 from lbt.nas.tables import Table
 
@@ -43,14 +40,8 @@ class Reconstruction(nn.Module):
 
 def run(table: Table, target: str, seed: int) -> dict[str, float]:
     """``{k}/{labels, reconstruction}/kendall_tau`` on the held-out half."""
-    values = table.target(target)
-    train, held = halves(len(table), seed)
-    found: dict[str, float] = {}
-    for count in _labels.COUNTS:
-        few, more = train[:count], train[: count + _labels.UNLABELLED]
-        known, generator = normal_scores(values[few]), torch.Generator().manual_seed(seed)
-        decoder = Reconstruction(table.space, table.rows[more], 128, generator)
-        for name, auxiliary in (("labels", None), ("reconstruction", decoder)):
-            scores = _labels.gates(table, few, known, held, seed, auxiliary)
-            found[f"{count}/{name}/kendall_tau"] = kendall_tau(scores, values[held])
-    return found
+
+    def decoder(rows: np.ndarray) -> Reconstruction:
+        return Reconstruction(table.space, rows, 128, torch.Generator().manual_seed(seed))
+
+    return _labels.compare(table, target, seed, "reconstruction", decoder)
