@@ -79,9 +79,9 @@ def indices(count: int, batch: int, seed: int, name: str, step: int) -> Tensor:
     return order[start : start + batch]
 
 
-def draw(split: Split, batch: int, seed: int, step: int, kind: str, views: int = 1) -> tuple[list[Tensor], Tensor]:
-    """The batch of step ``step``: ``views`` independent augmentations of the same images, and the labels."""
+def draw(split: Split, batch: int, seed: int, step: int, *kinds: str) -> tuple[list[Tensor], Tensor]:
+    """The batch of step ``step``: an augmentation of the same images for each of ``kinds``, and the labels."""
     index = indices(len(split), batch, seed, split.name, step)
     images = split.images[index]
-    augmented = [augment(images, kind, generator(seed, split.name, "view", view, step)) for view in range(views)]
+    augmented = [augment(images, k, generator(seed, split.name, "view", view, step)) for view, k in enumerate(kinds)]
     return augmented, split.labels[index]

@@ -13,6 +13,7 @@ from lbt.adapt.batches import Split
 from lbt.adapt.evaluate import accuracy, class_entropy, predict
 from lbt.adapt.explained import look, points
 from lbt.adapt.method import Base
+from lbt.nn.distributed import wait, world
 from lbt.progress import track
 
 Row = dict[str, float | int | None]
@@ -53,6 +54,8 @@ def train(method: Base, validation: Split, scratch: Path | None, identity: dict[
             first, history = state["step"], History(state["curve"], state["explained"])
             restore(method, state)
 
+    wait()  # every process has read the checkpoint, or none found it
+    first_process = world().rank == 0
     total = method.preparation + method.steps
     looks = points(total)
     sums: dict[str, list[float]] = {}
@@ -69,8 +72,9 @@ def train(method: Base, validation: Split, scratch: Path | None, identity: dict[
         # A checkpoint falls on an evaluation, where the running means start anew: nothing of the curve is lost.
         if saved is not None and not sums and done % params.checkpoint_every == 0 and done < total:
             seen = {"curve": history.curve, "explained": history.explained}
-            checkpoint.save(saved, {"identity": identity, "step": done, **seen, **snapshot(method)})
-    if saved is not None:
+            if first_process:
+                checkpoint.save(saved, {"identity": identity, "step": done, **seen, **snapshot(method)})
+    if saved is not None and first_process:
         saved.unlink(missing_ok=True)
     return history
 

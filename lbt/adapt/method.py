@@ -21,6 +21,7 @@ from lbt.adapt.schedule import set_lr, warm_cosine
 from lbt.errors import LbtError
 from lbt.nn import domain, optimizer, quantize, scale_loss, separate_statistics, set_step
 from lbt.nn.models._network import Network
+from lbt.nn.parallel import average_gradients, share_model, split
 
 if TYPE_CHECKING:
     from lbt.numerics.recipe import Recipe
@@ -60,6 +61,7 @@ def convert(model: Network, task: Task, domains: tuple[str, ...]) -> Network:
     """A copy of ``model`` under the recipe of ``task``, with batch-norm statistics for each of ``domains``."""
     copy = quantize(model, task.recipe, seed=task.seed)
     separate_statistics(copy, domains)
+    share_model(copy)
     return cast(Network, copy.to(memory_format=torch.channels_last).train())  # type: ignore[call-overload]
 
 
@@ -169,16 +171,16 @@ class Base:
     def forward(self, network: nn.Module, images: Tensor, name: str) -> Tensor:
         """Logits of ``images`` with the statistics of the domain ``name``."""
         with self.on(network, name):
-            return network(images)
+            return split(network, images, [network])
 
     def source(self, step: int) -> tuple[Tensor, Tensor]:
         """Augmented source images and their labels."""
         (images,), labels = draw(self.task.source, self.params.batch, self.task.seed, step, self.task.augmentation)
         return images, labels
 
-    def target(self, step: int, views: int = 1) -> list[Tensor]:
-        """``views`` augmentations of the same unlabelled target images."""
-        return draw(self.task.target, self.params.batch, self.task.seed, step, self.task.augmentation, views)[0]
+    def target(self, step: int, *kinds: str) -> list[Tensor]:
+        """Unlabelled target images, an augmentation of the same ones for each of ``kinds`` (default: the pair's)."""
+        return draw(self.task.target, self.params.batch, self.task.seed, step, *kinds or (self.task.augmentation,))[0]
 
     def few(self) -> Split:
         """``labels_per_class`` labelled target images of each class, chosen by the seed.
@@ -213,6 +215,7 @@ class Base:
         for one in optimizers:
             one.zero_grad()
         scale_loss(self.student, loss).backward()  # type: ignore[no-untyped-call]
+        average_gradients({p: None for one in optimizers for group in one.param_groups for p in group["params"]})
         for one in optimizers:
             set_lr(one, factor)
             one.step()

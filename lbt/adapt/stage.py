@@ -2,6 +2,9 @@
 
 The target's labels are used for evaluation only, except by the methods whose name says that they have some. The test
 splits are read once, at the end; nothing is chosen by them, and nothing by the target's validation split either.
+
+Under ``torchrun`` the processes share each batch (:mod:`lbt.nn.parallel`): the result is that of one process up to the
+rounding of float sums, and the first process writes it.
 """
 
 from __future__ import annotations
@@ -18,13 +21,14 @@ from lbt.adapt.batches import Split, read_split
 from lbt.adapt.evaluate import accuracy, collapsed, predict
 from lbt.adapt.explained import table
 from lbt.adapt.levels import weight_levels
-from lbt.adapt.loop import train
+from lbt.adapt.loop import History, train
 from lbt.adapt.memory import device_memory
 from lbt.adapt.method import Base, Task
 from lbt.adapt.params import METHODS, AdaptParams
 from lbt.adapt.threads import fixed_threads
 from lbt.artifacts import sha256, write_table
 from lbt.errors import LbtError
+from lbt.nn.distributed import joined, wait, world
 from lbt.nn.models import Architecture, read_model, write_model
 from lbt.numerics.recipe import Recipe
 
@@ -70,6 +74,7 @@ class Outputs:
 
 
 @fixed_threads()
+@joined()
 def run(params: AdaptParams, inputs: Inputs, outputs: Outputs) -> Metrics:
     """Adapt, evaluate, write.
 
@@ -121,6 +126,14 @@ def run(params: AdaptParams, inputs: Inputs, outputs: Outputs) -> Metrics:
         **{f"memory/{name}_bytes": value for name, value in device_memory(method).items()},
     }
 
+    if world().rank == 0:
+        _write(outputs, history, method, architecture)
+    wait()  # whoever looks at the outputs afterwards, in any process, finds them
+    return metrics
+
+
+def _write(outputs: Outputs, history: History, method: Base, architecture: Architecture) -> None:
+    params, deployed = method.params, "teacher" if "teacher" in method.networks else "student"
     columns = sorted({name for row in history.curve for name in row} - {"step"})
     write_table(outputs.curve, {name: [row.get(name) for row in history.curve] for name in ("step", *columns)})
     if outputs.explain is not None:
@@ -129,7 +142,6 @@ def run(params: AdaptParams, inputs: Inputs, outputs: Outputs) -> Metrics:
     write_model(outputs.student, method.student, architecture, **extra)
     if outputs.teacher is not None:
         write_model(outputs.teacher, method.networks[deployed], architecture, **extra)
-    return metrics
 
 
 def _read(splits: Splits, architecture: Architecture, name: str) -> dict[str, Split]:

@@ -39,6 +39,7 @@ class Context:
         engine: ``emulate``, ``integer`` or ``float``.
         step: training step, see :func:`set_step`.
         first_sample: index of this process's first sample in the whole batch, see :func:`set_step`.
+        shared: whether processes that share the batch quantize alike, see :func:`lbt.nn.share_ranges`.
         table: what was converted and what was left in float.
         loss_scale: what :func:`lbt.nn.scale_loss` multiplies by; set by the optimizer of a recipe that scales its loss.
         scaled: whether a loss was scaled since the last update.
@@ -51,6 +52,7 @@ class Context:
     engine: str = "emulate"
     step: int = 0
     first_sample: int = 0
+    shared: bool = False
     table: list[Converted] = field(default_factory=list)
     calls: dict[str, int] = field(default_factory=dict)
     loss_scale: float | None = None
@@ -113,6 +115,12 @@ def set_step(model: nn.Module, step: int, *, first_sample: int = 0) -> None:
         return
     context.step, context.first_sample = step, first_sample
     context.calls.clear()
+
+
+def set_first_sample(model: nn.Module, first_sample: int) -> None:
+    """Tell a converted model where this process's part of the next batch begins. A float model is left alone."""
+    if hasattr(unwrapped(model), "lbt"):
+        context_of(model).first_sample = first_sample
 
 
 def summary(model: nn.Module) -> str:

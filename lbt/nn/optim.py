@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from lbt.errors import LbtError, unknown
 from lbt.nn.context import Context, context_of, unwrapped
-from lbt.nn.scaling import LossScaling, several_processes
+from lbt.nn.distributed import smallest
+from lbt.nn.scaling import LossScaling
 from lbt.numerics.formats import Int
 from lbt.numerics.quantize import fake_quantize
 from lbt.numerics.ranges.cosine import learning_rate_factor
@@ -140,11 +141,8 @@ class _LowBit(torch.optim.Optimizer):
         found = self.context.deviations
         layers = [name.rpartition(".")[0] for name in self.names]
         factors = [learning_rate_factor(found.get(layer, 0.0), rule.alpha, rule.beta) for layer in layers]
-        if several_processes():
-            shared = torch.tensor(factors)
-            torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MIN)
-            factors = shared.tolist()
-        return dict(zip(self.names, factors, strict=True))
+        (agreed,) = smallest([torch.tensor(factors, dtype=torch.float64)])
+        return dict(zip(self.names, agreed.tolist(), strict=True))
 
     def _key(self, name: str, role: str, step: int) -> Key:
         return Key(self.context.seed if self.context else 0, step, name, role)

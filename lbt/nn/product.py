@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from lbt.nn.context import Context
+from lbt.nn.distributed import average, channel
 from lbt.nn.operand import Operand, Saved, one_scale, operand
 from lbt.numerics.quantize import fake_quantize
 from lbt.numerics.recipe import Roles
@@ -109,6 +110,8 @@ class Product(torch.autograd.Function):
                 dw = kernel.gradients(e, a, None, *ctx.shapes)[1]
             if dw is not None:
                 if roles.G is not None:
+                    # what is quantized, and stored, is the gradient of the whole batch
+                    dw = average([dw], channel())[0] if context.shared else dw
                     dw = fake_quantize(dw, roles.G, _role(key, "G"), running=limits.get("G"))
                 dw = dw.to(ctx.dtypes[1])
             if dx is not None:

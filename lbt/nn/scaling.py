@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lbt.errors import LbtError
 from lbt.nn.context import Context, context_of
+from lbt.nn.distributed import smallest
 
 START = 2.0**16
 """The first dynamic scale."""
@@ -83,10 +84,7 @@ class LossScaling:
             )
         gradients = [p.grad for p in parameters if p.grad is not None]
         good = not context.overflow and all(bool(torch.isfinite(g).all()) for g in gradients)
-        if several_processes():
-            vote = torch.tensor(float(good))
-            torch.distributed.all_reduce(vote, torch.distributed.ReduceOp.MIN)
-            good = bool(vote)
+        good = bool(smallest([torch.tensor(good, dtype=torch.uint8)])[0])
         context.scaled = context.overflow = False
         if good:
             torch._foreach_mul_(gradients, 1 / state["scale"])
@@ -104,9 +102,3 @@ class LossScaling:
                 state["scale"] /= 2
         context.loss_scale = state["scale"]
         return good
-
-
-def several_processes() -> bool:
-    """Whether this process trains together with others (``torch.distributed``)."""
-    distributed = torch.distributed
-    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1

@@ -18,8 +18,9 @@ from lbt.adapt.schedule import set_lr, warm_cosine
 from lbt.adapt.threads import fixed_threads
 from lbt.artifacts import write_table
 from lbt.errors import LbtError
-from lbt.nn.distributed import joined, share, share_batch_norms, sum_gradients, total, wait, world
+from lbt.nn.distributed import joined, wait, world
 from lbt.nn.models import Architecture, build, write_model
+from lbt.nn.parallel import average_gradients, share_model, split
 from lbt.pretrain.params import PretrainParams
 from lbt.progress import track
 
@@ -60,8 +61,7 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
         raise LbtError(f"{inputs.train}: no image has a label, but pretraining is supervised")
     model = build(params.model, len(train.classes), params.channels, seed=params.seed)
     model = model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    share_batch_norms(model)
-    own = share(params.batch)
+    share_model(model)
     optimizer = torch.optim.SGD(
         model.parameters(), params.lr, momentum=0.9, nesterov=True, weight_decay=params.weight_decay
     )
@@ -72,12 +72,11 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
     for step in track(range(params.steps), "pretrain"):
         set_lr(optimizer, warm_cosine(step, params.steps, warm=0.2))
         (images,), labels = draw(train, params.batch, params.seed, step, params.augmentation)
-        loss = F.cross_entropy(model(images[own]), labels[own], reduction="sum") / len(labels)
+        loss = F.cross_entropy(split(model, images, [model]), labels)
         optimizer.zero_grad()
         loss.backward()
-        sum_gradients(model)
+        average_gradients(model.parameters())
         optimizer.step()
-        loss = total([loss.detach()])[0]
         if (step + 1) % params.evaluate_every == 0 or step + 1 == params.steps:
             if not loss.isfinite():
                 found = f"the loss is {loss.item()} at step {step + 1}"

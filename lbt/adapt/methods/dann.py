@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lbt.adapt.losses import reverse_gradient
 from lbt.adapt.method import Base, Task
 from lbt.nn import quantize
+from lbt.nn.parallel import split
 
 
 class Method(Base):
@@ -61,6 +62,10 @@ class Method(Base):
     def view(self, images: Tensor, name: str, rise: float) -> tuple[Tensor, Tensor]:
         """The discriminator's input, with its gradient reversed, and the logits."""
         with self.on(self.student, name):
-            features = self.student.features(images)
-            logits = self.student.classifier(features)
+            features, logits = split(self.both, images, [self.student])
         return reverse_gradient(self.judged(features, logits), rise * self.params.adversarial.weight), logits
+
+    def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features and logits."""
+        features = self.student.features(images)
+        return features, self.student.classifier(features)

@@ -1,7 +1,8 @@
 """Domain-specific batch norm (Chang et al., arXiv 1906.03950): statistics *and* scale and offset per domain.
 
 Convolutions are shared; each domain has its own norm layers. The target's are trained with pseudo-labels, as in the
-paper's second stage: a target image counts with its predicted class where the prediction is confident.
+paper's second stage: a target image counts with its predicted class where the prediction is confident; as in FixMatch
+(arXiv 2001.07685), a weakly augmented view says the class, and a strongly augmented one learns it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Method(Base):
         images, labels = self.source(step)
         source_loss = F.cross_entropy(self.forward(self.student, images, "source"), labels)
 
-        plain, changed = self.target(step, views=2)
+        plain, changed = self.target(step, "standard", self.task.augmentation)
         options = self.params.fixmatch
         with torch.no_grad():
             confidence, pseudo = self.forward(self.student, plain, "target").softmax(1).max(1)

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lbt.adapt.batches import draw
 from lbt.adapt.method import Base, Task
 
 
@@ -27,8 +26,7 @@ class Method(Base):
         target_loss = F.cross_entropy(self.forward(self.student, images, "target"), labels)
 
         options = self.params.fixmatch
-        (weak,), _ = draw(self.task.target, self.params.batch, self.task.seed, step, "standard")
-        (strong,) = self.target(step)
+        weak, strong = self.target(step, "standard", self.task.augmentation)
         with torch.no_grad():
             confidence, pseudo = self.forward(self.student, weak, "target").softmax(1).max(1)
         mask = (confidence > options.confidence).float()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lbt.adapt.method import Base, Task
 from lbt.nn import quantize
+from lbt.nn.parallel import share_model, split
 
 
 class Method(Base):
@@ -21,7 +22,7 @@ class Method(Base):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(task.seed)
             second = nn.Sequential(nn.Linear(first.in_features, first.out_features))
-        self.second = quantize(second, task.recipe, seed=task.seed).train()
+        self.second = share_model(quantize(second, task.recipe, seed=task.seed)).train()
         self.networks["second_classifier"] = self.second
         self.optimizers = {
             "features": self.optimizer(self.student.features),
@@ -47,7 +48,11 @@ class Method(Base):
     def logits(self, images: Tensor, name: str) -> tuple[Tensor, Tensor]:
         """Both classifiers' logits."""
         with self.on(self.student, name):
-            features = self.student.features(images)
+            return split(self.both, images, [self.student, self.second])
+
+    def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Both classifiers' logits of this process's images."""
+        features = self.student.features(images)
         return self.student.classifier(features), self.second(features)
 
     def supervised(self, images: Tensor, labels: Tensor) -> Tensor:

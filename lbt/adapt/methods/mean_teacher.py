@@ -1,10 +1,12 @@
 """Self-ensembling (French, Mackiewicz and Fisher 2018, arXiv 1706.05208): the teacher is an average of past students.
 
 The student learns the source's labels, and on target images to agree with the teacher, which sees another augmentation
-of the same image and counts only where it is confident. The teacher's weights are the exponential moving average of
-the student's; its forward pass uses the recipe, the average itself is kept in float32, because a step of 1 - ema = 0.01
-of a small update is far below an 8-bit weight's resolution. Statistics are kept apart per domain and per network: the
-teacher gathers its own on the target; on the source, which it never sees, they are the average of the student's.
+of the same image and counts only where it is confident. The teacher's view is by default a weaker one (ours; the paper
+augments both alike): what inverted colours or a bent digit hide from it, it cannot teach. The teacher's weights are the
+exponential moving average of the student's; its forward pass uses the recipe, the average itself is kept in float32,
+because a step of 1 - ema = 0.01 of a small update is far below an 8-bit weight's resolution. Statistics are kept apart
+per domain and per network: the teacher gathers its own on the target; on the source, which it never sees, they are the
+average of the student's.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ class Method(Base):
         images, labels = self.source(step)
         source_loss = F.cross_entropy(self.forward(self.student, images, "source"), labels)
 
-        mine, other = self.target(step, views=2)
+        mine, other = self.target(step, self.task.augmentation, self.options.teacher_augmentation)
         student = self.forward(self.student, mine, "target").softmax(1)
         with torch.no_grad():
             teacher = self.forward(self.teacher, other, "target").softmax(1)

@@ -13,6 +13,7 @@ from torch import Tensor
 from lbt.adapt.batches import indices
 from lbt.adapt.losses import diversity, entropy
 from lbt.adapt.method import Base, Task
+from lbt.nn.parallel import split
 
 
 class Method(Base):
@@ -44,7 +45,8 @@ class Method(Base):
         Centroids are weighted by the class probabilities first, then by the labels that these give.
         """
         with self.on(self.student, "target"):
-            parts = [self.student.features(piece) for piece in self.task.target.images.split(256)]
+            pieces = self.task.target.images.split(256)
+            parts = [split(self.student.features, piece, [self.student]) for piece in pieces]
         features = torch.cat(parts)  # (N, D)
         weights = self.student.classifier(features).softmax(1)  # (N, K)
         unit = F.normalize(features, dim=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import SerializeAsAny
 
@@ -30,25 +30,11 @@ class Shared(RuleBase):
         return self.inner.memory
 
     def limit(self, x: Tensor, dim: int, form: FormatBase) -> Tensor:
-        import torch.distributed as dist
+        from lbt.nn.distributed import channel, largest
 
         # NaN would not survive a maximum everywhere; infinity does, and is reported by the caller in every process
-        own = self.inner.limit(x, dim, form).nan_to_num(nan=float("inf"), posinf=float("inf")).contiguous()
-        dist.all_reduce(own, dist.ReduceOp.MAX, group=_groups[0])
-        return own
+        own = self.inner.limit(x, dim, form).nan_to_num(nan=float("inf"), posinf=float("inf"))
+        return largest([own], channel())[0]
 
     def remember(self, limit: Tensor, running: Tensor) -> Tensor:
         return self.inner.remember(limit, running)
-
-
-_groups: list[Any] = []
-
-
-def make_group() -> None:
-    """A process group of the limits' own, so that they do not get between the reductions of gradients.
-
-    All processes must call it together.
-    """
-    import torch.distributed as dist
-
-    _groups[:] = [dist.new_group()]
