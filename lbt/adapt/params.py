@@ -43,7 +43,7 @@ class MeanTeacherParams(Section):
     """A target image counts only if the teacher's largest probability exceeds this; 0 uses every image."""
     ramp_up: int = Field(0, ge=0)
     """Steps over which the weight rises as exp(-5(1-t)²), the alternative to a threshold."""
-    class_balance: float = Field(1.0, ge=0)
+    class_balance: float = Field(3.0, ge=0)
     """Weight of the class-balance term, relative to ``weight``."""
 
 
