@@ -25,10 +25,10 @@ from predictors import benchmark_table
 from lbt.nas.search import STRATEGIES
 from lbt.nas.search.costs import NAMES
 from lbt.nas.search.params import SearchParams
-from lbt.nas.search.reward import hypervolume, pareto
 from lbt.nas.search.run import SearchOptions, search
 from lbt.nas.search.stage import objective
 from lbt.nas.tables import Table
+from lbt.pareto import hypervolume, pareto
 
 QUERIES, SHOWN = 150, (25, 50, 100, 150)
 BUDGETS, SHORT = 5, 100

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -96,12 +96,3 @@ def norm_table(target: str = "xc7", bits: int = 8) -> pa.Table:
             }
         )
     return pa.Table.from_pylist(rows)
-
-
-def pareto(points: Iterable[Mapping[str, Any]], gain: str, price: str) -> list[Mapping[str, Any]]:
-    """The points that no other beats: more of ``gain`` for no more of ``price``; sorted by price."""
-    front: list[Mapping[str, Any]] = []
-    for point in sorted(points, key=lambda p: (p[price], -p[gain])):
-        if not front or point[gain] > front[-1][gain]:
-            front.append(point)
-    return front

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 
 from lbt.errors import LbtError
-from lbt.hardware.explore import compare, norm_table, pareto
+from lbt.hardware.explore import compare, norm_table
 from lbt.hardware.params import HardwareParams
 from lbt.nn import norms
 
@@ -44,14 +42,3 @@ def test_yardsticks_and_recipes_side_by_side() -> None:
 def test_a_mistake_is_told_before_anything_is_costed() -> None:
     with pytest.raises(LbtError, match="unknown board 'zcu'"):
         compare(nn.Linear(4, 2), (4,), boards=["zcu"])
-
-
-POINTS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=25)
-
-
-@given(POINTS)
-def test_the_front_is_what_no_point_beats(points: list[tuple[int, int]]) -> None:
-    rows = [{"accuracy": a, "lut": b} for a, b in points]
-    front = [(r["accuracy"], r["lut"]) for r in pareto(rows, "accuracy", "lut")]
-    slow = {(a, b) for a, b in points if not any((x >= a and y < b) or (x > a and y <= b) for x, y in points)}
-    assert front == sorted(slow, key=lambda point: point[1])

@@ -12,8 +12,9 @@ from lbt.errors import LbtError
 from lbt.nas import tables
 from lbt.nas.search.costs import cost_function
 from lbt.nas.search.params import SearchParams
-from lbt.nas.search.reward import Score, ThresholdedReward, pareto
+from lbt.nas.search.reward import Score, ThresholdedReward
 from lbt.nas.search.run import History, SearchOptions, search
+from lbt.pareto import pareto
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from matplotlib.figure import Figure
 
+from lbt.pareto import pareto
 from lbt.report import figures
 from lbt.report.found import UPPER_BOUND, Found
 from lbt.report.page import Block
@@ -47,14 +48,13 @@ def _draw(points: Iterable[tuple[str, float, Stat]]) -> Figure:
     """
     figure, (axis,) = figures.new(5.5, 3.4)
     points = sorted(points, key=lambda point: (point[1], -point[2].mean))
-    best, front = -np.inf, []
     for index, (label, energy, stat) in enumerate(points):
         axis.errorbar(energy, stat.mean, stat.std, marker="o", markersize=5, color=figures.colour(index), capsize=3)
         axis.annotate(label, (energy, stat.mean), xytext=(5, 4), textcoords="offset points", fontsize=8)
-        if stat.mean > best:
-            best = stat.mean
-            front.append((energy, stat.mean))
-    axis.plot(*zip(*front, strict=True), color="0.4", linestyle="--", linewidth=1, zorder=0, drawstyle="steps-post")
+    energies, means = (np.array(column) for column in zip(*((e, s.mean) for _, e, s in points), strict=True))
+    front = pareto(means, energies)
+    line = (energies[front], means[front])
+    axis.plot(*line, color="0.4", linestyle="--", linewidth=1, zorder=0, drawstyle="steps-post")
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter("")

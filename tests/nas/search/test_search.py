@@ -7,7 +7,7 @@ from lbt.artifacts import read_table, write_table
 from lbt.errors import LbtError
 from lbt.nas.search import STRATEGIES
 from lbt.nas.search.params import SearchParams
-from lbt.nas.search.reward import ThresholdedReward, hypervolume, pareto
+from lbt.nas.search.reward import ThresholdedReward
 from lbt.nas.search.run import SearchOptions, search
 from lbt.nas.search.stage import Inputs, Outputs, run
 from lbt.nas.space import SpaceSpec, build
@@ -88,26 +88,6 @@ def test_the_thresholded_reward_turns_to_the_fine_objective_only_above_the_thres
     assert reward(rows).tolist() == [2, 3, 7, 7, 6]
     with pytest.raises(LbtError, match="budget"):
         ThresholdedReward(coarse=value, threshold=1, cost=value, budget=0)
-
-
-def test_pareto_against_all_pairs():
-    generator = np.random.default_rng(0)
-    values, costs = generator.integers(0, 12, 80), generator.integers(0, 12, 80)
-    front = pareto(values, costs)
-    for i in range(80):
-        beaten = ((values >= values[i]) & (costs <= costs[i]) & ((values > values[i]) | (costs < costs[i]))).any()
-        twin = ((values == values[i]) & (costs == costs[i]))[:i].any()
-        assert (i in front) == (not beaten and not twin)
-    assert (np.diff(costs[front]) > 0).all()
-
-
-def test_the_hypervolume_is_the_share_of_the_box_that_random_points_find_dominated():
-    generator = np.random.default_rng(1)
-    values, costs = generator.uniform(0, 1, 12), generator.uniform(0, 1, 12)
-    thrown = generator.uniform(0, 1, (100_000, 2))
-    beaten = ((values > thrown[:, :1]) & (costs < thrown[:, 1:])).any(1).mean()
-    assert hypervolume(values, costs, (0.0, 1.0)) == pytest.approx(beaten, abs=0.006)
-    assert hypervolume(values, costs, (2.0, 1.0)) == 0
 
 
 def small_table(tmp_path):
