@@ -34,6 +34,7 @@ from lbt.adapt.method import Task
 from lbt.adapt.methods.mean_teacher import Method
 from lbt.adapt.threads import fixed_threads
 from lbt.artifacts import read_json, write_json
+from lbt.errors import LbtError
 from lbt.nn import set_step
 from lbt.nn.models import read_model
 from lbt.numerics.recipe import Recipe
@@ -56,21 +57,23 @@ def eight(scale: str = "", **others: Any) -> dict[str, Any]:
 
 
 SIGMA = {"rule": "sigma", "k": 3}
-ABLATIONS: dict[str, dict[str, tuple[dict[str, Any], str]]] = {
-    "scale": {"float": (four(), "separate"), "power of two": (four("-pow2"), "separate")},
-    "rounding": {"stochastic": (four(), "separate"), "nearest": (four(rounding="nearest"), "separate")},
+NORMS = ("float_bn", "affine_grad_bn", "running_bn", "seldom_bn")
+ABLATIONS: dict[str, dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
+    "scale": {"float": (four(), {}), "power of two": (four("-pow2"), {})},
+    "rounding": {"stochastic": (four(), {}), "nearest": (four(rounding="nearest"), {})},
     "clipping": {
-        "none": (four(), "separate"),
-        "at 3σ": (four(range=SIGMA), "separate"),
-        "of the norm": ({**four(), "update": {"clip_norm": 1.0}}, "separate"),
+        "none": (four(), {}),
+        "at 3σ": (four(range=SIGMA), {}),
+        "of the norm": ({**four(), "update": {"clip_norm": 1.0}}, {}),
     },
     "norm": {
-        name.removesuffix("_bn").replace("_", " "): (eight(norm=name), "separate")
-        for name in ("float_bn", "affine_grad_bn", "running_bn", "seldom_bn")
+        f"{name.removesuffix('_bn').replace('_', ' ')}\nlr {lr:g}": (eight(norm=name), {"lr": lr})
+        for name in NORMS
+        for lr in (0.02, 0.002)
     },
-    "statistics": {name: (eight(), name) for name in ("separate", "domain", "network", "shared")},
+    "statistics": {name: (eight(), {"statistics": name}) for name in ("separate", "domain", "network", "shared")},
 }
-"""Topic → variant → (recipe, statistics)."""
+"""Topic → variant → (recipe, other params of the job)."""
 NOISY = {
     "int8": eight(),
     "nearest": {**eight(), "E": "int8", "G": "int8"},
@@ -100,11 +103,10 @@ def main() -> None:
     found: dict[tuple[str, str], list[float]] = {}
     for seed in seeds:  # all topics with one seed, then the next: a run that is stopped has something of each
         for topic in (name for name in options.only if name in ABLATIONS):
-            for variant, (recipe, statistics_kept) in ABLATIONS[topic].items():
-                value = accuracy(params, recipe, statistics_kept, seed, options.work)
-                found.setdefault((topic, variant), []).append(value)
+            for variant, (recipe, others) in ABLATIONS[topic].items():
+                found.setdefault((topic, variant), []).append(accuracy(params, recipe, others, seed, options.work))
     for (topic, variant), values in found.items():
-        made += row(f"ablation/{topic}/{variant}/target_accuracy", values, "%")
+        made += row(f"ablation/{topic}/{variant.replace(chr(10), ', ')}/target_accuracy", values, "%")
     if options.images:
         draw(found, options.images)
     for one in made:
@@ -113,20 +115,24 @@ def main() -> None:
         options.json.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
 
 
-def accuracy(params: Params, recipe: dict[str, Any], statistics_kept: str, seed: int, work: Path) -> float:
-    """Target accuracy in percent of one run; a finished one is read back."""
+def accuracy(params: Params, recipe: dict[str, Any], others: dict[str, Any], seed: int, work: Path) -> float:
+    """Target accuracy in percent of one run; a finished one is read back. One that diverged is 0."""
     text = json.dumps(recipe, sort_keys=True)
-    name = f"{statistics_kept}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    changed = {"steps": STEPS, "evaluate_every": STEPS, **others}
+    name = hashlib.sha256(json.dumps([recipe, changed], sort_keys=True).encode()).hexdigest()[:16]
     done = work / "ablations" / name / str(seed) / "metrics.json"
     if not done.is_file():
         print(name, seed, text, file=sys.stderr, flush=True)
         path = done.parent / "recipe.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")  # JSON is YAML
-        changed = {"steps": STEPS, "evaluate_every": STEPS, "statistics": statistics_kept}
         job = params.adapt.job(PAIR, "mean_teacher", str(path), seed).model_copy(update=changed)
         outputs = adapt.Outputs(path.with_name("curve.parquet"), path.with_name("student.safetensors"))
-        write_json(done, adapt.run(job, inputs(params, work), outputs))
+        try:
+            write_json(done, adapt.run(job, inputs(params, work), outputs))
+        except LbtError as error:  # an error that is not finite stops a job
+            print(error, file=sys.stderr)
+            write_json(done, {"target_accuracy": 0.0, "error": str(error)})
     return float(read_json(done)["target_accuracy"])
 
 

@@ -35,8 +35,8 @@ class MeanTeacherParams(Section):
 
     weight: float = Field(10.0, ge=0)
     """Weight of the squared difference between the student's and the teacher's class probabilities."""
-    teacher_augmentation: Augmentation = "standard"
-    """Random change of the images that the teacher sees; the student sees the pair's (``augmentation``)."""
+    teacher_augmentation: Augmentation | None = "standard"
+    """Random change of the images that the teacher sees; the student sees the pair's. null: as the student."""
     ema: float = Field(0.99, ge=0, lt=1)
     """Decay of the teacher's moving average per step."""
     confidence: float = Field(0.9, ge=0, le=1)

@@ -40,7 +40,8 @@ class Method(Base):
         images, labels = self.source(step)
         source_loss = F.cross_entropy(self.forward(self.student, images, "source"), labels)
 
-        mine, other = self.target(step, self.task.augmentation, self.options.teacher_augmentation)
+        kind = self.task.augmentation
+        mine, other = self.target(step, kind, self.options.teacher_augmentation or kind)
         student = self.forward(self.student, mine, "target").softmax(1)
         with torch.no_grad():
             teacher = self.forward(self.teacher, other, "target").softmax(1)
