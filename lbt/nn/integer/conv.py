@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from lbt.errors import LbtError
+from lbt.nn.integer import implicit
 from lbt.nn.integer.gemm import matmul
 
 BUFFER = 8 * 2**20
@@ -56,6 +57,8 @@ def conv2d(x: Tensor, weight: Tensor, geometry: Geometry = PLAIN) -> Tensor:
     """
     _check(x, weight, geometry)
     kernel = (weight.shape[2], weight.shape[3])
+    if implicit.pays(x, weight[0].numel(), geometry.groups):
+        return implicit.convolve(x, weight, geometry.output((x.shape[2], x.shape[3]), kernel), *geometry[:3])
     parts = []
     for part in _parts(_padded(x, geometry), kernel, geometry):
         columns = patches(part, kernel, geometry.stride, geometry.dilation)  # (n, OH, OW, KH, KW, C)
@@ -76,6 +79,8 @@ def conv2d_error(dy: Tensor, weight: Tensor, size: tuple[int, int], geometry: Ge
         int32 (N, C, H, W), channels_last in memory (int64 where one sum has over 131,071 products).
     """
     kernel, groups = (weight.shape[2], weight.shape[3]), geometry.groups
+    if implicit.pays(dy, weight[:, 0].numel(), groups):
+        return implicit.error(dy, weight, size, *geometry[:3])
     # dy spread out by the stride, in a frame from which a kernel turned round reads exactly H × W patches
     reach = tuple(geometry.dilation[i] * (kernel[i] - 1) for i in (0, 1))
     frame = dy.new_zeros(dy.shape[0], size[0] + reach[0], size[1] + reach[1], dy.shape[1])
@@ -108,7 +113,10 @@ def conv2d_weight(x: Tensor, dy: Tensor, kernel: tuple[int, int], geometry: Geom
     """
     groups, (c, o) = geometry.groups, (x.shape[1], dy.shape[1])
     wide = dy.shape[0] * dy.shape[2] * dy.shape[3] * 128**2 >= 2**31
-    total = torch.zeros(o, *kernel, c // groups, dtype=torch.int64 if wide else torch.int32, device=x.device)
+    dtype = torch.int64 if wide else torch.int32
+    if implicit.pays(x, implicit.RUN, groups):
+        return implicit.weight_gradient(x, dy, kernel, *geometry[:3]).to(dtype)
+    total = torch.zeros(o, *kernel, c // groups, dtype=dtype, device=x.device)
     start = 0
     for part in _parts(_padded(x, geometry), kernel, geometry):
         columns = patches(part, kernel, geometry.stride, geometry.dilation)

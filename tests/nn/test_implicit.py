@@ -1,0 +1,53 @@
+"""The GPU's kernels in Triton's interpreter, on the processor. Also a script: python test_implicit.py"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from lbt.nn.integer import conv, implicit
+from lbt.nn.integer.conv import Geometry
+
+CASES = [  # N, C, O, size, kernel, geometry: channels and rows that fill a tile, and that do not
+    (2, 3, 5, (7, 6), (3, 3), Geometry((1, 1), (1, 1))),
+    (1, 70, 65, (5, 5), (1, 1), Geometry()),
+    (2, 4, 70, (9, 8), (3, 2), Geometry((2, 3), (1, 0), (2, 1))),
+    (3, 1, 1, (12, 11), (2, 3), Geometry((3, 1), (0, 2), (1, 2))),
+]
+
+
+def compare() -> None:
+    g = torch.Generator().manual_seed(0)
+    for n, c, o, size, kernel, geometry in CASES:
+        codes = lambda *shape: torch.randint(-128, 128, shape, dtype=torch.int8, generator=g)  # noqa: E731
+        x, w = codes(n, c, *size), codes(o, c, *kernel)
+        y, rest = conv.conv2d(x, w, geometry), geometry[:3]
+        dy = codes(*y.shape)
+        assert torch.equal(implicit.convolve(x, w, geometry.output(size, kernel), *rest), y)
+        assert torch.equal(implicit.error(dy, w, size, *rest), conv.conv2d_error(dy, w, size, geometry))
+        gradient = implicit.weight_gradient(x, dy, kernel, *rest)
+        assert torch.equal(gradient, conv.conv2d_weight(x, dy, kernel, geometry).long())
+    print("equal")
+
+
+@pytest.mark.slow
+def test_the_kernels_return_what_the_columns_do() -> None:
+    pytest.importorskip("triton", reason="the extra 'gpu' is not installed")
+    done = subprocess.run(
+        [sys.executable, __file__],
+        env={**os.environ, "TRITON_INTERPRET": "1"},  # read when Triton is imported
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.stdout == "equal\n", done.stderr
+
+
+def test_they_are_for_a_gpu_and_for_sums_that_fit() -> None:
+    assert not implicit.pays(torch.zeros(1, 1, 4, 4, dtype=torch.int8), 9, 1)
+
+
+if __name__ == "__main__":
+    compare()
