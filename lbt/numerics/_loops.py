@@ -78,19 +78,19 @@ def sum_squares(x):
 
 
 @njit(nogil=True, cache=True)
-def nearest(x, inverse, low, high, first, second, offset, values):
-    """values = round(clip(x · inverse)); the key is unused, for the same signature as :func:`stochastic`."""
+def nearest(x, inverse, low, high, unit, first, second, offset, values):
+    """values = round(clip(x · inverse)) · unit; the key is unused, for the same signature as :func:`stochastic`."""
     for i in range(x.size):
         v = min(max(x[i] * inverse, low), high)
-        values[i] = (v + _SHIFT) - _SHIFT
+        values[i] = ((v + _SHIFT) - _SHIFT) * unit
 
 
 @njit(nogil=True, cache=True)
-def stochastic(x, inverse, low, high, first, second, offset, values):
-    """values = stochastic_round(clip(x · inverse)); values may also be an integer array."""
+def stochastic(x, inverse, low, high, unit, first, second, offset, values):
+    """values = stochastic_round(clip(x · inverse)) · unit."""
     for i in range(x.size):
         v = min(max(x[i] * inverse, low), high)
-        values[i] = _stochastic(v, _hash(_U32(offset + i), first, second))
+        values[i] = _stochastic(v, _hash(_U32(offset + i), first, second)) * unit
 
 
 @njit(nogil=True, cache=True)
@@ -218,3 +218,20 @@ def decode(codes, length, by_column, table, half, scale, values):
         for i in range(length):
             number = _F32(ints[i]) if plain else table[_I32(ints[i]) + half]
             into[i] = number * (scale[i] if by_column else scale[r])
+
+
+@njit(nogil=True, cache=True)
+def relu(x, bound, y, mask):
+    """y = x clipped to [0, bound] (no upper bound where it is NaN); mask = where y moves with x, NaN included."""
+    for i in range(x.size):
+        v = x[i]
+        low, high = v <= _F32(0), v >= bound
+        y[i] = _F32(0) if low else (bound if high else v)
+        mask[i] = not (low or high)
+
+
+@njit(nogil=True, cache=True)
+def masked(x, mask, y):
+    """y = x where mask, else 0."""
+    for i in range(x.size):
+        y[i] = x[i] if mask[i] else _F32(0)

@@ -104,6 +104,7 @@ def quantize_fast(
     running: Tensor | None = None,
     keep_codes: bool = True,
     only_codes: bool = False,
+    apply_scale: bool = False,
     out: Tensor | None = None,
 ) -> Fast | None:
     """The codes of ``x``, or None where no loop fits (see the module).
@@ -116,6 +117,7 @@ def quantize_fast(
         running: the running limit of a range rule with memory; updated in place.
         keep_codes: whether the integer codes are wanted.
         only_codes: with one scale for the tensor, ``values`` are not wanted (and hold anything).
+        apply_scale: where codes are not wanted: ``values`` carry the scale, and ``scale`` is 1.0.
         out: float32 buffer of at least ``x.numel()`` elements to hold ``values``; a new one by default.
 
     Raises:
@@ -137,6 +139,7 @@ def quantize_fast(
     count = source.size
     scale = _scale(form, _limit(module, source, x, spec, key, running))
     inverse, bound = np.float32(1) / np.float32(scale), np.float32(form.largest)
+    unit = np.float32(scale if apply_scale else 1)
     first, second = (np.uint32(word) for word in key.words())
     if keep_codes:
         codes = torch.empty_like(x, dtype=torch.int8 if form.bits <= 8 else torch.int16)
@@ -154,10 +157,11 @@ def quantize_fast(
             loop = getattr(module, f"{spec.rounding}_codes")
             loop(source[piece], inverse, -bound, bound, first, second, shift, into[piece], whole[piece])
         else:
-            getattr(module, spec.rounding)(source[piece], inverse, -bound, bound, first, second, shift, into[piece])
+            loop = getattr(module, spec.rounding)
+            loop(source[piece], inverse, -bound, bound, unit, first, second, shift, into[piece])
 
     over_pieces(count, write)
-    return Fast(values, codes if keep_codes else None, scale)
+    return Fast(values, codes if keep_codes else None, 1.0 if apply_scale else scale)
 
 
 def quantize_groups(

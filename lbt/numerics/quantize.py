@@ -120,9 +120,30 @@ def code_type(form: FormatBase) -> torch.dtype:
     return torch.int8 if bits + wide <= 8 else torch.int16 if bits + wide <= 16 else torch.int32
 
 
-def fake_quantize(x: Tensor, spec: RoleSpec, key: Key, *, offset: int = 0, running: Tensor | None = None) -> Tensor:
-    """``quantize(x, ...).dequantize()``, in one pass where there is a fast loop for it."""
-    fast = kernels.quantize_fast(x, spec, key, offset=offset, running=running, keep_codes=False)
+def fake_quantize(
+    x: Tensor,
+    spec: RoleSpec,
+    key: Key,
+    *,
+    offset: int = 0,
+    running: Tensor | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """``quantize(x, ...).dequantize()``, in one pass where there is a fast loop for it.
+
+    Args:
+        x: floating-point tensor.
+        spec, key, offset, running: as of :func:`quantize`.
+        out: contiguous float32 buffer of at least ``x.numel()`` elements that the result may lie in (writing to memory
+            for the first time costs more than quantizing); a new one by default.
+
+    Returns:
+        float32 of ``x``'s shape.
+    """
+    buffer = None if out is None else out.view(-1)
+    fast = kernels.quantize_fast(
+        x, spec, key, offset=offset, running=running, keep_codes=False, apply_scale=True, out=buffer
+    )
     if fast is None:
         return quantize(x, spec, key, offset=offset, running=running).dequantize()
-    return fast.values.mul_(fast.scale)
+    return fast.values if fast.scale == 1.0 else fast.values.mul_(fast.scale)

@@ -67,6 +67,8 @@ def test_equal_to_the_definition(
     assert again is not None
     assert torch.equal(again, fast.values)
     assert torch.equal(fake_quantize(x, spec, key, offset=offset), slow.dequantize())
+    room = torch.empty(x.numel())
+    assert torch.equal(fake_quantize(x, spec, key, offset=offset, out=room), slow.dequantize())
 
 
 @pytest.mark.parametrize("word", ["int1", "bf16"])
