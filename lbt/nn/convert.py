@@ -13,8 +13,9 @@ from lbt.errors import LbtError, unknown
 from lbt.nn.context import Context, Converted, unwrapped
 from lbt.nn.conv import QConv1d, QConv2d
 from lbt.nn.flow import Add, Flow
-from lbt.nn.layer import QuantizedLayer
+from lbt.nn.layer import QuantizedLayer, adopt
 from lbt.nn.linear import QLinear
+from lbt.nn.relu import MaskReLU, MaskReLU6
 from lbt.nn.tracing import foldable, functions, graph_of
 from lbt.numerics.recipe import Recipe, Roles
 
@@ -25,6 +26,7 @@ _PRODUCTS: dict[type[nn.Module], type[QuantizedLayer]] = {
     nn.Conv2d: QConv2d,
     nn.Linear: QLinear,
 }
+_MASKED: dict[type[nn.Module], type[nn.Module]] = {nn.ReLU: MaskReLU, nn.ReLU6: MaskReLU6}
 _AVERAGES = (nn.AvgPool1d, nn.AvgPool2d, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)
 _EXACT: dict[type[nn.Module], str] = {
     nn.ReLU: "keeps codes as they are",
@@ -139,6 +141,8 @@ def _convert(name: str, module: nn.Module, ends: tuple[str, str], pairs: dict[st
         if isinstance(module, tuple(_PRODUCTS)):
             why = f"{kind.__name__} is a subclass with a forward of its own"
         row("float", why)
+    if kind in _MASKED and context.engine != "float":
+        return adopt(module, _MASKED[kind])
     return module
 
 

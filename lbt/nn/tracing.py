@@ -36,9 +36,8 @@ class Tracer(fx.Tracer):
     """Every module of PyTorch's or lbt's own is a node of the graph; a model's own modules are looked into."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, (QuantizedLayer, Add, nn.modules.batchnorm._BatchNorm)) or super().is_leaf_module(
-            m, module_qualified_name
-        )
+        ours = (QuantizedLayer, Add, nn.modules.batchnorm._BatchNorm, nn.ReLU, nn.ReLU6)
+        return isinstance(m, ours) or super().is_leaf_module(m, module_qualified_name)
 
 
 def graph_of(model: nn.Module) -> fx.Graph | str:

@@ -225,9 +225,8 @@ def relu(x, bound, y, mask):
     """y = x clipped to [0, bound] (no upper bound where it is NaN); mask = where y moves with x, NaN included."""
     for i in range(x.size):
         v = x[i]
-        low, high = v <= _F32(0), v >= bound
-        y[i] = _F32(0) if low else (bound if high else v)
-        mask[i] = not (low or high)
+        y[i] = _F32(0) if v < _F32(0) else (bound if v > bound else v)
+        mask[i] = not (v <= _F32(0) or v >= bound)
 
 
 @njit(nogil=True, cache=True)

@@ -139,7 +139,13 @@ def fake_quantize(
 
     Returns:
         float32 of ``x``'s shape.
+
+    Raises:
+        LbtError: NaN or infinity in ``x``, or an ``out`` that cannot hold the result.
     """
+    if out is not None and not (out.is_contiguous() and out.dtype == torch.float32 and out.numel() >= x.numel()):
+        found = f"found {out.dtype}, {out.numel()} elements, {'' if out.is_contiguous() else 'not '}contiguous"
+        raise LbtError(f"fake_quantize: out: {found}; accepted: contiguous float32, at least {x.numel()} elements")
     buffer = None if out is None else out.view(-1)
     fast = kernels.quantize_fast(
         x, spec, key, offset=offset, running=running, keep_codes=False, apply_scale=True, out=buffer

@@ -177,3 +177,10 @@ def test_impossible_specs_say_why(spec: dict, words: str) -> None:
         parse(RoleSpec, spec, "file.yaml")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_output_buffer_must_hold_the_result() -> None:
+    spec = RoleSpec.model_validate("int8")
+    for bad in (torch.empty(3), torch.empty(4, dtype=torch.float64), torch.empty(4, 2)[:, 0]):
+        with pytest.raises(LbtError, match=r"out: found .*; accepted: contiguous float32, at least 4 elements"):
+            fake_quantize(torch.ones(4), spec, KEY, out=bad)

@@ -1,0 +1,80 @@
+"""ReLUs that keep a byte an element for the backward pass, where PyTorch's keep their float output.
+
+In a quantized network the next product keeps codes of one byte, so that the ReLU's own four bytes would be most of what
+lies between forward and backward. Values and gradients are those of ``nn.ReLU`` and ``nn.ReLU6``, bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from lbt.numerics import kernels
+
+
+class _Relu(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, bound: float, inplace: bool) -> Tensor:
+        y = x if inplace else torch.empty_like(x)
+        mask = torch.empty_like(x, dtype=torch.bool)
+        loops = _loops(x)
+        if loops is None:
+            torch.logical_and(torch.logical_not(x <= 0), torch.logical_not(x >= bound), out=mask)
+            y.copy_(functional.relu(x) if math.isnan(bound) else functional.hardtanh(x, 0.0, bound))
+        else:
+            source, into, kept = kernels.flat(x), kernels.flat(y), kernels.flat(mask)
+            limit = np.float32(bound)
+            kernels.over_pieces(source.size, lambda a, b: loops.relu(source[a:b], limit, into[a:b], kept[a:b]))
+        if inplace:
+            ctx.mark_dirty(x)
+        ctx.save_for_backward(mask)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        (mask,) = ctx.saved_tensors
+        loops = _loops(dy) if dy.stride() == mask.stride() else None
+        if loops is None:
+            return torch.where(mask, dy, 0.0), None, None
+        dx = torch.empty_like(dy)
+        error, kept, into = kernels.flat(dy), kernels.flat(mask), kernels.flat(dx)
+        kernels.over_pieces(error.size, lambda a, b: loops.masked(error[a:b], kept[a:b], into[a:b]))
+        return dx, None, None
+
+
+def _loops(x: Tensor) -> Any:
+    """The fused loops, where ``x`` is float32 in CPU memory without gaps."""
+    dense = x.is_contiguous() or (x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last))
+    return kernels.loops() if dense and x.device.type == "cpu" and x.dtype == torch.float32 and x.numel() else None
+
+
+def _keeps_a_byte(x: Tensor) -> bool:
+    """Whether something is kept at all, and whether autograd lets a function of ours write into ``x``."""
+    return torch.is_grad_enabled() and x.requires_grad and not x._is_view() and not torch.compiler.is_compiling()
+
+
+class MaskReLU(nn.ReLU):
+    """``nn.ReLU``; see the module."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Any shape; in place where the ReLU that it replaces was."""
+        if not _keeps_a_byte(input):
+            return super().forward(input)
+        return _Relu.apply(input, math.nan, self.inplace)  # type: ignore[no-any-return]
+
+
+class MaskReLU6(nn.ReLU6):
+    """``nn.ReLU6``; see the module."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Any shape; in place where the ReLU that it replaces was."""
+        if not _keeps_a_byte(input):
+            return super().forward(input)
+        return _Relu.apply(input, 6.0, self.inplace)  # type: ignore[no-any-return]
