@@ -1,4 +1,4 @@
-"""Fills the tables of docs/adaptation.md from docs/results/adaptation.parquet.
+"""Fills the tables of docs/adaptation.md from docs/results/adaptation*.
 
     python benchmarks/adaptation_page.py
 
@@ -7,18 +7,21 @@ A table stands between ``<!-- table NAME -->`` and ``<!-- end -->``; a test fail
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
 import _pages
 
+from lbt.adapt.params import AdaptParams
 from lbt.artifacts import read_table
 from lbt.params import load_params
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE, RESULTS = ROOT / "docs" / "adaptation.md", ROOT / "docs" / "results" / "adaptation.parquet"
-GRID = ROOT / "params" / "digits.yaml"
+PAGE, RESULTS = ROOT / "docs" / "adaptation.md", ROOT / "docs" / "results"
+GRID, PHOTOS = ROOT / "params" / "digits.yaml", ROOT / "params" / "photos.yaml"
 BOUNDS = ("source_only", "target_supervised")
 
 Accuracy = dict[tuple[str, str, str], dict[int, float]]
@@ -32,15 +35,29 @@ def main() -> None:
 
 def filled(page: str) -> str:
     """The page with every marked table made from the results."""
+    digits, photos = read(RESULTS / "adaptation.parquet"), read(RESULTS / "adaptation_photos.parquet")
+    grid, small = load_params(GRID).adapt, load_params(PHOTOS).adapt
+    tables = {
+        "gaps": gaps(digits, grid),
+        "methods": methods(digits, grid),
+        "recipes": recipes(digits, grid),
+        "photos": gaps(photos, small),
+        "photo methods": methods(photos, small),
+        "ablations": ablations(json.loads((RESULTS / "adaptation_ablations.json").read_text(encoding="utf-8"))),
+    }
+    return _pages.fill(page, tables)
+
+
+def read(path: Path) -> Accuracy:
+    """The accuracies in a table of finished jobs."""
     found: Accuracy = {}
-    for row in read_table(RESULTS).to_pylist():
+    for row in read_table(path).to_pylist():
         found.setdefault((row["pair"], row["method"], row["recipe"]), {})[row["seed"]] = row["target_accuracy"]
-    return _pages.fill(page, {"gaps": gaps(found), "methods": methods(found)})
+    return found
 
 
-def gaps(found: Accuracy) -> str:
+def gaps(found: Accuracy, grid: AdaptParams) -> str:
     """The bounds, the mean teacher between them, and the share of the gap that it closes."""
-    grid = load_params(GRID).adapt
     lines = [[f"`{m}`, fp32", *(show(found.get((p, m, "fp32"), {}).values()) for p in grid.pair)] for m in BOUNDS]
     for recipe in ("fp32", "int8"):
         lines.append([f"`mean_teacher`, {recipe}", *(show(_teacher(found, p, recipe).values()) for p in grid.pair)])
@@ -50,9 +67,8 @@ def gaps(found: Accuracy) -> str:
     return _pages.table(["", *(_arrow(p) for p in grid.pair)], lines)
 
 
-def methods(found: Accuracy) -> str:
+def methods(found: Accuracy, grid: AdaptParams) -> str:
     """Every method in both formats on every pair."""
-    grid = load_params(GRID).adapt
     lines = [
         [f"`{m}`", r, *(show(found.get((p, m, r), {}).values()) for p in grid.pair)]
         for m in grid.method
@@ -60,6 +76,30 @@ def methods(found: Accuracy) -> str:
         if any((p, m, r) in found for p in grid.pair)
     ]
     return _pages.table(["method", "numbers", *(_arrow(p) for p in grid.pair)], lines)
+
+
+def recipes(found: Accuracy, grid: AdaptParams) -> str:
+    """The mean teacher under every recipe, on the pairs that have them all."""
+    pairs = next(part.pair for part in grid.only if part.pair) or []
+    lines = [
+        [
+            f"`{r}`",
+            *(show(_teacher(found, p, r).values()) for p in pairs),
+            *(show(minus(found, p, r), signed=True) for p in pairs),
+        ]
+        for r in grid.recipe
+    ]
+    return _pages.table(["recipe", *(_arrow(p) for p in pairs), *(f"{_arrow(p)}, minus fp32" for p in pairs)], lines)
+
+
+def ablations(rows: list[dict[str, Any]]) -> str:
+    """One line per topic and variant: accuracy over seeds."""
+    lines = []
+    for row in rows:
+        _, topic, variant, kind = row["name"].split("/")[:4]
+        if kind == "target_accuracy":
+            lines.append([topic, variant, f"{row['value']:.1f} ± {row['std']:.1f}"])
+    return _pages.table(["", "variant", "target accuracy, %"], lines)
 
 
 def closed(found: Accuracy, pair: str, recipe: str) -> list[float]:
