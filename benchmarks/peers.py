@@ -1,5 +1,7 @@
 """Other libraries' low-bit training of the same network, for benchmarks/train_step.py; none is needed by lbt.
 
+``pip install -e '.[peers]'`` installs them, except microxcaling, which is not on the package index.
+
 Each function converts the convolutions of a model and returns it; an ``ImportError`` says that the library is absent.
 Each is set up as its own documentation shows for 8 bits, as near to W, A, E in 8 bits as it goes.
 """
