@@ -28,9 +28,17 @@ class _Relu(torch.autograd.Function):
             torch.logical_and(torch.logical_not(x <= 0), torch.logical_not(x >= bound), out=mask)
             y.copy_(functional.relu(x) if math.isnan(bound) else functional.hardtanh(x, 0.0, bound))
         else:
-            source, into, kept = kernels.flat(x), kernels.flat(y), kernels.flat(mask)
-            limit = np.float32(bound)
-            kernels.over_pieces(source.size, lambda a, b: loops.relu(source[a:b], limit, into[a:b], kept[a:b]))
+            source, kept, limit = kernels.flat(x), kernels.flat(mask), np.float32(bound)
+            into = kernels.flat(y)
+
+            def write(start: int, stop: int) -> None:
+                piece = slice(start, stop)
+                if inplace:
+                    loops.relu_inplace(source[piece], limit, kept[piece])
+                else:
+                    loops.relu(source[piece], limit, into[piece], kept[piece])
+
+            kernels.over_pieces(source.size, write)
         if inplace:
             ctx.mark_dirty(x)
         ctx.save_for_backward(mask)
