@@ -8,12 +8,11 @@ A table stands between ``<!-- table NAME -->`` and ``<!-- end -->``; a test fail
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 import _pages
+import adaptation
 
 from lbt.adapt.params import AdaptParams
 from lbt.artifacts import read_table
@@ -24,8 +23,8 @@ PAGE, RESULTS = ROOT / "docs" / "adaptation.md", ROOT / "docs" / "results"
 GRID, PHOTOS = ROOT / "params" / "digits.yaml", ROOT / "params" / "photos.yaml"
 BOUNDS = ("source_only", "target_supervised")
 
-Accuracy = dict[tuple[str, str, str], dict[int, float]]
-"""(pair, method, recipe) → seed → accuracy on the target's test split, percent."""
+Rows = dict[str, dict[str, Any]]
+"""The rows of benchmarks/adaptation.py by name."""
 
 
 def main() -> None:
@@ -48,85 +47,57 @@ def filled(page: str) -> str:
     return _pages.fill(page, tables)
 
 
-def read(path: Path) -> Accuracy:
-    """The accuracies in a table of finished jobs."""
-    found: Accuracy = {}
-    for row in read_table(path).to_pylist():
-        found.setdefault((row["pair"], row["method"], row["recipe"]), {})[row["seed"]] = row["target_accuracy"]
-    return found
+def read(path: Path) -> Rows:
+    """The benchmark's rows of a table of finished jobs."""
+    return {row["name"]: row for row in adaptation.rows(read_table(path).to_pylist())}
 
 
-def gaps(found: Accuracy, grid: AdaptParams) -> str:
+def gaps(found: Rows, grid: AdaptParams) -> str:
     """The bounds, the mean teacher between them, and the share of the gap that it closes."""
-    lines = [[f"`{m}`, fp32", *(show(found.get((p, m, "fp32"), {}).values()) for p in grid.pair)] for m in BOUNDS]
-    for recipe in ("fp32", "int8"):
-        lines.append([f"`mean_teacher`, {recipe}", *(show(_teacher(found, p, recipe).values()) for p in grid.pair)])
-    for recipe in ("fp32", "int8"):
-        lines.append([f"gap closed, {recipe}, %", *(show(closed(found, p, recipe)) for p in grid.pair)])
-    lines.append(["int8 minus fp32, points", *(show(minus(found, p, "int8"), signed=True) for p in grid.pair)])
+    each = ("fp32", "int8")
+    lines = [[f"`{m}`, fp32", *(show(found, "fp32", p, m, "target_accuracy") for p in grid.pair)] for m in BOUNDS]
+    lines += [[f"`mean_teacher`, {r}", *(show(found, r, p, "target_accuracy") for p in grid.pair)] for r in each]
+    lines += [[f"gap closed, {r}, %", *(show(found, r, p, "gap_closed") for p in grid.pair)] for r in each]
+    lines.append(["int8 minus fp32, points", *(show(found, "int8", p, "minus_fp32", signed=True) for p in grid.pair)])
     return _pages.table(["", *(_arrow(p) for p in grid.pair)], lines)
 
 
-def methods(found: Accuracy, grid: AdaptParams) -> str:
+def methods(found: Rows, grid: AdaptParams) -> str:
     """Every method in both formats on every pair."""
-    lines = [
-        [f"`{m}`", r, *(show(found.get((p, m, r), {}).values()) for p in grid.pair)]
-        for m in grid.method
-        for r in ("fp32", "int8")
-        if any((p, m, r) in found for p in grid.pair)
-    ]
+    lines = []
+    for method in grid.method:
+        place = () if method == "mean_teacher" else (method,)
+        for recipe in ("fp32", "int8"):
+            shown = [show(found, recipe, pair, *place, "target_accuracy") for pair in grid.pair]
+            if any(shown):
+                lines.append([f"`{method}`", recipe, *shown])
     return _pages.table(["method", "numbers", *(_arrow(p) for p in grid.pair)], lines)
 
 
-def recipes(found: Accuracy, grid: AdaptParams) -> str:
+def recipes(found: Rows, grid: AdaptParams) -> str:
     """The mean teacher under every recipe, on the pairs that have them all."""
     pairs = next(part.pair for part in grid.only if part.pair) or []
-    lines = [
-        [
-            f"`{r}`",
-            *(show(_teacher(found, p, r).values()) for p in pairs),
-            *(show(minus(found, p, r), signed=True) for p in pairs),
-        ]
-        for r in grid.recipe
-    ]
+    lines = []
+    for recipe in grid.recipe:
+        differences = [show(found, recipe, p, "minus_fp32", signed=True) if recipe != "fp32" else "" for p in pairs]
+        lines.append([f"`{recipe}`", *(show(found, recipe, p, "target_accuracy") for p in pairs), *differences])
     return _pages.table(["recipe", *(_arrow(p) for p in pairs), *(f"{_arrow(p)}, minus fp32" for p in pairs)], lines)
 
 
 def ablations(rows: list[dict[str, Any]]) -> str:
     """One line per topic and variant: accuracy over seeds."""
-    lines = []
-    for row in rows:
-        _, topic, variant, kind = row["name"].split("/")[:4]
-        if kind == "target_accuracy":
-            lines.append([topic, variant, f"{row['value']:.1f} ± {row['std']:.1f}"])
+    found = {row["name"]: row for row in rows if row["name"].endswith("/target_accuracy")}
+    lines = [[*name.split("/")[1:3], show(found, name)] for name in found]
     return _pages.table(["", "variant", "target accuracy, %"], lines)
 
 
-def closed(found: Accuracy, pair: str, recipe: str) -> list[float]:
-    """Share of the gap between the float bounds of the same seed, percent."""
-    low, high = (found.get((pair, method, "fp32"), {}) for method in BOUNDS)
-    each = _teacher(found, pair, recipe).items()
-    return [100 * (value - low[s]) / (high[s] - low[s]) for s, value in each if s in low and s in high]
-
-
-def minus(found: Accuracy, pair: str, recipe: str) -> list[float]:
-    """Mean teacher: points against float with the same seed."""
-    reference = _teacher(found, pair, "fp32")
-    each = _teacher(found, pair, recipe).items()
-    return [value - reference[s] for s, value in each if recipe != "fp32" and s in reference]
-
-
-def show(values: Iterable[float], signed: bool = False) -> str:
-    """``95.9 ± 0.4``; how many, where it is not three seeds."""
-    numbers = list(values)
-    if not numbers:
+def show(found: Rows, *name: str, signed: bool = False) -> str:
+    """The row of that name as ``95.9 ± 0.4``; how many, where it is not three seeds; empty where there is none."""
+    row = found.get("/".join(name))
+    if row is None:
         return ""
-    text = f"{fmean(numbers):{'+' if signed else ''}.1f}" + (f" ± {stdev(numbers):.1f}" if len(numbers) > 1 else "")
-    return text.replace("-", "−") + ("" if len(numbers) == 3 else f" (n={len(numbers)})")
-
-
-def _teacher(found: Accuracy, pair: str, recipe: str) -> dict[int, float]:
-    return found.get((pair, "mean_teacher", recipe), {})
+    text = f"{row['value']:{'+' if signed else ''}.1f}" + (f" ± {row['std']:.1f}" if row["n"] > 1 else "")
+    return text.replace("-", "−") + ("" if row["n"] == 3 else f" (n={row['n']})")
 
 
 def _arrow(pair: str) -> str:
