@@ -1,7 +1,8 @@
 """ReLUs that keep a byte an element for the backward pass, where PyTorch's keep their float output.
 
 In a quantized network the next product keeps codes of one byte, so that the ReLU's own four bytes would be most of what
-lies between forward and backward. Values and gradients are those of ``nn.ReLU`` and ``nn.ReLU6``, bit for bit.
+lies between forward and backward. Values and gradients are those of ``nn.ReLU`` and ``nn.ReLU6``, bit for bit. The loops
+also find the largest magnitude of what they write, which the product that follows would have to look for.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from lbt.numerics import kernels
+from lbt.numerics.magnitude import remember
 
 
 class _Relu(torch.autograd.Function):
+    """``_Relu.apply(x, bound, inplace, found)``; the loop's largest magnitude of the output is appended to ``found``."""
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, bound: float, inplace: bool) -> Tensor:
+    def forward(ctx: Any, x: Tensor, bound: float, inplace: bool, found: list[int]) -> Tensor:
         y = x if inplace else torch.empty_like(x)
         mask = torch.empty_like(x, dtype=torch.bool)
         loops = _loops(x)
@@ -31,14 +35,13 @@ class _Relu(torch.autograd.Function):
             source, kept, limit = kernels.flat(x), kernels.flat(mask), np.float32(bound)
             into = kernels.flat(y)
 
-            def write(start: int, stop: int) -> None:
+            def write(start: int, stop: int) -> int:
                 piece = slice(start, stop)
                 if inplace:
-                    loops.relu_inplace(source[piece], limit, kept[piece])
-                else:
-                    loops.relu(source[piece], limit, into[piece], kept[piece])
+                    return loops.relu_inplace(source[piece], limit, kept[piece])  # type: ignore[no-any-return]
+                return loops.relu(source[piece], limit, into[piece], kept[piece])  # type: ignore[no-any-return]
 
-            kernels.over_pieces(source.size, write)
+            found.append(max(kernels.over_pieces(source.size, write)))
         if inplace:
             ctx.mark_dirty(x)
         ctx.save_for_backward(mask)
@@ -46,15 +49,24 @@ class _Relu(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
         (mask,) = ctx.saved_tensors
         loops = _loops(dy) if dy.stride() == mask.stride() else None
         if loops is None:
-            return torch.where(mask, dy, 0.0), None, None
+            return torch.where(mask, dy, 0.0), None, None, None
         dx = torch.empty_like(dy)
         error, kept, into = kernels.flat(dy), kernels.flat(mask), kernels.flat(dx)
-        kernels.over_pieces(error.size, lambda a, b: loops.masked(error[a:b], kept[a:b], into[a:b]))
-        return dx, None, None
+        tops = kernels.over_pieces(error.size, lambda a, b: loops.masked(error[a:b], kept[a:b], into[a:b]))
+        remember(dx, max(tops))
+        return dx, None, None, None
+
+
+def _relu(x: Tensor, bound: float, inplace: bool) -> Tensor:
+    found: list[int] = []
+    y: Tensor = _Relu.apply(x, bound, inplace, found)
+    if found:
+        remember(y, found[0])  # only now: being changed in place is counted when the function has returned
+    return y
 
 
 def _loops(x: Tensor) -> Any:
@@ -75,7 +87,7 @@ class MaskReLU(nn.ReLU):
         """Any shape; in place where the ReLU that it replaces was."""
         if not _keeps_a_byte(input):
             return super().forward(input)
-        return _Relu.apply(input, math.nan, self.inplace)  # type: ignore[no-any-return]
+        return _relu(input, math.nan, self.inplace)
 
 
 class MaskReLU6(nn.ReLU6):
@@ -85,4 +97,4 @@ class MaskReLU6(nn.ReLU6):
         """Any shape; in place where the ReLU that it replaces was."""
         if not _keeps_a_byte(input):
             return super().forward(input)
-        return _Relu.apply(input, 6.0, self.inplace)  # type: ignore[no-any-return]
+        return _relu(input, 6.0, self.inplace)

@@ -222,29 +222,46 @@ def decode(codes, length, by_column, table, half, scale, values):
 
 @njit(nogil=True, cache=True, inline="always")
 def _clip(v, bound):
-    return _F32(0) if v < _F32(0) else (bound if v > bound else v)
+    """``v`` in [0, bound] (no upper bound where it is NaN), and whether that moves with ``v``; NaN stays and moves."""
+    y = _F32(0) if v < _F32(0) else (bound if v > bound else v)
+    return y, not (v <= _F32(0) or v >= bound)
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _magnitude(v):
+    return _I32(_F32(v).view(np.int32) & _I32(0x7FFFFFFF))
 
 
 @njit(nogil=True, cache=True)
 def relu(x, bound, y, mask):
-    """y = x clipped to [0, bound] (no upper bound where it is NaN); mask = where y moves with x, NaN included."""
+    """y = clipped x, mask = where y moves with x; returns :func:`max_bits` of y."""
+    top = _I32(0)
     for i in range(x.size):
-        v = x[i]
-        y[i] = _clip(v, bound)
-        mask[i] = not (v <= _F32(0) or v >= bound)
+        v, moves = _clip(x[i], bound)
+        y[i] = v
+        mask[i] = moves
+        top = max(top, _magnitude(v))
+    return top
 
 
 @njit(nogil=True, cache=True)
 def relu_inplace(x, bound, mask):
     """:func:`relu` with y = x: given the same memory twice, that loop would not be vectorised (20 times slower)."""
+    top = _I32(0)
     for i in range(x.size):
-        v = x[i]
-        x[i] = _clip(v, bound)
-        mask[i] = not (v <= _F32(0) or v >= bound)
+        v, moves = _clip(x[i], bound)
+        x[i] = v
+        mask[i] = moves
+        top = max(top, _magnitude(v))
+    return top
 
 
 @njit(nogil=True, cache=True)
 def masked(x, mask, y):
-    """y = x where mask, else 0."""
+    """y = x where mask, else 0; returns :func:`max_bits` of y."""
+    top = _I32(0)
     for i in range(x.size):
-        y[i] = x[i] if mask[i] else _F32(0)
+        v = x[i] if mask[i] else _F32(0)
+        y[i] = v
+        top = max(top, _magnitude(v))
+    return top

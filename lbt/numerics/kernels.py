@@ -27,6 +27,7 @@ from lbt.errors import LbtError
 from lbt.numerics.formats import Float, FormatBase, Int
 from lbt.numerics.formats._base import SMALLEST_RANGE
 from lbt.numerics.granularity import Layout, channel_last, to_matrix
+from lbt.numerics.magnitude import recall
 from lbt.numerics.ranges.sigma import Rule as Sigma
 from lbt.numerics.rounding import Key
 
@@ -134,10 +135,11 @@ def quantize_fast(
         or spec.rounding == "floor"
     ):
         return quantize_groups(x, spec, key, offset=offset, running=running, keep_codes=keep_codes, out=out)
+    known = recall(x)
     x = dense(x.detach().float())
     source = flat(x)
     count = source.size
-    scale = _scale(form, _limit(module, source, x, spec, key, running))
+    scale = _scale(form, _limit(module, source, known, spec, key, running))
     inverse, bound = np.float32(1) / np.float32(scale), np.float32(form.largest)
     unit = np.float32(scale if apply_scale else 1)
     first, second = (np.uint32(word) for word in key.words())
@@ -185,7 +187,7 @@ def quantize_groups(
     if module is None or not _has_loop(element):
         return None
     matrix, layout = to_matrix(x.detach().float(), spec.granularity, key.role)
-    scale, zero_point = _scales(module, matrix, layout, spec, key, running)
+    scale, zero_point = _scales(module, matrix, recall(x), layout, spec, key, running)
     single = scale.numel() == 1
     rows, width = (1, matrix.numel()) if single else matrix.shape
     by_column = layout.by_column and not single
@@ -276,7 +278,13 @@ def _has_loop(element: Any) -> bool:
 
 
 def _scales(
-    module: ModuleType, matrix: Tensor, layout: Layout, spec: RoleSpec, key: Key, running: Tensor | None
+    module: ModuleType,
+    matrix: Tensor,
+    known: int | None,
+    layout: Layout,
+    spec: RoleSpec,
+    key: Key,
+    running: Tensor | None,
 ) -> tuple[Tensor, Tensor | None]:
     """Scale and zero point of each group, as the plain definition finds them."""
     from lbt.numerics.quantize import check_finite, limits
@@ -290,15 +298,14 @@ def _scales(
     if form.scaled and spec.range.rule != "max":
         return form.scale_for(limits(matrix, layout.dim, spec, key, running)[0]), None
     groups, length = (matrix.shape[1], matrix.shape[1]) if layout.by_column else matrix.shape
-    bits = matrix.reshape(-1).numpy().view(np.int32)
-    if matrix.shape[0] == 1 and not layout.by_column:
-        top = np.array([max(over_pieces(bits.size, lambda a, b: module.max_bits(bits[a:b])))], np.int32)
+    source = matrix.reshape(-1).numpy()
+    if not form.scaled or (matrix.shape[0] == 1 and not layout.by_column):
+        top = _top(module, source, known).reshape(1)
     else:
-        top = np.zeros(groups, np.int32)
-        (module.column_max_bits if layout.by_column else module.row_max_bits)(bits, length, top)
-    if not form.scaled:
-        top = top.max(keepdims=True)
-    limit = torch.from_numpy(top.view(np.float32)).reshape((1, -1) if layout.by_column else (-1, 1))
+        bits = np.zeros(groups, np.int32)
+        (module.column_max_bits if layout.by_column else module.row_max_bits)(source.view(np.int32), length, bits)
+        top = bits.view(np.float32)
+    limit = torch.from_numpy(top).reshape((1, -1) if layout.by_column else (-1, 1))
     check_finite(limit, key)
     return form.scale_for(limit), None
 
@@ -314,10 +321,18 @@ def _scale(form: Int, limit: float) -> float:
     return math.ldexp(1.0, exponent - (mantissa <= (0.5 if form.shift == "up" else math.sqrt(0.5))))
 
 
-def _limit(module: ModuleType, source: Any, x: Tensor, spec: RoleSpec, key: Key, running: Tensor | None) -> float:
-    """The limit of the whole tensor, as the range rule defines it."""
+def _top(module: ModuleType, source: Any, known: int | None) -> Any:
+    """The largest magnitude of ``source``, whose bit pattern may be ``known``."""
     bits = source.view(np.int32)
-    top = np.array(max(over_pieces(source.size, lambda a, b: module.max_bits(bits[a:b]))), np.int32).view(np.float32)
+    found = max(over_pieces(source.size, lambda a, b: module.max_bits(bits[a:b]))) if known is None else known
+    return np.array(found, np.int32).view(np.float32)
+
+
+def _limit(
+    module: ModuleType, source: Any, known: int | None, spec: RoleSpec, key: Key, running: Tensor | None
+) -> float:
+    """The limit of the whole tensor, as the range rule defines it."""
+    top = _top(module, source, known)
     if not np.isfinite(top):
         raise LbtError(
             f"{key.where()}: found NaN or infinity in the tensor to quantize (step {key.step}); "

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbt.nn.integer.conv import Geometry
+from lbt.nn.integer.geometry import Geometry
 from lbt.nn.integer.layers import MASTER, Codes, Conv, Moment
 from lbt.nn.integer.pooling import AvgPool, MaxPool
 from lbt.numerics.rounding import Key

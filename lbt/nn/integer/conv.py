@@ -16,32 +16,10 @@ from torch import Tensor
 from lbt.errors import LbtError
 from lbt.nn.integer import implicit
 from lbt.nn.integer.gemm import matmul
+from lbt.nn.integer.geometry import PLAIN, Geometry
 
 BUFFER = 8 * 2**20
 """Bytes of columns made at a time: fresh buffers of some tens of MB cost more in page faults than the product."""
-
-
-class Geometry(NamedTuple):
-    """Stride, padding, dilation (rows, columns) and groups of a convolution."""
-
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
-    dilation: tuple[int, int] = (1, 1)
-    groups: int = 1
-
-    def output(self, size: tuple[int, int], kernel: tuple[int, int]) -> tuple[int, int]:
-        """Height and width of the output."""
-        (h, w) = (
-            (size[i] + 2 * self.padding[i] - self.dilation[i] * (kernel[i] - 1) - 1) // self.stride[i] + 1
-            for i in (0, 1)
-        )
-        if h < 1 or w < 1:
-            raise LbtError(f"integer convolution: a kernel of {kernel} does not fit an image of {size} with {self}")
-        return h, w
-
-
-PLAIN = Geometry()
-"""Stride 1, no padding, no dilation, one group."""
 
 
 def conv2d(x: Tensor, weight: Tensor, geometry: Geometry = PLAIN) -> Tensor:
@@ -58,7 +36,7 @@ def conv2d(x: Tensor, weight: Tensor, geometry: Geometry = PLAIN) -> Tensor:
     _check(x, weight, geometry)
     kernel = (weight.shape[2], weight.shape[3])
     if implicit.pays(x, weight[0].numel(), geometry.groups):
-        return implicit.convolve(x, weight, geometry.output((x.shape[2], x.shape[3]), kernel), *geometry[:3])
+        return implicit.convolve(x, weight, geometry)
     parts = []
     for part in _parts(_padded(x, geometry), kernel, geometry):
         columns = patches(part, kernel, geometry.stride, geometry.dilation)  # (n, OH, OW, KH, KW, C)
@@ -80,7 +58,7 @@ def conv2d_error(dy: Tensor, weight: Tensor, size: tuple[int, int], geometry: Ge
     """
     kernel, groups = (weight.shape[2], weight.shape[3]), geometry.groups
     if implicit.pays(dy, weight[:, 0].numel(), groups):
-        return implicit.error(dy, weight, size, *geometry[:3])
+        return implicit.error(dy, weight, size, geometry)
     # dy spread out by the stride, in a frame from which a kernel turned round reads exactly H × W patches
     reach = tuple(geometry.dilation[i] * (kernel[i] - 1) for i in (0, 1))
     frame = dy.new_zeros(dy.shape[0], size[0] + reach[0], size[1] + reach[1], dy.shape[1])
@@ -115,7 +93,7 @@ def conv2d_weight(x: Tensor, dy: Tensor, kernel: tuple[int, int], geometry: Geom
     wide = dy.shape[0] * dy.shape[2] * dy.shape[3] * 128**2 >= 2**31
     dtype = torch.int64 if wide else torch.int32
     if implicit.pays(x, implicit.RUN, groups):
-        return implicit.weight_gradient(x, dy, kernel, *geometry[:3]).to(dtype)
+        return implicit.weight_gradient(x, dy, kernel, geometry).to(dtype)
     total = torch.zeros(o, *kernel, c // groups, dtype=dtype, device=x.device)
     start = 0
     for part in _parts(_padded(x, geometry), kernel, geometry):

@@ -16,6 +16,7 @@ import functools
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from lbt.nn.buffers import buffer
 from lbt.nn.integer.gemm import LONGEST, matmul
@@ -67,12 +68,17 @@ def convolve(
     Returns:
         float32 (N, O, OH, OW), channels_last in memory.
     """
+    # the operator leaves what a window wholly in the padding would give unwritten: such padding is made part of the image
+    within = [min(padding[i], dilation[i] * (weight.shape[2 + i] - 1)) for i in (0, 1)]
+    if tuple(within) != tuple(padding):
+        rows, columns = padding[0] - within[0], padding[1] - within[1]
+        x = functional.pad(x, (columns, columns, rows, rows))
     x = x.contiguous(memory_format=torch.channels_last)
     moved = buffer("moved", x.numel(), torch.int8).as_strided(x.shape, x.stride())
     torch.bitwise_xor(x, -128, out=moved)  # the bit pattern of code + 128 in an unsigned byte
     o = weight.shape[0]
     scales, zeros = torch.full((o,), scale), torch.zeros(o, dtype=torch.int64)
-    geometry = (list(stride), list(padding), list(dilation), 1)
+    geometry = (list(stride), within, list(dilation), 1)
     packed = torch.ops.onednn.qconv_prepack(weight, scales, 1.0, 128, *geometry, list(x.shape))
     y: Tensor = torch.ops.onednn.qconv2d_pointwise(
         moved.view(torch.uint8), 1.0, 128, packed, scales, zeros, None, *geometry, 1.0, 0, torch.float32, "none", [], ""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from lbt.nn.integer.gemm import LONGEST
+from lbt.nn.integer.geometry import Geometry
 
 _ROWS, _OUTER, _INNER = 128, 64, 64
 """Positions, output channels and summed channels of a tile of ``gather``."""
@@ -33,47 +34,33 @@ def pays(x: Tensor, reduction: int, groups: int) -> bool:
     return x.device.type == "cuda" and groups == 1 and reduction <= LONGEST and available()
 
 
-def convolve(
-    x: Tensor,
-    weight: Tensor,
-    size: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    dilation: tuple[int, int],
-) -> Tensor:
-    """Forward product.
+def convolve(x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
+    """Forward product without groups.
 
     Args:
         x: int8 (N, C, H, W).
         weight: int8 (O, C, KH, KW).
-        size: OH, OW.
-        stride, padding, dilation: as of ``conv2d``.
+        geometry: stride, padding, dilation.
 
     Returns:
         int32 (N, O, OH, OW), channels_last in memory.
     """
-    w = weight.permute(2, 3, 1, 0).contiguous()
-    return _gather(x, w, size, stride, (-padding[0], -padding[1]), dilation, (1, 1))
+    size = geometry.output((x.shape[2], x.shape[3]), (weight.shape[2], weight.shape[3]))
+    first = (-geometry.padding[0], -geometry.padding[1])
+    return _gather(x, weight.permute(2, 3, 1, 0).contiguous(), size, geometry.stride, first, geometry.dilation, (1, 1))
 
 
-def error(
-    dy: Tensor,
-    weight: Tensor,
-    size: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    dilation: tuple[int, int],
-) -> Tensor:
-    """Error of the input, int32 (N, C, H, W), channels_last in memory.
+def error(dy: Tensor, weight: Tensor, size: tuple[int, int], geometry: Geometry) -> Tensor:
+    """Error of the input of a convolution without groups, int32 (N, C, H, W), channels_last in memory.
 
     Args:
         dy: int8 (N, O, OH, OW).
         weight: int8 (O, C, KH, KW).
         size: H, W.
-        stride, padding, dilation: of the forward product.
+        geometry: of the forward product.
     """
-    w = weight.permute(2, 3, 0, 1).contiguous()
-    return _gather(dy, w, size, (1, 1), padding, (-dilation[0], -dilation[1]), stride)
+    back = (-geometry.dilation[0], -geometry.dilation[1])
+    return _gather(dy, weight.permute(2, 3, 0, 1).contiguous(), size, (1, 1), geometry.padding, back, geometry.stride)
 
 
 def _gather(
@@ -99,24 +86,18 @@ def _gather(
     return y.permute(0, 3, 1, 2)
 
 
-def weight_gradient(
-    x: Tensor,
-    dy: Tensor,
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    dilation: tuple[int, int],
-) -> Tensor:
+def weight_gradient(x: Tensor, dy: Tensor, kernel: tuple[int, int], geometry: Geometry) -> Tensor:
     """Gradient of the weight, summed over samples and positions, int64 (O, C, KH, KW).
 
     Args:
         x: int8 (N, C, H, W).
         dy: int8 (N, O, OH, OW).
         kernel: KH, KW.
-        stride, padding, dilation: of the forward product.
+        geometry: of the forward product, without groups.
     """
     from lbt.nn.integer._implicit_kernels import correlate
 
+    stride, padding, dilation, _ = geometry
     (n, c, h, w), (o, oh, ow) = x.shape, dy.shape[1:]
     dw = torch.zeros(*kernel, o, c, dtype=torch.int64, device=x.device)
     rows = n * oh * ow

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from lbt.errors import LbtError
 from lbt.nn.integer import direct
-from lbt.nn.integer.conv import Geometry, conv2d, conv2d_error, conv2d_weight
+from lbt.nn.integer.conv import conv2d, conv2d_error, conv2d_weight
+from lbt.nn.integer.geometry import Geometry
 from lbt.nn.integer.gemm import matmul
 from lbt.numerics.formats import Int
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lbt.errors import LbtError
 from lbt.nn.distributed import share, total
-from lbt.nn.integer.conv import Geometry
+from lbt.nn.integer.geometry import Geometry
 from lbt.nn.integer.layers import BatchNorm, Codes, Conv, Layer, Moment, Narrow, ReLU, exchange
 from lbt.nn.integer.pooling import AvgPool, MaxPool
 from lbt.nn.integer.softmax import PROBABILITY, cross_entropy_error
