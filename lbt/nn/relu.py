@@ -1,8 +1,8 @@
 """ReLUs that keep a byte an element for the backward pass, where PyTorch's keep their float output.
 
 In a quantized network the next product keeps codes of one byte, so that the ReLU's own four bytes would be most of what
-lies between forward and backward. Values and gradients are those of ``nn.ReLU`` and ``nn.ReLU6``, bit for bit. The loops
-also find the largest magnitude of what they write, which the product that follows would have to look for.
+lies between forward and backward. Values and gradients are those of ``nn.ReLU`` and ``nn.ReLU6``, bit for bit. The
+loops also find the largest magnitude of what they write, which the product that follows would have to look for.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lbt.numerics.magnitude import remember
 
 
 class _Relu(torch.autograd.Function):
-    """``_Relu.apply(x, bound, inplace, found)``; the loop's largest magnitude of the output is appended to ``found``."""
+    """``_Relu.apply(x, bound, inplace, found)``; the loop appends the output's largest magnitude to ``found``."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, bound: float, inplace: bool, found: list[int]) -> Tensor:

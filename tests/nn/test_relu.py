@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lbt.nn import quantize
 from lbt.nn.relu import MaskReLU, MaskReLU6
 from lbt.numerics import kernels
+from lbt.numerics.magnitude import recall
 
 PAIRS = [(nn.ReLU, MaskReLU), (nn.ReLU6, MaskReLU6)]
 SPECIAL = torch.tensor([0.0, -0.0, 6.0, 7.5, -1.0, 3.0, float("inf"), -float("inf"), float("nan"), 1e-45])
@@ -98,3 +99,56 @@ def test_an_inplace_relu_may_follow_anything() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             copy.deepcopy(model)(torch.randn(2, 3, 4, 4)).sum().backward()
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_the_largest_magnitude_is_known_until_something_changes(inplace: bool) -> None:
+    def bits(x: Tensor) -> int:
+        return int(x.abs().max().view(torch.int32))
+
+    x = torch.randn(3, 4, 5, 6, requires_grad=True)
+    before = x * -2.0
+    errors: list[Tensor] = []
+    before.register_hook(errors.append)
+    y = MaskReLU(inplace)(before)
+    assert recall(y) == bits(y.detach())
+    assert recall(y.detach()) is None
+    y.backward(torch.randn(y.shape))
+    assert recall(errors[0]) == bits(errors[0])
+    with torch.no_grad():
+        y.mul_(3.0)
+        errors[0][0] = 9.0
+    assert recall(y) is None
+    assert recall(errors[0]) is None
+
+
+def test_a_network_looks_only_where_nobody_has_looked(monkeypatch: pytest.MonkeyPatch) -> None:
+    loops = kernels.loops()
+    if loops is None:
+        pytest.skip("numba is not installed")
+    conv = [nn.Conv2d(3, 3, 3, padding=1, bias=False) for _ in range(3)]
+    model = nn.Sequential(conv[0], nn.ReLU(), conv[1], nn.ReLU(), conv[2])
+    runs = {}
+    for name in ("known", "looked for"):
+        seen: list[int] = []
+        monkeypatch.setattr(kernels, "loops", lambda seen=seen: _Counting(loops, seen))
+        if name == "looked for":
+            monkeypatch.setattr(kernels, "recall", lambda x: None)
+        low = quantize(model, "int8")
+        low(torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))).square().sum().backward()
+        runs[name] = (len(seen), [p.grad for p in low.parameters()])
+    assert runs["looked for"][0] - runs["known"][0] == 4  # two ReLUs, forward and backward
+    for a, b in zip(runs["known"][1], runs["looked for"][1], strict=True):
+        assert torch.equal(a, b)
+
+
+class _Counting:
+    """The loops; notes each search for the largest magnitude."""
+
+    def __init__(self, loops: object, seen: list[int]) -> None:
+        self.loops, self.seen = loops, seen
+
+    def __getattr__(self, name: str) -> object:
+        if name == "max_bits":
+            self.seen.append(1)
+        return getattr(self.loops, name)

@@ -68,7 +68,7 @@ def convolve(
     Returns:
         float32 (N, O, OH, OW), channels_last in memory.
     """
-    # the operator leaves what a window wholly in the padding would give unwritten: such padding is made part of the image
+    # the operator does not write what a window wholly in the padding gives: such padding is made part of the image
     within = [min(padding[i], dilation[i] * (weight.shape[2 + i] - 1)) for i in (0, 1)]
     if tuple(within) != tuple(padding):
         rows, columns = padding[0] - within[0], padding[1] - within[1]

@@ -11,8 +11,8 @@ from torch import Tensor
 from lbt.errors import LbtError
 from lbt.nn.integer import direct
 from lbt.nn.integer.conv import conv2d, conv2d_error, conv2d_weight
-from lbt.nn.integer.geometry import Geometry
 from lbt.nn.integer.gemm import matmul
+from lbt.nn.integer.geometry import Geometry
 from lbt.numerics.formats import Int
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from torch import Tensor
 from lbt.nn.distributed import largest, total
 from lbt.nn.integer import batch_norm as norm
 from lbt.nn.integer.conv import conv2d, conv2d_error, conv2d_weight
-from lbt.nn.integer.geometry import Geometry
 from lbt.nn.integer.fixed import divide_round, shift_exact, shift_round
+from lbt.nn.integer.geometry import Geometry
 from lbt.nn.integer.requantize import Rounding, requantize, shift_for
 from lbt.nn.integer.update import IntegerSGD
 from lbt.numerics.rounding import Key
