@@ -23,6 +23,7 @@ class ConvKernel:
     groups: int
 
     channel_first = True
+    reads_codes = (False, False)
 
     def forward(self, a: Operand, w: Operand) -> Tensor:
         none = (0,) * len(self.stride)
@@ -60,13 +61,18 @@ class _QConv(QuantizedLayer, nn.modules.conv._ConvNd):
         if not batched:
             x = x.unsqueeze(0)
         x, padding = self._explicit_padding(x)
-        kernel: Kernel = ConvKernel(self.stride, padding, self.dilation, self.groups)
-        if self.context.engine == "integer":
-            from lbt.nn.integer.kernels import IntegerConv
-
-            kernel = IntegerConv(self.stride, padding, self.dilation, self.groups)
-        y = self.product(x, kernel)
+        y = self.product(x, self._kernel(x, padding))
         return y if batched else y.squeeze(0)
+
+    def _kernel(self, x: Tensor, padding: tuple[int, ...]) -> Kernel:
+        from lbt.nn.integer import exact  # which itself builds on the float kernel
+        from lbt.nn.integer.kernels import IntegerConv
+
+        geometry = (self.stride, padding, self.dilation, self.groups)
+        if self.context.engine == "integer":
+            return IntegerConv(*geometry)
+        kernel = ConvKernel(*geometry)
+        return exact.ExactConv(*geometry) if exact.pays(kernel, self.roles, x, self.weight) else kernel
 
     def _explicit_padding(self, x: Tensor) -> tuple[Tensor, tuple[int, ...]]:
         """What the convolution itself can pad; other modes, and an uneven ``same``, are padded here."""

@@ -13,6 +13,8 @@ from lbt.nn.product import Kernel, scaled
 class LinearKernel:
     """x (N, I) times w (O, I), on float32 operands."""
 
+    reads_codes = (False, False)
+
     def forward(self, a: Operand, w: Operand) -> Tensor:
         return scaled(a.values @ w.values.t(), a, w)
 

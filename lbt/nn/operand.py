@@ -31,9 +31,7 @@ class Saved:
         """The operand's float32 values from the saved ``tensor``, possibly in the shared buffer ``slot``."""
         if self.quantized is not None:
             return _values(self.quantized, slot)
-        if tensor.dtype == torch.float32 or tensor.device.type != "cpu":
-            return tensor.float()
-        return buffer(slot, tensor.numel()).as_strided(tensor.shape, tensor.stride()).copy_(tensor)
+        return tensor if tensor.dtype == torch.float32 else decoded(tensor, slot)
 
 
 @dataclass(slots=True)
@@ -41,16 +39,33 @@ class Operand:
     """value = values · scale.
 
     Attributes:
-        values: float32, in the tensor's shape; only valid until the next operand of the same slot.
         scale: 1.0 where the scale is not a single number (it is inside ``values`` then).
         saved: the compact form.
         codes: integer codes in the tensor's shape when ``scale`` is factored out, else None.
+        slot: name of the shared buffer for values that are made from the codes; a new tensor when empty.
+        made: the values, once there are any.
     """
 
-    values: Tensor
     scale: float
     saved: Saved
     codes: Tensor | None = None
+    slot: str = ""
+    made: Tensor | None = None
+
+    @property
+    def values(self) -> Tensor:
+        """float32, in the tensor's shape; only valid until the next operand of the same slot."""
+        if self.made is None:
+            assert self.codes is not None
+            self.made = decoded(self.codes, self.slot)
+        return self.made
+
+
+def decoded(codes: Tensor, slot: str) -> Tensor:
+    """Integer ``codes`` as float32, on the CPU in the shared buffer ``slot`` if that has a name."""
+    if not slot or codes.device.type != "cpu":
+        return codes.float()
+    return buffer(slot, codes.numel()).as_strided(codes.shape, codes.stride()).copy_(codes)
 
 
 def operand(
@@ -74,11 +89,11 @@ def operand(
         keep: whether backward (or an integer product) will want the codes.
         offset: index of the first element in the whole batch.
         running: the running limit of a range rule with memory.
-        only_codes: the product works on codes: ``values`` need not be made (and may hold anything).
+        only_codes: the product works on codes; values are made when somebody asks for them after all.
     """
     if spec is None:
         x = x.detach().float()
-        return Operand(x, 1.0, Saved(x))
+        return Operand(1.0, Saved(x), made=x)
     out = buffer(slot, x.numel()) if slot and x.device.type == "cpu" and not only_codes else None
     fast = quantize_fast(
         x, spec, key, offset=offset, running=running, keep_codes=keep or only_codes, only_codes=only_codes, out=out
@@ -86,10 +101,12 @@ def operand(
     if fast is not None:
         q = fast.groups
         saved = Saved(fast.codes if fast.codes is not None else fast.values)
-        return Operand(fast.values, fast.scale, saved if q is None else Saved(q.codes, q.scale, q), fast.codes)
+        # values that were not made can only be had from codes, and those of groups are always made
+        values = None if only_codes and q is None else fast.values
+        return Operand(fast.scale, saved if q is None else Saved(q.codes, q.scale, q), fast.codes, slot, values)
     q = spec.quantize(x, key, offset=offset, running=running)
     codes = q.layout.restore(q.codes) if one_scale(q) else None
-    return Operand(_values(q), _factor(q), Saved(q.codes, q.scale, q), codes)
+    return Operand(_factor(q), Saved(q.codes, q.scale, q), codes, slot, _values(q))
 
 
 def one_scale(q: QTensor) -> bool:

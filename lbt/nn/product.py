@@ -18,13 +18,21 @@ from torch.autograd.function import once_differentiable
 from lbt.nn.context import Context
 from lbt.nn.distributed import average, channel
 from lbt.nn.operand import Operand, Saved, one_scale, operand
+from lbt.numerics.formats import Int
 from lbt.numerics.quantize import fake_quantize
 from lbt.numerics.recipe import Roles
 from lbt.numerics.rounding import Key
 
 
 class Kernel(Protocol):
-    """A bilinear operation and its two gradients, on operands; results are float32 with the scales applied."""
+    """A bilinear operation and its two gradients, on operands; results are float32 with the scales applied.
+
+    Attributes:
+        reads_codes: whether y and dx, and whether dw and db, are made of codes. Values are there when asked for
+            all the same, for one more pass.
+    """
+
+    reads_codes: tuple[bool, bool]
 
     def forward(self, a: Operand, w: Operand) -> Tensor: ...
 
@@ -62,7 +70,7 @@ class Product(torch.autograd.Function):
             per_sample = x[0].numel() if x.dim() and len(x) else 0
             offset = context.first_sample * per_sample
             need_w, need_a = ctx.needs_input_grad[0], ctx.needs_input_grad[1]
-            codes = context.engine == "integer"
+            codes = kernel.reads_codes[0]
             a = operand(
                 x, roles.A, _role(key, "A"), slot="A", keep=need_a, offset=offset, running=limits.get("A"),
                 only_codes=codes,
@@ -89,24 +97,28 @@ class Product(torch.autograd.Function):
         kernel, roles, key, limits, context = ctx.kernel, ctx.roles, ctx.key, ctx.limits, ctx.context
         tensors: tuple[Tensor, ...] = ctx.saved_tensors
         offset = context.first_sample * (dy[0].numel() if dy.dim() and len(dy) else 0)
-        codes = context.engine == "integer"
+        need_x, need_w, need_b = ctx.needs_input_grad[:3]
+        codes, codes_dw = kernel.reads_codes
+        keep, only = (codes and need_x) or codes_dw, codes and codes_dw
         db = None
         with torch.autocast(dy.device.type, enabled=False):
             e = operand(
-                dy, roles.E, _role(key, "E"), slot="E", keep=False, offset=offset, running=limits.get("E"),
-                only_codes=codes,
+                dy, roles.E, _role(key, "E"), slot="E", keep=keep, offset=offset, running=limits.get("E"),
+                only_codes=only,
             )  # fmt: skip
-            if ctx.needs_input_grad[2]:
+            if need_b:
                 db = kernel.grad_bias(e)
             (form_a, form_w), (scale_a, scale_w) = ctx.saved_forms, ctx.scales
-            a = _again(form_a, tensors[0], scale_a, "A", codes) if ctx.needs_input_grad[1] else None
-            w = _again(form_w, tensors[1], scale_w, "W", codes) if ctx.needs_input_grad[0] else None
+            a = _again(form_a, tensors[0], scale_a, "A") if need_w else None
+            w = _again(form_w, tensors[1], scale_w, "W") if need_x else None
             if roles.EG is None or a is None:
                 dx, dw = kernel.gradients(e, a, w, *ctx.shapes)
             else:
                 dx = kernel.gradients(e, None, w, *ctx.shapes)[0] if w is not None else None
                 eg_key, limit = _role(key, "EG"), limits.get("EG")
-                e = operand(dy, roles.EG, eg_key, slot="E", keep=False, offset=offset, running=limit, only_codes=codes)
+                e = operand(
+                    dy, roles.EG, eg_key, slot="E", keep=codes_dw, offset=offset, running=limit, only_codes=codes_dw
+                )
                 dw = kernel.gradients(e, a, None, *ctx.shapes)[1]
             if dw is not None:
                 if roles.G is not None:
@@ -123,13 +135,14 @@ def _role(key: Key, role: str) -> Key:
     return Key(key.seed, key.step, key.layer, role, key.call)
 
 
-def _again(form: Saved, tensor: Tensor, scale: float, slot: str, only_codes: bool) -> Operand:
+def _again(form: Saved, tensor: Tensor, scale: float, slot: str) -> Operand:
     """The forward operand from what was saved of it."""
     codes = tensor if tensor.dtype != torch.float32 else None
     if form.quantized is not None:
         codes = form.quantized.layout.restore(form.quantized.codes) if one_scale(form.quantized) else None
-    values = codes if only_codes and codes is not None else form.values(tensor, slot)
-    return Operand(values, scale, form, codes)
+    if codes is not None and (form.quantized is None or isinstance(form.quantized.form, Int)):
+        return Operand(scale, form, codes, slot)
+    return Operand(scale, form, codes, slot, form.values(tensor, slot))
 
 
 def kernel_is_conv(kernel: Kernel) -> bool:

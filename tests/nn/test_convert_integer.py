@@ -6,6 +6,7 @@ from torch import nn
 
 from lbt.errors import LbtError
 from lbt.nn import quantize, set_step
+from lbt.nn.integer import direct, exact
 from lbt.numerics import kernels
 from lbt.numerics.recipe import Recipe
 
@@ -43,6 +44,46 @@ def test_other_recipes_too(recipe: str) -> None:
     chosen = Recipe.model_validate(zero_point) if recipe == "zero-point" else Recipe.load(recipe)
     for a, b in zip(gradients("integer", chosen), gradients("emulate", chosen), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("recipe", ["int8", "int8-pow2", "thesis"])
+def test_the_int8_kernel_emulates_to_the_same_bits(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[str] = []
+
+    def counted(function):
+        return lambda *arguments: used.append("int8") or function(*arguments)
+
+    def run() -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        layers = [nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 160, 3, stride=2), nn.ReLU()]
+        model = quantize(nn.Sequential(*layers, nn.Conv2d(160, 8, 3, padding=1)), recipe, seed=3)
+        x = torch.randn(8, 3, 17, 17, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        y = model(x)
+        y.square().sum().backward()
+        return [y.detach(), x.grad, *(p.grad for p in model.parameters())]
+
+    monkeypatch.setattr(direct, "convolve", counted(direct.convolve))
+    fast = run()
+    assert len(used) > 5 or not direct.works()
+    monkeypatch.setattr(exact, "pays", lambda *_: False)
+    used.clear()
+    for a, b in zip(run(), fast, strict=True):
+        assert torch.equal(a, b)
+    assert not used
+
+
+def test_sums_that_float32_may_round_stay_with_the_float_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = nn.Conv2d(256, 4, 3, padding=1, bias=False)  # 2,304 products
+    nn.init.constant_(layer.weight, 1.0)
+    x = torch.rand(2, 256, 8, 8)
+    monkeypatch.setattr(direct, "convolve", lambda *_: pytest.fail("sums may leave float32's exact integers"))
+    quantize(layer, "int8")(x)
+    monkeypatch.undo()
+    layer.weight.data[:, ::2] = 0.0  # 1,152 products of full-scale weights: still too many
+    monkeypatch.setattr(exact, "_EXACT", 2**25)
+    y = quantize(layer, "int8")(x)
+    monkeypatch.setattr(exact, "pays", lambda *_: False)
+    torch.testing.assert_close(quantize(layer, "int8")(x), y)
 
 
 def test_int4_says_which_of_its_scales_is_in_the_way() -> None:

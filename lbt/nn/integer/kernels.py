@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from lbt.nn.operand import Operand
+    from lbt.numerics.formats import FormatBase
     from lbt.numerics.recipe import Roles
+    from lbt.numerics.spec import RoleSpec
 
 
 def check(name: str, layer: nn.Module, roles: Roles) -> None:
@@ -36,9 +38,8 @@ def check(name: str, layer: nn.Module, roles: Roles) -> None:
         if spec is None and role == "EG":
             continue
         form = spec.format if spec is not None else None
-        integer = isinstance(form, Int) and 2 <= form.bits <= (8 if form.symmetric else 7)
-        if not (integer and spec is not None and spec.granularity == "tensor"):
-            reason = ""
+        if not takes(spec):
+            integer, reason = _fits_a_byte(form), ""
             if integer and role == "W":
                 reason = " (the error's product sums over output channels, so their scales cannot be taken out of it)"
             elif integer:
@@ -47,6 +48,15 @@ def check(name: str, layer: nn.Module, roles: Roles) -> None:
                 f"layer {name!r} ({type(layer).__name__}), role {role}: found {spec or 'float32'}; the integer engine "
                 f"accepts integers of 2 to 8 bits (with zero point 7) with one scale per tensor{reason}"
             )
+
+
+def takes(spec: RoleSpec | None) -> bool:
+    """Whether ``spec`` gives codes of one byte with one scale for the tensor."""
+    return spec is not None and spec.granularity == "tensor" and _fits_a_byte(spec.format)
+
+
+def _fits_a_byte(form: FormatBase | None) -> bool:
+    return isinstance(form, Int) and 2 <= form.bits <= (8 if form.symmetric else 7)
 
 
 def codes(x: Operand) -> Tensor:
@@ -71,6 +81,7 @@ class IntegerConv:
     groups: int
 
     channel_first = True
+    reads_codes = (True, True)
 
     @property
     def geometry(self) -> Geometry:
@@ -118,6 +129,8 @@ class IntegerConv:
 
 class IntegerLinear:
     """x (N, I) times w (O, I)."""
+
+    reads_codes = (True, True)
 
     def forward(self, a: Operand, w: Operand) -> Tensor:
         return scaled(matmul(codes(a), codes(w).t()), a, w)
