@@ -63,6 +63,9 @@ class _Observer:
     def __init__(self, kernel: Any, counts: list[int]) -> None:
         self.kernel, self.counts = kernel, counts
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.kernel, name)
+
     def forward(self, a: Any, w: Any) -> Tensor:
         self.counts.append(most_levels(w.values))
         return self.kernel.forward(a, w)
