@@ -65,14 +65,14 @@ class _QConv(QuantizedLayer, nn.modules.conv._ConvNd):
         return y if batched else y.squeeze(0)
 
     def _kernel(self, x: Tensor, padding: tuple[int, ...]) -> Kernel:
-        from lbt.nn.integer import exact  # which itself builds on the float kernel
+        from lbt.nn.integer.exact import ExactConv  # which itself builds on the float kernel
         from lbt.nn.integer.kernels import IntegerConv
 
         geometry = (self.stride, padding, self.dilation, self.groups)
         if self.context.engine == "integer":
             return IntegerConv(*geometry)
-        kernel = ConvKernel(*geometry)
-        return exact.ExactConv(*geometry) if exact.pays(kernel, self.roles, x, self.weight) else kernel
+        exact = ExactConv(*geometry)
+        return exact if exact.pays(self.roles, x, self.weight) else ConvKernel(*geometry)
 
     def _explicit_padding(self, x: Tensor) -> tuple[Tensor, tuple[int, ...]]:
         """What the convolution itself can pad; other modes, and an uneven ``same``, are padded here."""

@@ -65,7 +65,7 @@ def test_the_int8_kernel_emulates_to_the_same_bits(recipe: str, monkeypatch: pyt
     monkeypatch.setattr(direct, "convolve", counted(direct.convolve))
     fast = run()
     assert len(used) > 5 or not direct.works()
-    monkeypatch.setattr(exact, "pays", lambda *_: False)
+    monkeypatch.setattr(exact.ExactConv, "pays", lambda *_: False)
     used.clear()
     for a, b in zip(run(), fast, strict=True):
         assert torch.equal(a, b)
@@ -82,7 +82,7 @@ def test_sums_that_float32_may_round_stay_with_the_float_kernel(monkeypatch: pyt
     layer.weight.data[:, ::2] = 0.0  # 1,152 products of full-scale weights: still too many
     monkeypatch.setattr(exact, "_EXACT", 2**25)
     y = quantize(layer, "int8")(x)
-    monkeypatch.setattr(exact, "pays", lambda *_: False)
+    monkeypatch.setattr(exact.ExactConv, "pays", lambda *_: False)
     torch.testing.assert_close(quantize(layer, "int8")(x), y)
 
 

@@ -145,7 +145,7 @@ def test_convolution_products(seed: int, shapes: tuple, small_buffer: bool) -> N
 def test_convolution_products_without_columns(seed: int, shapes: tuple, scale: float) -> None:
     """Sums times one scale, rounded once, in float32: as the columns' sums converted and multiplied."""
     if not direct.works():  # this machine's kernel is not exact, or not there: then it must not be used
-        assert not direct.pays(torch.zeros(64, 8, 8, 8, dtype=torch.int8), torch.zeros(8, 8, 3, 3, dtype=torch.int8))
+        assert not direct.pays((64, 8, 8, 8), (8, 8, 3, 3))
         return
     (x_shape, w_shape, geometry), rng = shapes, np.random.default_rng(seed)
     geometry, w_shape = geometry._replace(groups=1), (w_shape[0], x_shape[1], *w_shape[2:])
@@ -153,13 +153,13 @@ def test_convolution_products_without_columns(seed: int, shapes: tuple, scale: f
     expected = slow_conv(x, w, geometry)
     x_t, w_t = torch.from_numpy(x), torch.from_numpy(w)
     if min(x_shape[2:]) > 1:
-        y = direct.convolve(x_t, w_t, scale, *geometry[:3])
+        y = direct.convolve(x_t, w_t, scale, geometry)
         assert np.array_equal(y.numpy(), expected.astype(np.float32) * np.float32(scale))
     dy = codes(rng, *expected.shape)
     dx, dweight = slow_gradients(x, w, dy, geometry)
     dy_t, (stride, padding, dilation, _) = torch.from_numpy(dy), geometry
     if min(dy.shape[2:]) > 1 and (dilation == (1, 1) or stride == (1, 1)):
-        error = direct.error(dy_t, w_t, scale, x_shape[2:], stride, padding, dilation)
+        error = direct.error(dy_t, w_t, scale, x_shape[2:], geometry)
         assert np.array_equal(error.numpy(), dx.astype(np.float32) * np.float32(scale))
     if dilation == stride == (1, 1):
         gradient = direct.weight_gradient(x_t, dy_t, w_shape[2:], padding)
@@ -172,20 +172,20 @@ def test_windows_wholly_in_the_padding_give_zero(padding: tuple[int, int]) -> No
         x, w = torch.full((2, 3, 4, 5), 100, dtype=torch.int8), torch.full((4, 3, 2, 1), 100, dtype=torch.int8)
         for _ in range(20):  # the operator leaves memory as it finds it there, which may be zeros by chance
             torch.full((1000,), 7.0)
-            y = direct.convolve(x, w, 1.0, (1, 1), padding, (1, 1))
+            y = direct.convolve(x, w, 1.0, Geometry(padding=padding))
             assert torch.equal(y, torch.nn.functional.conv2d(x.float(), w.float(), padding=padding))
 
 
 def test_a_kernel_that_saturates_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def saturating(x: torch.Tensor, w: torch.Tensor, scale: float, stride: tuple, padding: tuple, *_: object):
-        sums = torch.nn.functional.conv2d(x.double(), w.double(), stride=stride, padding=padding)
+    def saturating(x: torch.Tensor, w: torch.Tensor, scale: float, geometry: Geometry):
+        sums = torch.nn.functional.conv2d(x.double(), w.double(), None, *geometry[:3])
         return (sums.clamp(-(2**15), 2**15) * scale).float()
 
     monkeypatch.setattr(direct, "convolve", saturating)
     direct.works.cache_clear()
     try:
         assert not direct.works()
-        assert not direct.pays(torch.zeros(64, 8, 8, 8, dtype=torch.int8), torch.zeros(8, 8, 3, 3, dtype=torch.int8))
+        assert not direct.pays((64, 8, 8, 8), (8, 8, 3, 3))
     finally:
         monkeypatch.undo()
         direct.works.cache_clear()

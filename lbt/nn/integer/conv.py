@@ -87,21 +87,23 @@ def conv2d_weight(x: Tensor, dy: Tensor, kernel: tuple[int, int], geometry: Geom
         geometry: that of the forward product.
 
     Returns:
-        (O, C / groups, KH, KW): int32 for up to 131,071 samples times positions, int64 beyond.
+        (O, C / groups, KH, KW): int32 for up to 131,071 samples times positions, int64 beyond; on the CPU channels_last
+        in memory.
     """
-    groups, (c, o) = geometry.groups, (x.shape[1], dy.shape[1])
+    groups, o = geometry.groups, dy.shape[1]
     wide = dy.shape[0] * dy.shape[2] * dy.shape[3] * 128**2 >= 2**31
     dtype = torch.int64 if wide else torch.int32
     if implicit.pays(x, implicit.RUN, groups):
         return implicit.weight_gradient(x, dy, kernel, geometry).to(dtype)
-    total = torch.zeros(o, *kernel, c // groups, dtype=dtype, device=x.device)
-    start = 0
+    total, start = None, 0
     for part in _parts(_padded(x, geometry), kernel, geometry):
         columns = patches(part, kernel, geometry.stride, geometry.dilation)
         errors = dy[start : start + len(part)].permute(0, 2, 3, 1).reshape(-1, o)  # (M, O)
         start += len(part)
-        total += _correlate(errors, columns.flatten(0, 2), groups)
-    return total.permute(0, 3, 1, 2).contiguous()
+        sums = _correlate(errors, columns.flatten(0, 2), groups).to(dtype)
+        total = sums if total is None else total.add_(sums)
+    assert total is not None
+    return total.permute(0, 3, 1, 2)
 
 
 def patches(x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]) -> Tensor:

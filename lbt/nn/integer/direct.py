@@ -13,6 +13,8 @@ it is missing or wrong, the products are done with columns (:mod:`lbt.nn.integer
 from __future__ import annotations
 
 import functools
+import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -20,6 +22,7 @@ from torch.nn import functional
 
 from lbt.nn.buffers import buffer
 from lbt.nn.integer.gemm import LONGEST, matmul
+from lbt.nn.integer.geometry import PLAIN, Geometry
 
 _ALIGN = 64  # the int8 product is several times slower when its reduction is not a multiple of this
 
@@ -32,43 +35,41 @@ def works() -> bool:
     w = torch.randint(0, 2, (24, 40, 3, 3), dtype=torch.int8, generator=g) * 127 * 2 - 127
     w[0], x[0] = 127, -127
     try:
-        y = convolve(x, w, 0.5, (2, 1), (1, 2), (1, 1))
+        y = convolve(x, w, 0.5, Geometry((2, 1), (1, 2)))
     except (AttributeError, RuntimeError):
         return False
     expected = torch.nn.functional.conv2d(x.double(), w.double(), stride=(2, 1), padding=(1, 2))
     return torch.equal(y.double(), expected * 0.5)
 
 
-def pays(x: Tensor, weight: Tensor) -> bool:
-    """Whether the kernel takes this shape, packing the weight costs less than it saves, and no sum can leave int32.
+def pays(image: Sequence[int], weight: Sequence[int]) -> bool:
+    """Whether the kernel takes these shapes, packing the weight costs less than it saves, and no sum can leave int32.
 
     (With a side of one pixel the two memory formats look alike, and the kernel mistakes one for the other.)
+
+    Args:
+        image: (N, C, H, W) of what is convolved: the input, or the error.
+        weight: (O, C, KH, KW) of the forward product, in both cases.
     """
-    if x.device.type != "cpu" or min(x.shape[2:]) < 2 or x.numel() < weight.numel():
+    if min(image[2:]) < 2 or math.prod(image) < math.prod(weight):
         return False
-    return weight.numel() // min(weight.shape[:2]) <= LONGEST // 2 and works()
+    return math.prod(weight) // min(weight[:2]) <= LONGEST // 2 and works()
 
 
-def convolve(
-    x: Tensor,
-    weight: Tensor,
-    scale: float,
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    dilation: tuple[int, int],
-) -> Tensor:
+def convolve(x: Tensor, weight: Tensor, scale: float, geometry: Geometry = PLAIN) -> Tensor:
     """float32(exact sums) · scale, without groups.
 
     Args:
         x: int8 (N, C, H, W).
         weight: int8 (O, C, KH, KW).
         scale: float32 number.
-        stride, padding, dilation: as of ``conv2d``.
+        geometry: stride, padding, dilation.
 
     Returns:
         float32 (N, O, OH, OW), channels_last in memory.
     """
     # the operator does not write what a window wholly in the padding gives: such padding is made part of the image
+    stride, padding, dilation, _ = geometry
     within = [min(padding[i], dilation[i] * (weight.shape[2 + i] - 1)) for i in (0, 1)]
     if tuple(within) != tuple(padding):
         rows, columns = padding[0] - within[0], padding[1] - within[1]
@@ -76,25 +77,16 @@ def convolve(
     x = x.contiguous(memory_format=torch.channels_last)
     moved = buffer("moved", x.numel(), torch.int8).as_strided(x.shape, x.stride())
     torch.bitwise_xor(x, -128, out=moved)  # the bit pattern of code + 128 in an unsigned byte
-    o = weight.shape[0]
-    scales, zeros = torch.full((o,), scale), torch.zeros(o, dtype=torch.int64)
-    geometry = (list(stride), within, list(dilation), 1)
-    packed = torch.ops.onednn.qconv_prepack(weight, scales, 1.0, 128, *geometry, list(x.shape))
+    scales, zeros = torch.full((1,), scale), torch.zeros(1, dtype=torch.int64)
+    how = (list(stride), within, list(dilation), 1)
+    packed = torch.ops.onednn.qconv_prepack(weight, scales, 1.0, 128, *how, list(x.shape))
     y: Tensor = torch.ops.onednn.qconv2d_pointwise(
-        moved.view(torch.uint8), 1.0, 128, packed, scales, zeros, None, *geometry, 1.0, 0, torch.float32, "none", [], ""
+        moved.view(torch.uint8), 1.0, 128, packed, scales, zeros, None, *how, 1.0, 0, torch.float32, "none", [], ""
     )
     return y
 
 
-def error(
-    dy: Tensor,
-    weight: Tensor,
-    scale: float,
-    size: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    dilation: tuple[int, int],
-) -> Tensor:
+def error(dy: Tensor, weight: Tensor, scale: float, size: tuple[int, int], geometry: Geometry = PLAIN) -> Tensor:
     """Error of the input of a convolution without groups (dilation only with stride 1), as float32(exact sums) · scale.
 
     With a stride (s, t), the rows i ≡ a (mod s) of the input meet only every s-th tap of the kernel: each of the s · t
@@ -105,29 +97,30 @@ def error(
         weight: int8 (O, C, KH, KW).
         scale: float32 number.
         size: H, W of the input.
-        stride, padding, dilation: of the forward product.
+        geometry: stride, padding, dilation of the forward product.
     """
+    stride, padding, dilation, _ = geometry
     kernel, turned = weight.shape[2:], weight.transpose(0, 1)
     rest = [dilation[i] * (kernel[i] - 1) - padding[i] for i in (0, 1)]
     if stride == (1, 1):
-        whole = convolve(
-            dy, turned.flip(2, 3).contiguous(), scale, (1, 1), (max(0, rest[0]), max(0, rest[1])), dilation
-        )
+        around = Geometry(padding=(max(0, rest[0]), max(0, rest[1])), dilation=dilation)
+        whole = convolve(dy, turned.flip(2, 3).contiguous(), scale, around)
         top, left = max(0, -rest[0]), max(0, -rest[1])
         return whole[:, :, top : top + size[0], left : left + size[1]]
     (n, _, *inner), c = dy.shape, weight.shape[1]
     phases = [
         [_phase(a, stride[i], padding[i], kernel[i], size[i], inner[i]) for a in range(stride[i])] for i in (0, 1)
     ]
-    around = [max(0, *(p[3] for p in phases[i]), *(p[4] for p in phases[i])) for i in (0, 1)]
-    dx = torch.zeros(n, *size, c).permute(0, 3, 1, 2)
+    top, left = (max(0, *(p[3] for p in phases[i]), *(p[4] for p in phases[i])) for i in (0, 1))
+    everywhere = all(taps for side in phases for _, taps, *_ in side)
+    dx = (torch.empty if everywhere else torch.zeros)(n, *size, c).permute(0, 3, 1, 2)
     for a, (tap_a, taps_a, count_a, before_a, _) in enumerate(phases[0]):
         for b, (tap_b, taps_b, count_b, before_b, _) in enumerate(phases[1]):
             if not (taps_a and taps_b and count_a and count_b):
                 continue
             w = turned[:, :, tap_a :: stride[0], tap_b :: stride[1]].flip(2, 3).contiguous()
-            part = convolve(dy, w, scale, (1, 1), (around[0], around[1]), (1, 1))
-            i, j = around[0] - before_a, around[1] - before_b
+            part = convolve(dy, w, scale, Geometry(padding=(top, left)))
+            i, j = top - before_a, left - before_b
             dx[:, :, a :: stride[0], b :: stride[1]] = part[:, :, i : i + count_a, j : j + count_b]
     return dx
 
@@ -151,23 +144,35 @@ def weight_gradient(x: Tensor, dy: Tensor, kernel: tuple[int, int], padding: tup
         padding: of the forward product.
 
     Returns:
-        (O, C, KH, KW): int32, or int64 where there are over 131,071 positions, the padding's included.
+        (O, C, KH, KW), channels_last in memory: int32, or int64 where there are over 131,071 positions, the padding's
+        included.
     """
     (n, c, h, w), o, (kh, kw), (ph, pw) = x.shape, dy.shape[1], kernel, padding
     rows, row = h + 2 * ph, w + 2 * pw
     count = -(-n * rows * row // _ALIGN) * _ALIGN
     reach = (kh - 1) * row + kw - 1
-    image = buffer("image", (count + reach) * c, torch.int8).zero_()
-    image[: n * rows * row * c].view(n, rows, row, c)[:, ph : ph + h, pw : pw + w] = x.permute(0, 2, 3, 1)
-    errors = buffer("errors", count * o, torch.int8).zero_()
+    image = _framed(x, (rows, row), (ph, pw), buffer("image", (count + reach) * c, torch.int8))
     # zeros where the window would leave the image, so that what it reads there does not count
-    errors[: n * rows * row * o].view(n, rows, row, o)[:, : dy.shape[2], : dy.shape[3]] = dy.permute(0, 2, 3, 1)
-    left = errors.view(count, o).t()
+    left = _framed(dy, (rows, row), (0, 0), buffer("errors", count * o, torch.int8)).view(count, o).t()
     lines = count + (kh - 1) * row
     taps = buffer("taps", lines * kw * c, torch.int8).view(lines, kw * c)
     taps.copy_(image.as_strided((lines, kw * c), (c, 1)))
     products = [matmul(left, taps[i * row : i * row + count]) for i in range(kh)]
-    return torch.stack(products, 1).view(o, kh, kw, c).permute(0, 3, 1, 2).contiguous()
+    return torch.stack(products, 1).view(o, kh, kw, c).permute(0, 3, 1, 2)
+
+
+def _framed(x: Tensor, frame: tuple[int, int], at: tuple[int, int], into: Tensor) -> Tensor:
+    """``into``, filled with the NHWC images of ``x`` (N, C, H, W), each in a frame of zeros, and zeros behind."""
+    (n, c, h, w), (rows, row), (top, left) = x.shape, frame, at
+    images = into[: n * rows * row * c].view(n, rows, row, c)
+    images[:, :top] = 0
+    images[:, top + h :] = 0
+    within = images[:, top : top + h]
+    within[:, :, :left] = 0
+    within[:, :, left + w :] = 0
+    within[:, :, left : left + w] = x.permute(0, 2, 3, 1)
+    into[images.numel() :] = 0
+    return into
 
 
 def shifts_pay(x: Tensor, dy: Tensor, padding: tuple[int, int]) -> bool:

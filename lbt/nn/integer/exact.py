@@ -15,7 +15,6 @@ from torch import Tensor
 
 from lbt.nn.conv import ConvKernel
 from lbt.nn.integer import direct
-from lbt.nn.integer.geometry import Geometry
 from lbt.nn.integer.kernels import IntegerConv, takes
 from lbt.nn.operand import Operand
 from lbt.numerics.recipe import Roles
@@ -35,6 +34,18 @@ class ExactConv(ConvKernel):
         """The same convolution on codes."""
         return IntegerConv(self.stride, self.padding, self.dilation, self.groups)
 
+    def pays(self, roles: Roles, x: Tensor, weight: Tensor) -> bool:
+        """Whether the formats fit int8 with one scale, and the int8 kernel takes forward product and error."""
+        geometry = self.integer.geometry
+        if x.dim() != 4 or x.device.type != "cpu" or geometry.groups != 1:
+            return False
+        if geometry.stride != (1, 1) and geometry.dilation != (1, 1):
+            return False
+        if not (takes(roles.W) and takes(roles.A) and takes(roles.E) and direct.pays(x.shape, weight.shape)):
+            return False
+        size = geometry.output((x.shape[2], x.shape[3]), (weight.shape[2], weight.shape[3]))
+        return direct.pays((len(x), weight.shape[0], *size), weight.shape)
+
     def forward(self, a: Operand, w: Operand) -> Tensor:
         return self.integer.forward(a, w) if _exact(w, 0) else ConvKernel.forward(self, a, w)
 
@@ -45,18 +56,6 @@ class ExactConv(ConvKernel):
             return ConvKernel.gradients(self, e, a, w, a_shape, w_shape)
         dx = self.integer.gradients(e, None, w, a_shape, w_shape)[0]
         return dx, None if a is None else ConvKernel.gradients(self, e, a, None, a_shape, w_shape)[1]
-
-
-def pays(kernel: ConvKernel, roles: Roles, x: Tensor, weight: Tensor) -> bool:
-    """Whether the formats fit int8 with one scale, and the int8 kernel takes forward product and error."""
-    stride, padding, dilation, groups = kernel.stride, kernel.padding, kernel.dilation, kernel.groups
-    if len(stride) != 2 or groups != 1 or not (dilation == (1, 1) or stride == (1, 1)):
-        return False
-    if not (takes(roles.W) and takes(roles.A) and takes(roles.E) and direct.pays(x, weight)):
-        return False
-    geometry = Geometry(stride, padding, dilation)  # type: ignore[arg-type]
-    height, width = geometry.output((x.shape[2], x.shape[3]), (weight.shape[2], weight.shape[3]))
-    return min(height, width) > 1 and len(x) * weight.shape[0] * height * width >= weight.numel()
 
 
 def _exact(w: Operand, dim: int) -> bool:

@@ -50,19 +50,26 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
         return torch.zeros(m, n, dtype=torch.int32, device=a.device)
     if not kernel_is_exact(a.device):
         return a.to(torch.int32) @ b.to(torch.int32)
-    # a tensor with a dimension of size 1 calls itself contiguous whatever its stride there, and the kernel believes the
-    # stride: it would read past the end
-    b = b.contiguous().as_strided((k, n), (n, 1))
     if a.device.type != "cuda":
-        if not (min(m, k) > 1 and a.stride(0) == 1 and a.stride(1) >= m):  # a transposed matrix is read as it is
-            a = a.contiguous().as_strided((m, k), (k, 1))
-        return torch._int_mm(a, b)
-    a = a.contiguous().as_strided((m, k), (k, 1))
+        return torch._int_mm(_readable(a), _readable(b))
+    a, b = a.contiguous().as_strided((m, k), (k, 1)), b.contiguous().as_strided((k, n), (n, 1))
     rows, inner, columns = max(m, 17) - m, -k % 8, -n % 8
     padded = torch._int_mm(
         torch.nn.functional.pad(a, (0, inner, 0, rows)), torch.nn.functional.pad(b, (0, columns, 0, inner))
     )
     return padded[:m, :n]
+
+
+def _readable(x: Tensor) -> Tensor:
+    """``x`` by rows, or, if that is how its memory lies, by columns.
+
+    A tensor with a dimension of size 1 calls itself contiguous whatever its stride there, and the kernel believes the
+    stride: it would read past the end.
+    """
+    rows, columns = x.shape
+    if min(rows, columns) > 1 and x.stride(0) == 1 and x.stride(1) >= rows:
+        return x
+    return x.contiguous().as_strided((rows, columns), (columns, 1))
 
 
 @functools.cache

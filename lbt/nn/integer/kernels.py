@@ -92,27 +92,28 @@ class IntegerConv:
 
     def forward(self, a: Operand, w: Operand) -> Tensor:
         x, weight, geometry = self._wide(codes(a)), self._wide(codes(w)), self.geometry
-        if geometry.groups == 1 and direct.pays(x, weight):
-            return self._narrow(direct.convolve(x, weight, a.scale * w.scale, *geometry[:3]))
+        if geometry.groups == 1 and x.device.type == "cpu" and direct.pays(x.shape, weight.shape):
+            return self._narrow(direct.convolve(x, weight, a.scale * w.scale, geometry))
         return scaled(self._narrow(conv2d(x, weight, geometry)), a, w)
 
     def gradients(
         self, e: Operand, a: Operand | None, w: Operand | None, a_shape: torch.Size, w_shape: torch.Size
     ) -> tuple[Tensor | None, Tensor | None]:
-        dy, dx, dw = self._wide(codes(e)), None, None
-        (stride, padding, dilation, groups), plain = self.geometry, self.geometry[2:] == ((1, 1), 1)
+        dy, dx, dw, geometry = self._wide(codes(e)), None, None, self.geometry
+        ungrouped = geometry.groups == 1 and dy.device.type == "cpu"
+        steps, spread = geometry.stride != (1, 1), geometry.dilation != (1, 1)
         if w is not None:
             weight, size = self._wide(codes(w)), (a_shape[2:] if len(a_shape) == 4 else (1, *a_shape[2:]))
-            if groups == 1 and (plain or stride == (1, 1)) and direct.pays(dy, weight):
-                dx = self._narrow(direct.error(dy, weight, e.scale * w.scale, size, stride, padding, dilation))
+            if ungrouped and not (steps and spread) and direct.pays(dy.shape, weight.shape):
+                dx = self._narrow(direct.error(dy, weight, e.scale * w.scale, size, geometry))
             else:
-                dx = scaled(self._narrow(conv2d_error(dy, weight, size, self.geometry)), e, w)
+                dx = scaled(self._narrow(conv2d_error(dy, weight, size, geometry)), e, w)
         if a is not None:
             x, kernel = self._wide(codes(a)), (w_shape[2:] if len(w_shape) == 4 else (1, *w_shape[2:]))
-            if plain and stride == (1, 1) and x.device.type == "cpu" and direct.shifts_pay(x, dy, padding):
-                total = direct.weight_gradient(x, dy, kernel, padding)
+            if ungrouped and not (steps or spread) and direct.shifts_pay(x, dy, geometry.padding):
+                total = direct.weight_gradient(x, dy, kernel, geometry.padding)
             else:
-                total = conv2d_weight(x, dy, kernel, self.geometry)
+                total = conv2d_weight(x, dy, kernel, geometry)
             dw = scaled(self._narrow(total), e, a)
         return dx, dw
 
