@@ -35,6 +35,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from lbt.memory import keep_freed_memory
 from lbt.nn import quantize, set_step
 from lbt.nn.models import build
 from lbt.nn.models._resnet import resnet
@@ -218,6 +219,7 @@ def main() -> None:
     parser.add_argument("--peak", choices=NAMES, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()  # for all configurations alike, as lbt's own commands do
     if options.peak:
         return print_peak(options.network, options.peak)
     names = options.only.split(",") if options.only else NAMES

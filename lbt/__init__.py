@@ -16,5 +16,6 @@ __getattr__, __dir__ = exports(
         "quantize": "lbt.nn",
         "explain": "lbt.nn",
         "cost": "lbt.hardware",
+        "keep_freed_memory": "lbt.memory",
     },
 )

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from lbt.errors import LbtError, unknown
+from lbt.memory import keep_freed_memory
 from lbt.pipeline.execute import execute
 from lbt.pipeline.job import Job
 from lbt.pipeline.plan import STAGES, Plan
@@ -51,6 +52,7 @@ def stage_command(name: str) -> click.Command:
     @click.option("--list", "only_list", is_flag=True, help="List the stage's jobs, and why each would run.")
     @click.option("--force", is_flag=True, help="Run every job of the stage, also those that are up to date.")
     def command(params_file: str, job_name: str | None, only_list: bool, force: bool) -> None:
+        keep_freed_memory()
         plan = Plan(params_file)
         jobs = plan.stage(name) if job_name is None else [plan.job(name, job_name)]
         for job in jobs:
