@@ -10,10 +10,10 @@ import resource, sys, torch
 from lbt.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
-for _ in range(4):  # until it has settled where such a tensor fits
+for _ in range(20):  # until it has settled where such a tensor fits
     torch.ones(2**24)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(3):
+for _ in range(20):
     torch.ones(2**24)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
