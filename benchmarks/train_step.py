@@ -12,7 +12,7 @@ The configurations take turns in one process, so that a busy machine slows all o
 ``…/saved_x_fp32``
     bytes of the tensors that autograd keeps between forward and backward, over FP32's.
 ``…/peak_x_fp32``
-    growth of the process's memory over three steps, over FP32's, each in a process of its own (not with ``--quick``).
+    growth of the process's memory over three steps, over FP32's: medians of five processes each (not with ``--quick``).
 """
 
 from __future__ import annotations
@@ -194,14 +194,16 @@ def measure(network: str, names: list[str], device: str, quick: bool) -> list[di
                      "n": len(values), "std": std})  # fmt: skip
 
     saved = {name: saved_bytes(step) for name, step in steps.items()}
-    peaks = {name: peak(network, name) for name in steps if not quick and device == "cpu" and Path("/proc").is_dir()}
+    peaks: dict[str, list[float]] = {}
+    if not quick and device == "cpu" and Path("/proc").is_dir():
+        peaks = {name: [peak(network, name) for _ in range(5)] for name in steps}
     for name, step in steps.items():
         row(name, "milliseconds", times[name], "ms")
         if BASE in steps:
             row(name, f"x_{BASE}", [a / b for a, b in zip(times[name], times[BASE], strict=True)], "x")
             row(name, "saved_x_fp32", [saved[name] / saved[BASE]], "x")
             if name in peaks:
-                row(name, "peak_x_fp32", [peaks[name] / peaks[BASE]], "x")
+                row(name, "peak_x_fp32", [p / statistics.median(peaks[BASE]) for p in peaks[name]], "x")
         for role, count in levels(step).items():
             row(name, f"levels_{role}", [count], "levels")
         print(

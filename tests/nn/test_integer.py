@@ -141,8 +141,8 @@ def test_convolution_products(seed: int, shapes: tuple, small_buffer: bool) -> N
 
 
 @settings(max_examples=120, deadline=None)
-@given(st.integers(0, 2**32 - 1), convolutions(), st.sampled_from([1.0, 0.37, 2.0**-9]))
-def test_convolution_products_without_columns(seed: int, shapes: tuple, scale: float) -> None:
+@given(st.integers(0, 2**32 - 1), convolutions(), st.sampled_from([1.0, 0.37, 2.0**-9]), st.booleans())
+def test_convolution_products_without_columns(seed: int, shapes: tuple, scale: float, few_columns: bool) -> None:
     """Sums times one scale, rounded once, in float32: as the columns' sums converted and multiplied."""
     if not direct.works():  # this machine's kernel is not exact, or not there: then it must not be used
         assert not direct.pays((64, 8, 8, 8), (8, 8, 3, 3))
@@ -162,7 +162,9 @@ def test_convolution_products_without_columns(seed: int, shapes: tuple, scale: f
         error = direct.error(dy_t, w_t, scale, x_shape[2:], geometry)
         assert np.array_equal(error.numpy(), dx.astype(np.float32) * np.float32(scale))
     if dilation == stride == (1, 1):
-        gradient = direct.weight_gradient(x_t, dy_t, w_shape[2:], padding)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(direct, "_COLUMNS", 64 if few_columns else direct._COLUMNS)
+            gradient = direct.weight_gradient(x_t, dy_t, w_shape[2:], padding)
         assert np.array_equal(gradient.numpy(), dweight)
 
 

@@ -24,6 +24,7 @@ from lbt.nn.buffers import buffer
 from lbt.nn.integer.gemm import LONGEST, matmul
 from lbt.nn.integer.geometry import PLAIN, Geometry
 
+_COLUMNS = 4 * 2**20  # bytes of columns made at a time
 _ALIGN = 64  # the int8 product is several times slower when its reduction is not a multiple of this
 
 
@@ -154,11 +155,16 @@ def weight_gradient(x: Tensor, dy: Tensor, kernel: tuple[int, int], padding: tup
     image = _framed(x, (rows, row), (ph, pw), buffer("image", (count + reach) * c, torch.int8))
     # zeros where the window would leave the image, so that what it reads there does not count
     left = _framed(dy, (rows, row), (0, 0), buffer("errors", count * o, torch.int8)).view(count, o).t()
-    lines = count + (kh - 1) * row
-    taps = buffer("taps", lines * kw * c, torch.int8).view(lines, kw * c)
-    taps.copy_(image.as_strided((lines, kw * c), (c, 1)))
-    products = [matmul(left, taps[i * row : i * row + count]) for i in range(kh)]
-    return torch.stack(products, 1).view(o, kh, kw, c).permute(0, 3, 1, 2)
+    total = torch.zeros(o, kh, kw * c, dtype=torch.int32 if count <= LONGEST else torch.int64)
+    step = max(1, _COLUMNS // (kw * c * _ALIGN)) * _ALIGN
+    for first in range(0, count, step):
+        part = left[:, first : first + step]
+        lines = part.shape[1] + (kh - 1) * row
+        taps = buffer("taps", lines * kw * c, torch.int8).view(lines, kw * c)
+        taps.copy_(image.as_strided((lines, kw * c), (c, 1), first * c))
+        for i in range(kh):
+            total[:, i] += matmul(part, taps[i * row : i * row + part.shape[1]])
+    return total.view(o, kh, kw, c).permute(0, 3, 1, 2)
 
 
 def _framed(x: Tensor, frame: tuple[int, int], at: tuple[int, int], into: Tensor) -> Tensor:
