@@ -50,7 +50,7 @@ OURS = {
     "emulate-fp8": ("fp8", "emulate"), "emulate-mx8": ("mx8", "emulate"),
 }  # fmt: skip
 BASE = "fp32_channels_last"
-NAMES = [BASE, "fp32", "bf16-autocast", *OURS, *PEERS]
+NAMES = [BASE, "fp32", "bf16-autocast", "bf16-compile", *OURS, *PEERS]
 
 
 class Step:
@@ -71,9 +71,13 @@ class Step:
             model = quantize(model, recipe, engine=engine)  # type: ignore[arg-type]
         elif name in PEERS:
             model = PEERS[name](copy.deepcopy(model)).to(device)
+        elif name == "bf16-compile":
+            if device == "cpu":
+                raise ImportError("for GPUs")
+            model = torch.compile(model)  # type: ignore[assignment]
         self.model, self.images, self.device, self.count = model.train(), images, device, 0
         self.labels = torch.arange(64, device=device) % 10
-        self.autocast = name == "bf16-autocast"
+        self.autocast = name.startswith("bf16")
 
     def __call__(self) -> None:
         self.backward(self.forward())

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lbt.errors import LbtError
+from lbt.numerics import finite
 from lbt.numerics.recipe import Recipe
 from lbt.numerics.rounding import Key
 
@@ -108,7 +109,11 @@ def set_step(model: nn.Module, step: int, *, first_sample: int = 0) -> None:
         model: model, converted or not.
         step: step number; the same (seed, step) draws the same random numbers.
         first_sample: where this process's part of the batch begins, when a batch is split.
+
+    Raises:
+        LbtError: on a GPU, a tensor quantized so far was not finite (:mod:`lbt.numerics.finite`).
     """
+    finite.settle()
     try:
         context = context_of(model)
     except LbtError:

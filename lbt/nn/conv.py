@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from lbt.nn.layer import QuantizedLayer
 from lbt.nn.operand import Operand
-from lbt.nn.product import Kernel, scaled
+from lbt.nn.product import Kernel, full_precision, scaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,10 @@ class ConvKernel:
 
     def forward(self, a: Operand, w: Operand) -> Tensor:
         none = (0,) * len(self.stride)
-        y = torch.convolution(
-            a.values, w.values, None, self.stride, self.padding, self.dilation, False, none, self.groups
-        )
+        with full_precision(a, w):
+            y = torch.convolution(
+                a.values, w.values, None, self.stride, self.padding, self.dilation, False, none, self.groups
+            )
         return scaled(y, a, w)
 
     def gradients(
@@ -40,9 +41,9 @@ class ConvKernel:
         w_values = _placeholder(e.values, w_shape) if w is None else w.values
         mask = (w is not None, a is not None, False)
         none = [0] * len(self.stride)
-        dx, dw, _ = torch.ops.aten.convolution_backward(
-            e.values, a_values, w_values, None, self.stride, self.padding, self.dilation, False, none, self.groups, mask
-        )
+        how = (self.stride, self.padding, self.dilation, False, none, self.groups, mask)
+        with full_precision(e, *(x for x in (a, w) if x is not None)):
+            dx, dw, _ = torch.ops.aten.convolution_backward(e.values, a_values, w_values, None, *how)
         return None if w is None else scaled(dx, e, w), None if a is None else scaled(dw, e, a)
 
     def grad_bias(self, e: Operand) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from lbt.nn.layer import QuantizedLayer
 from lbt.nn.operand import Operand
-from lbt.nn.product import Kernel, scaled
+from lbt.nn.product import Kernel, full_precision, scaled
 
 
 class LinearKernel:
@@ -16,13 +16,15 @@ class LinearKernel:
     reads_codes = (False, False)
 
     def forward(self, a: Operand, w: Operand) -> Tensor:
-        return scaled(a.values @ w.values.t(), a, w)
+        with full_precision(a, w):
+            return scaled(a.values @ w.values.t(), a, w)
 
     def gradients(
         self, e: Operand, a: Operand | None, w: Operand | None, a_shape: torch.Size, w_shape: torch.Size
     ) -> tuple[Tensor | None, Tensor | None]:
-        dx = None if w is None else scaled(e.values @ w.values, e, w)
-        dw = None if a is None else scaled(e.values.t() @ a.values, e, a)
+        with full_precision(e, *(x for x in (a, w) if x is not None)):
+            dx = None if w is None else scaled(e.values @ w.values, e, w)
+            dw = None if a is None else scaled(e.values.t() @ a.values, e, a)
         return dx, dw
 
     def grad_bias(self, e: Operand) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lbt.nn.buffers import buffer
+from lbt.numerics import compiled
 from lbt.numerics.kernels import dequantize_groups, quantize_fast
 from lbt.numerics.quantize import QTensor
 from lbt.numerics.rounding import Key
@@ -39,14 +40,15 @@ class Operand:
     """value = values · scale.
 
     Attributes:
-        scale: 1.0 where the scale is not a single number (it is inside ``values`` then).
+        scale: 1.0 where the scale is not a single number (it is inside ``values`` then); on a GPU a tensor without
+            dimensions, which nobody has to wait for.
         saved: the compact form.
         codes: integer codes in the tensor's shape when ``scale`` is factored out, else None.
         slot: name of the shared buffer for values that are made from the codes; a new tensor when empty.
         made: the values, once there are any.
     """
 
-    scale: float
+    scale: float | Tensor
     saved: Saved
     codes: Tensor | None = None
     slot: str = ""
@@ -114,8 +116,10 @@ def one_scale(q: QTensor) -> bool:
     return q.scale.numel() == 1
 
 
-def _factor(q: QTensor) -> float:
-    return float(q.scale) if one_scale(q) else 1.0
+def _factor(q: QTensor) -> float | Tensor:
+    if not one_scale(q):
+        return 1.0
+    return float(q.scale) if q.scale.device.type == "cpu" else q.scale.view(())
 
 
 def _values(q: QTensor, slot: str = "") -> Tensor:
@@ -123,6 +127,5 @@ def _values(q: QTensor, slot: str = "") -> Tensor:
     fast = dequantize_groups(q, out)
     if fast is not None:
         return fast
-    if not one_scale(q):
-        return q.dequantize()
-    return q.layout.restore(q.codes.float() if q.zero_point is not None else q.form.decode(q.codes))
+    scale = 1.0 if one_scale(q) else q.scale
+    return q.layout.restore(compiled.decoder(q.form, q.codes)(q.codes, scale))

@@ -9,6 +9,8 @@ all its products; x and w are saved as codes.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import torch
@@ -48,7 +50,26 @@ class Kernel(Protocol):
 def scaled(result: Tensor, left: Operand, right: Operand) -> Tensor:
     """``result`` times both operands' scales, in place."""
     factor = left.scale * right.scale
-    return result if factor == 1.0 else result.mul_(factor)
+    return result if isinstance(factor, float) and factor == 1.0 else result.mul_(factor)
+
+
+@contextlib.contextmanager
+def full_precision(*operands: Operand) -> Iterator[None]:
+    """On a GPU, float32 products of all 24 bits: the default for convolutions (TF32) keeps 11, too few for values with
+    scales in them. Codes of eight bits fit, so that their products stay fast, and exact."""
+    narrow = all(x.codes is not None and x.codes.dtype == torch.int8 for x in operands)
+    if narrow or operands[0].saved.tensor.device.type != "cuda":
+        yield
+        return
+    flags: list[Any] = [torch.backends.cudnn, torch.backends.cuda.matmul]
+    before = [flag.allow_tf32 for flag in flags]
+    try:
+        for flag in flags:
+            flag.allow_tf32 = False
+        yield
+    finally:
+        for flag, value in zip(flags, before, strict=True):
+            flag.allow_tf32 = value
 
 
 class Product(torch.autograd.Function):
@@ -135,7 +156,7 @@ def _role(key: Key, role: str) -> Key:
     return Key(key.seed, key.step, key.layer, role, key.call)
 
 
-def _again(form: Saved, tensor: Tensor, scale: float, slot: str) -> Operand:
+def _again(form: Saved, tensor: Tensor, scale: float | Tensor, slot: str) -> Operand:
     """The forward operand from what was saved of it."""
     codes = tensor if tensor.dtype != torch.float32 else None
     if form.quantized is not None:

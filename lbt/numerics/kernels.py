@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lbt.errors import LbtError
+from lbt.numerics import finite
 from lbt.numerics.formats import Float, FormatBase, Int
 from lbt.numerics.formats._base import SMALLEST_RANGE
 from lbt.numerics.granularity import Layout, channel_last, to_matrix
@@ -287,7 +287,7 @@ def _scales(
     running: Tensor | None,
 ) -> tuple[Tensor, Tensor | None]:
     """Scale and zero point of each group, as the plain definition finds them."""
-    from lbt.numerics.quantize import check_finite, limits
+    from lbt.numerics.quantize import limits
 
     form = spec.format
     if isinstance(form, Int) and not form.symmetric:
@@ -306,7 +306,7 @@ def _scales(
         (module.column_max_bits if layout.by_column else module.row_max_bits)(source.view(np.int32), length, bits)
         top = bits.view(np.float32)
     limit = torch.from_numpy(top).reshape((1, -1) if layout.by_column else (-1, 1))
-    check_finite(limit, key)
+    finite.check(limit, key)
     return form.scale_for(limit), None
 
 
@@ -334,10 +334,7 @@ def _limit(
     """The limit of the whole tensor, as the range rule defines it."""
     top = _top(module, source, known)
     if not np.isfinite(top):
-        raise LbtError(
-            f"{key.where()}: found NaN or infinity in the tensor to quantize (step {key.step}); "
-            "lower the learning rate, or the loss scale"
-        )
+        raise finite.refused(key)
     rule = spec.range
     if rule.rule == "max":
         return float(top)

@@ -1,7 +1,8 @@
 """Quantizing a tensor: range, scale, rounding to codes, and back.
 
-:func:`quantize` is the definition, in plain tensor code for any format and device. For integers on the CPU the loops of
-:mod:`lbt.numerics.kernels` do the same in one pass, to the same bits; the tests compare them.
+:func:`quantize` is the definition, in plain tensor code for any format and device. On the CPU the loops of
+:mod:`lbt.numerics.kernels` do the same in one pass, on a GPU it is compiled (:mod:`lbt.numerics.compiled`), to the same
+bits; the tests compare them.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ import torch
 from torch import Tensor
 
 from lbt.errors import LbtError
-from lbt.numerics import kernels
+from lbt.numerics import compiled, finite, kernels
 from lbt.numerics.formats import FormatBase, Int
 from lbt.numerics.granularity import Layout, to_matrix
-from lbt.numerics.rounding import Key, round_to_integer
+from lbt.numerics.rounding import Key, arguments
 from lbt.numerics.spec import RoleSpec
 
 
@@ -45,8 +46,7 @@ class QTensor:
 
     def dequantize(self) -> Tensor:
         """float32 of the tensor's shape (channels_last in memory)."""
-        values = self.codes.float() if self.zero_point is not None else self.form.decode(self.codes)
-        return self.layout.restore(values * self.scale)
+        return self.layout.restore(compiled.decoder(self.form, self.codes)(self.codes, self.scale))
 
 
 def limits(matrix: Tensor, dim: int, spec: RoleSpec, key: Key, running: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -57,24 +57,15 @@ def limits(matrix: Tensor, dim: int, spec: RoleSpec, key: Key, running: Tensor |
     """
     form = spec.format
     if isinstance(form, Int) and not form.symmetric:
-        high = spec.range.limit(matrix.clamp_min(0), dim, form)
-        low = spec.range.limit(matrix.clamp_max(0), dim, form)
-        check_finite(high + low, key)
+        limit = compiled.limiter(spec.range, dim, form, matrix)
+        high, low = limit(matrix.clamp_min(0)), limit(matrix.clamp_max(0))
+        finite.check(high + low, key)
         return high, low
-    high = spec.range.limit(matrix, dim, form)
-    check_finite(high, key)
+    high = compiled.limiter(spec.range, dim, form, matrix)(matrix)
+    finite.check(high, key)
     if running is not None and spec.range.memory:
         high = spec.range.remember(high, running)
     return high, None
-
-
-def check_finite(limit: Tensor, key: Key) -> None:
-    """Refuse limits that come from NaN or infinity (a silent one would become a plausible code)."""
-    if not bool(torch.isfinite(limit).all()):
-        raise LbtError(
-            f"{key.where()}: found NaN or infinity in the tensor to quantize (step {key.step}); "
-            "lower the learning rate, or the loss scale"
-        )
 
 
 def quantize(x: Tensor, spec: RoleSpec, key: Key, *, offset: int = 0, running: Tensor | None = None) -> QTensor:
@@ -94,23 +85,20 @@ def quantize(x: Tensor, spec: RoleSpec, key: Key, *, offset: int = 0, running: T
     form, dim = spec.format, layout.dim
     if matrix.numel() == 0:
         return QTensor(matrix.to(torch.int8), matrix.new_ones(1, 1), None, form, layout)
-
-    def to_integer(v: Tensor) -> Tensor:
-        return round_to_integer(v, spec.rounding, key, offset=offset)
-
     if form.scaled:
         high, low = limits(matrix, dim, spec, key, running)
     else:
         high, low = matrix.abs().amax().reshape(1, 1), None
-        check_finite(high, key)
+        finite.check(high, key)
+    zero_point = None
     if low is not None and isinstance(form, Int):
         scale = form.step(high + low, form.steps)
         zero_point = (low / scale).round().clamp(0, form.steps)
-        codes = to_integer((matrix * scale.reciprocal()).clamp(-zero_point, form.steps - zero_point))
-        return QTensor(codes.to(code_type(form)), scale, zero_point.int(), form, layout)
-    scale = form.scale_for(high)
-    codes = form.encode(matrix * scale.reciprocal(), to_integer)
-    return QTensor(codes.to(code_type(form)), scale, None, form, layout)
+    else:
+        scale = form.scale_for(high)
+    encode = compiled.encoder(form, spec.rounding, matrix)
+    codes = encode(matrix, scale.reciprocal(), zero_point, *arguments(key, offset))
+    return QTensor(codes, scale, None if zero_point is None else zero_point.int(), form, layout)
 
 
 def code_type(form: FormatBase) -> torch.dtype:

@@ -60,23 +60,33 @@ def _signed(word: int) -> int:
 
 def hash32(index: Tensor, key: Key) -> Tensor:
     """The int32 hash of each int32 element index (wrapping) under ``key``. Plain tensor code; any device."""
-    first, second = key.words()
-    h = index + _signed(first)
-    h.bitwise_xor_((h >> 16).bitwise_and_(0xFFFF)).mul_(_MIX_1).bitwise_xor_(_signed(second))
+    first, second, _ = arguments(key)
+    return _hashed(index, first, second)
+
+
+def _hashed(index: Tensor, first: int, second: int) -> Tensor:
+    h = index + first
+    h.bitwise_xor_((h >> 16).bitwise_and_(0xFFFF)).mul_(_MIX_1).bitwise_xor_(second)
     h.bitwise_xor_((h >> 15).bitwise_and_(0x1FFFF)).mul_(_MIX_2)
     return h.bitwise_xor_((h >> 16).bitwise_and_(0xFFFF))
 
 
-def uniform(shape: tuple[int, ...], key: Key, *, offset: int = 0, like: Tensor) -> Tensor:
-    """float32 in [0, 1) with 24 bits, on the device of ``like``; element i (row-major) has index offset + i."""
+def arguments(key: Key, offset: int = 0) -> tuple[int, int, int]:
+    """What :func:`rounded` takes: the key's words and the first element's index, as signed 32-bit numbers."""
+    first, second = key.words()
+    return _signed(first), _signed(second), _signed(offset & 0xFFFFFFFF)
+
+
+def uniform(like: Tensor, first: int, second: int, offset: int) -> Tensor:
+    """float32 in [0, 1) with 24 bits, of the shape and on the device of ``like``.
+
+    Element i (row-major) has index offset + i; the other arguments are those of :func:`arguments`.
+    """
     import torch
 
-    count = 1
-    for size in shape:
-        count *= size
-    index = torch.arange(count, dtype=torch.int32, device=like.device).add_(_signed(offset & 0xFFFFFFFF))  # wraps
-    bits = hash32(index, key).bitwise_right_shift_(8).bitwise_and_(0xFFFFFF)
-    return bits.to(torch.float32).mul_(2.0**-24).reshape(shape)
+    index = torch.arange(like.numel(), dtype=torch.int32, device=like.device).add_(offset)  # wraps
+    bits = _hashed(index, first, second).bitwise_right_shift_(8).bitwise_and_(0xFFFFFF)
+    return bits.to(torch.float32).mul_(2.0**-24).reshape(like.shape)
 
 
 def round_to_integer(v: Tensor, rounding: Rounding, key: Key, *, offset: int = 0) -> Tensor:
@@ -88,10 +98,14 @@ def round_to_integer(v: Tensor, rounding: Rounding, key: Key, *, offset: int = 0
         key: keys the stochastic rounding.
         offset: index of the first element of ``v`` in the whole tensor of which it is a part.
     """
+    return rounded(v, rounding, *arguments(key, offset))
+
+
+def rounded(v: Tensor, rounding: Rounding, first: int, second: int, offset: int) -> Tensor:
+    """:func:`round_to_integer` with its key and offset as :func:`arguments` gives them: numbers and tensors only."""
     if rounding == "nearest":
         return v.round()
     low = v.floor()
     if rounding == "floor":
         return low
-    draw = uniform(tuple(v.shape), key, offset=offset, like=v)
-    return low.add_(draw < v - low)
+    return low.add_(uniform(v, first, second, offset) < v - low)

@@ -45,6 +45,31 @@ def test_the_kernels_return_what_the_columns_do() -> None:
     assert done.stdout == "equal\n", done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("capability", [80, 90])
+def test_they_compile_to_int8_tensor_core_instructions(capability: int) -> None:
+    """For a GPU that is not here: the compiler alone."""
+    triton = pytest.importorskip("triton", reason="the extra 'gpu' is not installed")
+    compiler, backends = pytest.importorskip("triton.compiler"), pytest.importorskip("triton.backends.compiler")
+    from lbt.nn.integer import _implicit_kernels as kernels
+
+    tile = {"ROWS": 64, "INNER": 64, "OUTER": 64}
+    fixed = {
+        kernels.gather: {"inner": 64, "kernel_height": 3, "kernel_width": 3, "scale_y": 1, "scale_x": 1, "divide_y": 1,
+                         "divide_x": 1, **tile, "ROWS": implicit._ROWS},
+        kernels.correlate: {"stride_y": 1, "stride_x": 1, "RUN": implicit.RUN, **tile},
+    }  # fmt: skip
+    pointers = {"x": "*i8", "w": "*i8", "dy": "*i8", "y": "*i32", "dw": "*i64"}
+    for kernel, constants in fixed.items():
+        names = kernel.arg_names
+        signature = {n: "constexpr" if n in constants else pointers.get(n, "i32") for n in names}
+        source = compiler.ASTSource(kernel, signature, {(names.index(n),): value for n, value in constants.items()})
+        made = triton.compile(source, target=backends.GPUTarget("cuda", capability, 32))
+        assert ("wgmma.mma_async.sync.aligned" if capability == 90 else "mma.sync.aligned") in made.asm["ptx"]
+        assert ".s32.s8.s8" in made.asm["ptx"]
+        assert made.metadata.shared <= 48 * 1024  # what a GPU gives to a block without asking
+
+
 def test_they_are_for_a_gpu_and_for_sums_that_fit() -> None:
     assert not implicit.pays(torch.zeros(1, 1, 4, 4, dtype=torch.int8), 9, 1)
 

@@ -93,7 +93,7 @@ class IntegerConv:
     def forward(self, a: Operand, w: Operand) -> Tensor:
         x, weight, geometry = self._wide(codes(a)), self._wide(codes(w)), self.geometry
         if geometry.groups == 1 and x.device.type == "cpu" and direct.pays(x.shape, weight.shape):
-            return self._narrow(direct.convolve(x, weight, a.scale * w.scale, geometry))
+            return self._narrow(direct.convolve(x, weight, float(a.scale * w.scale), geometry))
         return scaled(self._narrow(conv2d(x, weight, geometry)), a, w)
 
     def gradients(
@@ -105,7 +105,7 @@ class IntegerConv:
         if w is not None:
             weight, size = self._wide(codes(w)), (a_shape[2:] if len(a_shape) == 4 else (1, *a_shape[2:]))
             if ungrouped and not (steps and spread) and direct.pays(dy.shape, weight.shape):
-                dx = self._narrow(direct.error(dy, weight, e.scale * w.scale, size, geometry))
+                dx = self._narrow(direct.error(dy, weight, float(e.scale * w.scale), size, geometry))
             else:
                 dx = scaled(self._narrow(conv2d_error(dy, weight, size, geometry)), e, w)
         if a is not None:
