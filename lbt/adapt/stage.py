@@ -113,7 +113,7 @@ def run(params: AdaptParams, inputs: Inputs, outputs: Outputs) -> Metrics:
         for name, network in method.evaluated().items():
             with method.on(network, domain):
                 metrics[f"{name}/{domain}_accuracy"] = _test(network, splits["test"])
-    deployed = "teacher" if "teacher" in method.networks else "student"
+    deployed = _deployed(method)
     with method.on(method.networks[deployed], "target"):
         probabilities = predict(method.networks[deployed], target["train"])
     finite = all(math.isfinite(value) for row in history.curve for value in row.values() if value is not None)
@@ -132,8 +132,13 @@ def run(params: AdaptParams, inputs: Inputs, outputs: Outputs) -> Metrics:
     return metrics
 
 
+def _deployed(method: Base) -> str:
+    """The name of the network that would go on the device."""
+    return "teacher" if "teacher" in method.networks else "student"
+
+
 def _write(outputs: Outputs, history: History, method: Base, architecture: Architecture) -> None:
-    params, deployed = method.params, "teacher" if "teacher" in method.networks else "student"
+    params = method.params
     columns = sorted({name for row in history.curve for name in row} - {"step"})
     write_table(outputs.curve, {name: [row.get(name) for row in history.curve] for name in ("step", *columns)})
     if outputs.explain is not None:
@@ -141,7 +146,7 @@ def _write(outputs: Outputs, history: History, method: Base, architecture: Archi
     extra = {"method": params.method[0], "recipe": params.recipe[0], "domains": method.statistics()}
     write_model(outputs.student, method.student, architecture, **extra)
     if outputs.teacher is not None:
-        write_model(outputs.teacher, method.networks[deployed], architecture, **extra)
+        write_model(outputs.teacher, method.networks[_deployed(method)], architecture, **extra)
 
 
 def _read(splits: Splits, architecture: Architecture, name: str) -> dict[str, Split]:

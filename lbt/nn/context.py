@@ -90,16 +90,22 @@ def unwrapped(model: nn.Module) -> nn.Module:
         model = inner
 
 
+def find_context(model: nn.Module) -> Context | None:
+    """The context of a converted model (also one that is wrapped, as DDP does); None of a float model."""
+    found = getattr(unwrapped(model), "lbt", None)
+    return found if isinstance(found, Context) else None
+
+
 def context_of(model: nn.Module) -> Context:
-    """The context of a converted model (also one that is wrapped, as DDP does).
+    """:func:`find_context` of a model that must have been converted.
 
     Raises:
-        LbtError: the model was not converted.
+        LbtError: it was not.
     """
-    found = getattr(unwrapped(model), "lbt", None)
-    if isinstance(found, Context):
-        return found
-    raise LbtError(f"{type(model).__name__} was not converted: call lbt.quantize(model, recipe) first")
+    found = find_context(model)
+    if found is None:
+        raise LbtError(f"{type(model).__name__} was not converted: call lbt.quantize(model, recipe) first")
+    return found
 
 
 def set_step(model: nn.Module, step: int, *, first_sample: int = 0) -> None:
@@ -114,18 +120,17 @@ def set_step(model: nn.Module, step: int, *, first_sample: int = 0) -> None:
         LbtError: on a GPU, a tensor quantized so far was not finite (:mod:`lbt.numerics.finite`).
     """
     finite.settle()
-    try:
-        context = context_of(model)
-    except LbtError:
-        return
-    context.step, context.first_sample = step, first_sample
-    context.calls.clear()
+    context = find_context(model)
+    if context is not None:
+        context.step, context.first_sample = step, first_sample
+        context.calls.clear()
 
 
 def set_first_sample(model: nn.Module, first_sample: int) -> None:
     """Tell a converted model where this process's part of the next batch begins. A float model is left alone."""
-    if hasattr(unwrapped(model), "lbt"):
-        context_of(model).first_sample = first_sample
+    context = find_context(model)
+    if context is not None:
+        context.first_sample = first_sample
 
 
 def summary(model: nn.Module) -> str:

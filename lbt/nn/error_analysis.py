@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lbt.errors import LbtError
-from lbt.nn.context import context_of
+from lbt.nn.context import context_of, find_context
 from lbt.nn.convert import quantize
 from lbt.nn.heat_map import heat_map as heat_map
 from lbt.nn.layer import QuantizedLayer
@@ -155,14 +155,12 @@ def describe(
 
 def _converted(model: nn.Module, recipe: str | Path | Recipe | None) -> nn.Module:
     """A converted copy of ``model``."""
-    try:
-        context_of(model)
-    except LbtError:
+    if find_context(model) is None:
         if recipe is None:
             raise LbtError(
                 f"explain: {type(model).__name__} was not converted; give the recipe to look at, as in "
                 "explain(model, batch, recipe='int8')"
-            ) from None
+            )
         return quantize(model, recipe)
     if recipe is not None:
         raise LbtError("explain: the model was converted before, with its own recipe; leave recipe out")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lbt.errors import LbtError, unknown
-from lbt.nn.context import Context, context_of, unwrapped
+from lbt.nn.context import Context, find_context, unwrapped
 from lbt.nn.distributed import smallest
 from lbt.nn.scaling import LossScaling
 from lbt.numerics.formats import Int
@@ -47,10 +47,7 @@ def optimizer(
     bases: dict[str, Callable[..., Any]] = {"sgd": LowBitSGD, "adam": LowBitAdam}
     if name not in bases:
         raise unknown("optimizer", name, bases)
-    try:
-        context: Context | None = context_of(model)
-    except LbtError:
-        context = None
+    context = find_context(model)
     if recipe is None:
         chosen = context.recipe if context else Recipe()
     else:

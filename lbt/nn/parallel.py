@@ -15,7 +15,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from lbt.errors import LbtError
-from lbt.nn.context import context_of, set_first_sample, unwrapped
+from lbt.nn.context import context_of, find_context, set_first_sample, unwrapped
 from lbt.nn.distributed import average, channel, share, total, world
 from lbt.nn.flow import flows
 from lbt.nn.layer import QuantizedLayer
@@ -68,7 +68,7 @@ def share_model(model: nn.Module) -> nn.Module:
         LbtError: it has a batch norm whose statistics cannot be shared.
     """
     if world().size > 1:
-        if hasattr(model, "lbt"):
+        if find_context(model) is not None:
             share_ranges(model)
         for name, module in model.named_modules():
             if type(module) in (nn.BatchNorm2d, FloatBN):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lbt.errors import LbtError
-from lbt.nn.context import Context, context_of
+from lbt.nn.context import Context, find_context
 from lbt.nn.distributed import smallest
 
 START = 2.0**16
@@ -33,11 +33,8 @@ def scale_loss(model: nn.Module, loss: Tensor) -> Tensor:
     Raises:
         LbtError: the recipe scales its loss, but no optimizer has been made that would undo it.
     """
-    try:
-        context = context_of(model)
-    except LbtError:
-        return loss
-    if context.recipe.update.loss_scale is None:
+    context = find_context(model)
+    if context is None or context.recipe.update.loss_scale is None:
         return loss
     if context.loss_scale is None:
         raise LbtError(f"recipe {context.recipe.name!r} scales its loss: call lbt.nn.optimizer(model, ...) first")
