@@ -11,6 +11,9 @@ The configurations take turns in one process, so that a busy machine slows all o
     (layers but the first). Formats with many scales have more levels than codes.
 ``…/saved_x_fp32``
     bytes of the tensors that autograd keeps between forward and backward, over FP32's.
+``…/live_x_fp32``
+    the most bytes of tensors that a step holds at once besides parameters, gradients and images, over FP32's: PyTorch's
+    own account, in a process in which buffers that live on between steps are made in that step.
 ``…/peak_x_fp32``
     growth of the process's memory over three steps, over FP32's: medians of five processes each (not with ``--quick``).
 """
@@ -26,13 +29,16 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from itertools import accumulate
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from peers import PEERS
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lbt.memory import keep_freed_memory
@@ -151,23 +157,43 @@ def saved_bytes(step: Step) -> int:
     return total
 
 
-def peak(network: str, name: str) -> float:
-    """Growth of the resident memory over three steps, in bytes, in a fresh process."""
-    command = [sys.executable, __file__, "--network", network, "--peak", name]
+def in_a_process(what: str, network: str, name: str) -> float:
+    """A key of ``MEMORY``, in bytes, of a configuration in a fresh process."""
+    command = [sys.executable, __file__, "--network", network, "--memory", what, "--only", name]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
 
 
-def print_peak(network: str, name: str) -> None:
+def warmed_up(network: str, name: str) -> Step:
+    """A step that has compiled and loaded what there is to load, on two images, and now has its whole batch."""
     step = Step(network, name, "cpu")
-    step.images = step.images[:2]
-    step.labels = step.labels[:2]
-    step()  # compiles and loads what there is to load
-    step.images = torch.randn(64, 3, 32, 32).to(memory_format=torch.channels_last)
-    step.labels = torch.arange(64) % 10
+    images, labels = step.images, step.labels
+    step.images, step.labels = images[:2], labels[:2]
+    step()
+    step.images, step.labels = images, labels
+    return step
+
+
+def peak(step: Step) -> int:
+    """Growth of the resident memory over three steps."""
     before = high_water()
     for _ in range(3):
         step()
-    print(high_water() - before)
+    return high_water() - before
+
+
+def live(step: Step) -> int:
+    """The most bytes of tensors that were made since the step began and not freed yet."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        step()
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        profiler.export_chrome_trace(str(path))
+        events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
+    changes = sorted((event["ts"], event["args"]["Bytes"]) for event in events if event.get("name") == "[memory]")
+    return max(accumulate(change for _, change in changes))
+
+
+MEMORY = {"peak": peak, "live": live}
 
 
 def high_water() -> int:
@@ -198,16 +224,17 @@ def measure(network: str, names: list[str], device: str, quick: bool) -> list[di
                      "n": len(values), "std": std})  # fmt: skip
 
     saved = {name: saved_bytes(step) for name, step in steps.items()}
-    peaks: dict[str, list[float]] = {}
+    memory: dict[str, dict[str, list[float]]] = {}
     if not quick and device == "cpu" and Path("/proc").is_dir():
-        peaks = {name: [peak(network, name) for _ in range(5)] for name in steps}
+        for what, times_each in (("live", 1), ("peak", 5)):
+            memory[what] = {name: [in_a_process(what, network, name) for _ in range(times_each)] for name in steps}
     for name, step in steps.items():
         row(name, "milliseconds", times[name], "ms")
         if BASE in steps:
             row(name, f"x_{BASE}", [a / b for a, b in zip(times[name], times[BASE], strict=True)], "x")
             row(name, "saved_x_fp32", [saved[name] / saved[BASE]], "x")
-            if name in peaks:
-                row(name, "peak_x_fp32", [p / statistics.median(peaks[BASE]) for p in peaks[name]], "x")
+            for what, found in memory.items():
+                row(name, f"{what}_x_fp32", [value / statistics.median(found[BASE]) for value in found[name]], "x")
         for role, count in levels(step).items():
             row(name, f"levels_{role}", [count], "levels")
         print(
@@ -222,13 +249,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     parser.add_argument("--network", choices=list(NETWORKS), help="one network instead of both")
     parser.add_argument("--only", help=f"comma-separated configurations of: {', '.join(NAMES)}")
-    parser.add_argument("--peak", choices=NAMES, help=argparse.SUPPRESS)
+    parser.add_argument("--memory", choices=list(MEMORY), help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()  # for all configurations alike, as lbt's own commands do
-    if options.peak:
-        return print_peak(options.network, options.peak)
     names = options.only.split(",") if options.only else NAMES
+    if options.memory:
+        return print(MEMORY[options.memory](warmed_up(options.network, names[0])))
     rows: list[dict[str, object]] = []
     for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
         for network in [options.network] if options.network else list(NETWORKS):
