@@ -17,6 +17,7 @@ _F32, _U32, _I32 = np.float32, np.uint32, np.int32
 _SHIFT = _F32(12582912.0)  # 1.5 · 2^23: adding and subtracting it rounds to the nearest whole number, ties to even
 
 NEAREST, STOCHASTIC, FLOOR = 0, 1, 2
+MODES = {"nearest": NEAREST, "stochastic": STOCHASTIC, "floor": FLOOR}
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -143,81 +144,118 @@ def column_max_bits(bits, length, top):
             top[i] = max(top[i], row[i] & _I32(0x7FFFFFFF))
 
 
-@njit(nogil=True, cache=True)
-def integers(x, length, by_column, inverse, low, high, scale, mode, first, second, offset, values, codes):
-    """Integer codes of a matrix of groups, and the values ``code · scale``.
+def _integers(mode):
+    @njit(nogil=True, cache=True)
+    def integers(x, length, by_column, inverse, low, high, scale, first, second, offset, values, codes):
+        """Integer codes of a matrix of groups, and the values ``code · scale``.
 
-    ``x``, ``values``, ``codes``: one row of ``length`` after another. ``inverse``, ``low``, ``high``, ``scale``: one
-    number a row, or one a column where ``by_column``.
-    """
-    for r in range(x.size // length):
-        start = r * length
-        row, into, ints = x[start : start + length], values[start : start + length], codes[start : start + length]
-        if by_column:
-            for i in range(length):
-                v = min(max(row[i] * inverse[i], low[i]), high[i])
-                c = _round(v, mode, _U32(offset + start + i), first, second)
-                into[i] = c * scale[i]
-                ints[i] = _I32(c)
-        else:
-            factor, bottom, top, unit = inverse[r], low[r], high[r], scale[r]
-            for i in range(length):
-                v = min(max(row[i] * factor, bottom), top)
-                c = _round(v, mode, _U32(offset + start + i), first, second)
-                into[i] = c * unit
-                ints[i] = _I32(c)
+        ``x``, ``values``, ``codes``: one row of ``length`` after another. ``inverse``, ``low``, ``high``, ``scale``:
+        one number a row, or one a column where ``by_column``.
+        """
+        for r in range(x.size // length):
+            start = r * length
+            row, into, ints = x[start : start + length], values[start : start + length], codes[start : start + length]
+            if by_column:
+                for i in range(length):
+                    v = min(max(row[i] * inverse[i], low[i]), high[i])
+                    c = _round(v, mode, _U32(offset + start + i), first, second)
+                    into[i] = c * scale[i]
+                    ints[i] = _I32(c)
+            else:
+                factor, bottom, top, unit = inverse[r], low[r], high[r], scale[r]
+                for i in range(length):
+                    v = min(max(row[i] * factor, bottom), top)
+                    c = _round(v, mode, _U32(offset + start + i), first, second)
+                    into[i] = c * unit
+                    ints[i] = _I32(c)
+
+    return integers
+
+
+INTEGERS = {name: _integers(mode) for name, mode in MODES.items()}
+"""The loop for each rounding: with the rounding as an argument it would take twice as long."""
 
 
 @njit(nogil=True, cache=True, inline="always")
 def _minifloat(v, lowest, mantissa, mode, index, first, second):
-    """(grid number, code) of ``v``, which is within the format's range: see lbt.numerics.formats.float."""
+    """(grid number, code) of ``v``, which is within the format's range: see lbt.numerics.formats.float.
+
+    ``lowest``: the bits of float32 2^(lowest exponent). Whatever is done to exponents is done to their bits in place.
+    """
     # numba widens integer arithmetic to 64 bits; every step is cut back
     bits = _F32(v).view(np.int32)
-    exponent = _I32(_I32(_I32(bits >> _I32(23)) & _I32(0xFF)) - _I32(127))
-    exponent = _I32(max(exponent, lowest))
-    place = _I32(mantissa - exponent)
-    up = _I32(_I32(_I32(127) + place) << _I32(23)).view(np.float32)
-    down = _I32(_I32(_I32(127) - place) << _I32(23)).view(np.float32)
-    units = _round(v * up, mode, index, first, second)
-    whole = _I32(units)
-    biased = _I32(_I32(exponent - lowest) << mantissa)
-    code = _I32(whole + biased) if whole > 0 else (_I32(whole - biased) if whole < 0 else _I32(0))
-    return units * down + _F32(0), code  # + 0 turns -0 into 0
+    exponent = _I32(max(_I32(bits & _I32(0x7F800000)), lowest))
+    place = _I32(mantissa << _I32(23))
+    # in this number's binade the last bit is worth the format's last place: adding it rounds to that place
+    shift = _I32(_I32(exponent + _I32(_I32(23 << 23) - place)) | _I32(0x400000)).view(np.float32)
+    number = (v + shift) - shift
+    up = _I32(_I32(_I32(254 << 23) + place) - exponent).view(np.float32)  # 2^(mantissa - exponent)
+    if mode != NEAREST:
+        unit = _I32(exponent - place).view(np.float32)
+        number = number - unit if number > v else number
+        if mode == STOCHASTIC:
+            draw = _F32(_I32(_hash(index, first, second) >> _U32(8)))
+            number = number + unit if draw < (v - number) * up * _F32(16777216.0) else number
+    biased = _I32(_I32(exponent - lowest) >> _I32(_I32(23) - mantissa))
+    sign = _I32(bits >> _I32(31))
+    return number, _I32(_I32(number * up) + _I32(_I32(biased ^ sign) - sign))
+
+
+def _minifloats(mode):
+    @njit(nogil=True, cache=True)
+    def minifloats(
+        x, length, by_column, inverse, largest, lowest, mantissa, scale, first, second, offset, values, codes
+    ):
+        """Minifloat codes of a matrix of groups, and the values ``grid number · scale``; as :func:`integers`."""
+        for r in range(x.size // length):
+            start = r * length
+            row, into, ints = x[start : start + length], values[start : start + length], codes[start : start + length]
+            if by_column:
+                for i in range(length):
+                    v = min(max(row[i] * inverse[i], -largest), largest)
+                    number, code = _minifloat(v, lowest, mantissa, mode, _U32(offset + start + i), first, second)
+                    into[i] = number * scale[i]
+                    ints[i] = code
+            else:
+                factor, unit = inverse[r], scale[r]
+                for i in range(length):
+                    v = min(max(row[i] * factor, -largest), largest)
+                    number, code = _minifloat(v, lowest, mantissa, mode, _U32(offset + start + i), first, second)
+                    into[i] = number * unit
+                    ints[i] = code
+
+    return minifloats
+
+
+MINIFLOATS = {name: _minifloats(mode) for name, mode in MODES.items()}
 
 
 @njit(nogil=True, cache=True)
-def minifloats(
-    x, length, by_column, inverse, largest, lowest, mantissa, scale, mode, first, second, offset, values, codes
-):
-    """Minifloat codes of a matrix of groups, and the values ``grid number · scale``; arguments as :func:`integers`."""
-    for r in range(x.size // length):
-        start = r * length
-        row, into, ints = x[start : start + length], values[start : start + length], codes[start : start + length]
-        if by_column:
-            for i in range(length):
-                v = min(max(row[i] * inverse[i], -largest), largest)
-                number, code = _minifloat(v, lowest, mantissa, mode, _U32(offset + start + i), first, second)
-                into[i] = number * scale[i]
-                ints[i] = code
-        else:
-            factor, unit = inverse[r], scale[r]
-            for i in range(length):
-                v = min(max(row[i] * factor, -largest), largest)
-                number, code = _minifloat(v, lowest, mantissa, mode, _U32(offset + start + i), first, second)
-                into[i] = number * unit
-                ints[i] = code
-
-
-@njit(nogil=True, cache=True)
-def decode(codes, length, by_column, table, half, scale, values):
-    """values = table[code + half] · scale of the group; where ``table`` is empty the code itself is the number."""
-    plain = table.size == 0
+def decode_integers(codes, length, by_column, scale, values):
+    """values = code · scale of the group."""
     for r in range(codes.size // length):
         start = r * length
         ints, into = codes[start : start + length], values[start : start + length]
         for i in range(length):
-            number = _F32(ints[i]) if plain else table[_I32(ints[i]) + half]
-            into[i] = number * (scale[i] if by_column else scale[r])
+            into[i] = _F32(ints[i]) * (scale[i] if by_column else scale[r])
+
+
+@njit(nogil=True, cache=True)
+def decode_minifloats(codes, length, by_column, lowest, mantissa, scale, values):
+    """values = grid number of the code · scale of the group; ``lowest`` as of :func:`_minifloat`."""
+    place = _I32(mantissa << _I32(23))
+    normal, whole = _I32(_I32(1) << mantissa), _I32(_I32(23) - mantissa)
+    smallest = _I32(lowest - place).view(np.float32)
+    below = _I32(lowest - _I32(1 << 23))
+    for r in range(codes.size // length):
+        start = r * length
+        ints, into = codes[start : start + length], values[start : start + length]
+        for i in range(length):
+            code = _I32(ints[i])
+            magnitude = _I32(abs(code))
+            number = _I32(_I32(magnitude << whole) + below).view(np.float32)
+            number = _F32(magnitude) * smallest if magnitude < normal else number
+            into[i] = (-number if code < 0 else number) * (scale[i] if by_column else scale[r])
 
 
 @njit(nogil=True, cache=True, inline="always")

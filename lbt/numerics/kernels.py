@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from lbt.numerics import finite
-from lbt.numerics.formats import Float, FormatBase, Int
+from lbt.numerics.formats import Float, Int
 from lbt.numerics.formats._base import SMALLEST_RANGE
 from lbt.numerics.granularity import Layout, channel_last, to_matrix
 from lbt.numerics.magnitude import recall
@@ -202,7 +202,6 @@ def quantize_groups(
     source, into, ints = (t.reshape(-1).numpy() for t in (matrix, values, codes))
     inverses, units = inverse.reshape(-1).numpy(), (scale.new_ones(1, 1) if single else scale).reshape(-1).numpy()
     first, second = (np.uint32(word) for word in key.words())
-    mode = {"nearest": 0, "stochastic": 1, "floor": 2}[spec.rounding]
     arguments: tuple[Any, ...]
     if isinstance(element, Int):
         low = -element.largest if zero_point is None else -zero_point.float()
@@ -210,11 +209,11 @@ def quantize_groups(
         arguments = tuple(
             torch.as_tensor(v).float().expand(scale.shape).contiguous().view(-1).numpy() for v in (low, high)
         )
-        loop = module.integers
+        loop = module.INTEGERS[spec.rounding]
     else:
         assert isinstance(element, Float)
-        arguments = (np.float32(element.largest), np.int32(element.lowest_exponent), np.int32(element.mantissa))
-        loop = module.minifloats
+        arguments = (np.float32(element.largest), *_places(element))
+        loop = module.MINIFLOATS[spec.rounding]
 
     def write(start: int, stop: int) -> None:
         # a single row is cut between elements, else between rows
@@ -223,7 +222,7 @@ def quantize_groups(
         own = slice(None) if rows == 1 or by_column else slice(start, stop)
         shift = np.uint32((offset + a) & 0xFFFFFFFF)
         mine = tuple(v[own] if isinstance(v, np.ndarray) else v for v in arguments)
-        tail = (units[own], mode, first, second, shift, into[a:b], ints[a:b])
+        tail = (units[own], first, second, shift, into[a:b], ints[a:b])
         loop(source[a:b], length, by_column, inverses[own], *mine, *tail)
 
     over_pieces(matrix.numel() if rows == 1 else rows, write, 1 if rows == 1 else width)
@@ -248,8 +247,10 @@ def dequantize_groups(q: QTensor, out: Tensor | None = None) -> Tensor | None:
     padded = q.layout.padded != q.layout.width
     count = q.codes.numel()
     values = torch.empty(count) if out is None or padded else out[:count]
-    half = 0 if isinstance(element, Int) else -int(torch.iinfo(q.codes.dtype).min)
-    table = np.empty(0, np.float32) if isinstance(element, Int) else _table(form, q.codes.dtype)
+    loop: Any = module.decode_integers
+    places: tuple[Any, ...] = ()
+    if isinstance(element, Float):
+        loop, places = module.decode_minifloats, _places(element)
     single = q.scale.numel() == 1
     rows, width = (1, count) if single else q.codes.shape
     by_column = q.layout.by_column and not single
@@ -260,17 +261,15 @@ def dequantize_groups(q: QTensor, out: Tensor | None = None) -> Tensor | None:
         length = stop - start if rows == 1 else width
         piece = slice(start, stop) if rows == 1 else slice(start * width, stop * width)
         own = slice(None) if rows == 1 or by_column else slice(start, stop)
-        module.decode(codes[piece], length, by_column, table, half, scales[own], into[piece])
+        loop(codes[piece], length, by_column, *places, scales[own], into[piece])
 
     over_pieces(count if rows == 1 else rows, write, 1 if rows == 1 else width)
     return q.layout.restore(values.view(q.codes.shape))
 
 
-@functools.lru_cache(maxsize=64)
-def _table(form: FormatBase, dtype: torch.dtype) -> Any:
-    """The numbers of all codes, from the lowest."""
-    codes = torch.arange(torch.iinfo(dtype).min, torch.iinfo(dtype).max + 1, dtype=torch.int32)
-    return form.decode(codes).numpy()
+def _places(element: Float) -> tuple[Any, Any]:
+    """What the loops need to know of a minifloat: the bits of 2^(lowest exponent), and its mantissa bits."""
+    return np.int32((element.lowest_exponent + 127) << 23), np.int32(element.mantissa)
 
 
 def _has_loop(element: Any) -> bool:

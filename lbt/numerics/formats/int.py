@@ -66,14 +66,18 @@ class Int(FormatBase):
         return codes.float()
 
 
+_ALL_BUT_POWERS = 0x7FFFFF
+_ABOVE_ROOT = 0x7FFFFF - 0x3504F3
+"""Added to a float32's bits, these carry into the exponent when 1.mantissa is above 1, or above √2."""
+
+
 def power_of_two(scale: Tensor, rounding: str) -> Tensor:
-    """Positive ``scale`` as a power of two, the exponent rounded up or to the nearest (in the exponent). Exact."""
+    """Positive, normal float32 ``scale`` as a power of two, the exponent rounded up or to the nearest. Exact."""
     import torch
 
-    mantissa, exponent = torch.frexp(scale)  # mantissa in [0.5, 1)
-    threshold = 0.5 if rounding == "up" else 0.5**0.5
-    exponent = exponent - (mantissa <= threshold).to(exponent.dtype)
-    return torch.ldexp(torch.ones_like(scale), exponent)
+    # what of the mantissa is left to the next power carries into the exponent; frexp and ldexp take ten times as long
+    bits = scale.view(torch.int32).add(_ALL_BUT_POWERS if rounding == "up" else _ABOVE_ROOT)
+    return bits.bitwise_right_shift_(23).bitwise_left_shift_(23).view(torch.float32)
 
 
 Format = Int
