@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
-_TRIM, _MMAP = 2**31 - 1, 2**30
+_TRIM = 2**31 - 1
+_MMAP = (2**30, 2**25)  # older versions refuse more than the second
 
 
 def keep_freed_memory() -> bool:
@@ -23,4 +24,4 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return False
-    return bool(mallopt(_MMAP_THRESHOLD, _MMAP)) and bool(mallopt(_TRIM_THRESHOLD, _TRIM))
+    return any(mallopt(_MMAP_THRESHOLD, size) for size in _MMAP) and bool(mallopt(_TRIM_THRESHOLD, _TRIM))

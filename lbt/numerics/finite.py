@@ -36,7 +36,7 @@ def check(limit: Tensor, key: Key) -> None:
         if not bool(torch.isfinite(limit).all()):
             raise refused(key)
         return
-    _kept.append((limit.detach().sum(), key))  # limits are not negative: nothing cancels out
+    _kept.append((limit.detach().amax(), key))  # limits are not negative, and amax passes NaN on
     if len(_kept) >= _MOST:
         settle()
 

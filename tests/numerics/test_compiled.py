@@ -75,8 +75,8 @@ def test_a_step_does_not_wait_for_the_device(recipe: str, monkeypatch: pytest.Mo
 
 def test_what_is_not_finite_is_refused_at_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
     model = convert(nn.Sequential(nn.Linear(3, 3)), "int8")
-    fine, bad = torch.ones(1, 1), torch.tensor([[1.0], [float("inf")]])
-    monkeypatch.setattr(finite, "_kept", [(fine.sum(), Key(0, 6, "0", "W")), (bad.sum(), Key(0, 7, "0", "A"))])
+    fine, bad = torch.tensor(1.0), torch.tensor([[1.0], [float("nan")]]).amax()
+    monkeypatch.setattr(finite, "_kept", [(fine, Key(0, 6, "0", "W")), (bad, Key(0, 7, "0", "A"))])
     with pytest.raises(LbtError, match=r"layer '0', role A: found NaN or infinity .*step 7"):
         set_step(model, 8)
     set_step(model, 8)  # said once
