@@ -201,7 +201,41 @@ def _minifloat(v, lowest, mantissa, mode, index, first, second):
     return number, _I32(_I32(number * up) + _I32(_I32(biased ^ sign) - sign))
 
 
-def _minifloats(mode):
+@njit(nogil=True, cache=True, inline="always")
+def _shortened(v, lowest, mantissa, mode, index, first, second):
+    """:func:`_minifloat` for float32's own exponents (bfloat16): rounding is a matter of its last bits.
+
+    ``lowest`` is unused, for the same signature.
+    """
+    bits = _F32(v).view(np.int32)
+    magnitude, sign = _I32(bits & _I32(0x7FFFFFFF)), _I32(bits >> _I32(31))
+    cut = _I32(_I32(23) - mantissa)
+    whole = _I32(_I32(1) << cut)
+    kept = _I32(magnitude >> cut)
+    rest = _I32(magnitude & _I32(whole - _I32(1)))
+    if mode == NEAREST:
+        kept = _I32(kept + _I32(_I32(rest + _I32(kept & _I32(1))) > _I32(whole >> _I32(1))))
+    else:
+        # down is away from zero for negative numbers, and the share of a step above the floor what is missing to it
+        above = _I32(whole - rest) if sign < 0 and rest > 0 else rest
+        kept = _I32(kept + _I32(sign < 0 and rest > 0))
+        if mode == STOCHASTIC:
+            draw = _I32(_hash(index, first, second) >> _U32(8))
+            up = _I32(draw < _I32(above << _I32(_I32(24) - cut)))
+            kept = _I32(kept + (-up if sign < 0 else up))
+    number = _I32(kept << cut).view(np.float32)
+    code = _I32(_I32(kept ^ sign) - sign)
+    return (-number if sign < 0 else number) + _F32(0), code  # + 0 turns -0 into 0
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _float(v, lowest, mantissa, wide, mode, index, first, second):
+    if wide:
+        return _shortened(v, lowest, mantissa, mode, index, first, second)
+    return _minifloat(v, lowest, mantissa, mode, index, first, second)
+
+
+def _floats(wide, mode):  # numbers, and not functions: with a function inside, a loop would not be cached
     @njit(nogil=True, cache=True)
     def minifloats(
         x, length, by_column, inverse, largest, lowest, mantissa, scale, first, second, offset, values, codes
@@ -213,21 +247,23 @@ def _minifloats(mode):
             if by_column:
                 for i in range(length):
                     v = min(max(row[i] * inverse[i], -largest), largest)
-                    number, code = _minifloat(v, lowest, mantissa, mode, _U32(offset + start + i), first, second)
+                    number, code = _float(v, lowest, mantissa, wide, mode, _U32(offset + start + i), first, second)
                     into[i] = number * scale[i]
                     ints[i] = code
             else:
                 factor, unit = inverse[r], scale[r]
                 for i in range(length):
                     v = min(max(row[i] * factor, -largest), largest)
-                    number, code = _minifloat(v, lowest, mantissa, mode, _U32(offset + start + i), first, second)
+                    number, code = _float(v, lowest, mantissa, wide, mode, _U32(offset + start + i), first, second)
                     into[i] = number * unit
                     ints[i] = code
 
     return minifloats
 
 
-MINIFLOATS = {name: _minifloats(mode) for name, mode in MODES.items()}
+MINIFLOATS = {name: _floats(False, mode) for name, mode in MODES.items()}
+SHORTENED = {name: _floats(True, mode) for name, mode in MODES.items()}
+"""For minifloats of eight exponent bits."""
 
 
 @njit(nogil=True, cache=True)
@@ -244,7 +280,9 @@ def decode_integers(codes, length, by_column, scale, values):
 def decode_minifloats(codes, length, by_column, lowest, mantissa, scale, values):
     """values = grid number of the code · scale of the group; ``lowest`` as of :func:`_minifloat`."""
     place = _I32(mantissa << _I32(23))
-    normal, whole = _I32(_I32(1) << mantissa), _I32(_I32(23) - mantissa)
+    whole = _I32(_I32(23) - mantissa)
+    # with float32's own exponents, its subnormals are the format's and have their bits in the same places
+    normal = _I32(0) if place >= lowest else _I32(_I32(1) << mantissa)
     smallest = _I32(lowest - place).view(np.float32)
     below = _I32(lowest - _I32(1 << 23))
     for r in range(codes.size // length):

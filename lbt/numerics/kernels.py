@@ -178,7 +178,7 @@ def quantize_groups(
 ) -> Fast | None:
     """:func:`quantize_fast` for any granularity, zero points, minifloats, block and shared-exponent formats.
 
-    None for the formats that have no loop: one bit, and minifloats of eight exponent bits.
+    None for the format that has no loop: one bit.
     """
     from lbt.numerics.quantize import QTensor, code_type  # which itself asks this module for its loops
 
@@ -213,7 +213,7 @@ def quantize_groups(
     else:
         assert isinstance(element, Float)
         arguments = (np.float32(element.largest), *_places(element))
-        loop = module.MINIFLOATS[spec.rounding]
+        loop = (module.SHORTENED if element.exponent == 8 else module.MINIFLOATS)[spec.rounding]
 
     def write(start: int, stop: int) -> None:
         # a single row is cut between elements, else between rows
@@ -273,7 +273,7 @@ def _places(element: Float) -> tuple[Any, Any]:
 
 
 def _has_loop(element: Any) -> bool:
-    return element.bits > 1 if isinstance(element, Int) else isinstance(element, Float) and element.exponent < 8
+    return element.bits > 1 if isinstance(element, Int) else isinstance(element, Float)
 
 
 def _scales(
