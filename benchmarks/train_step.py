@@ -1,6 +1,6 @@
 """One training step (forward, loss, backward; batch 64, 32×32): our engines against FP32, bfloat16 and other libraries.
 
-    python benchmarks/train_step.py [--quick] [--json FILE] [--network resnet20|resnet18w] [--only NAME,NAME]
+    python benchmarks/train_step.py [--quick] [--json FILE] [--network resnet20|resnet18w] [--only NAME,ENGINE-RECIPE]
 
 The configurations take turns in one process, so that a busy machine slows all of them alike. Rows:
 
@@ -51,10 +51,8 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     # the widths of ResNet-18, one block each, at the resolution of CIFAR
     "resnet18w": lambda: resnet(10, 3, (64, 128, 256, 512), blocks=1, stem_stride=1),
 }
-OURS = {
-    "emulate-int8": ("int8", "emulate"), "integer-int8": ("int8", "integer"), "emulate-thesis": ("thesis", "emulate"),
-    "emulate-fp8": ("fp8", "emulate"), "emulate-mx8": ("mx8", "emulate"),
-}  # fmt: skip
+OURS = ("emulate-int8", "integer-int8", "emulate-thesis", "emulate-fp8", "emulate-mx8")
+"""Engine and recipe; ``--only`` takes any of them."""
 BASE = "fp32_channels_last"
 NAMES = [BASE, "fp32", "bf16-autocast", "bf16-compile", *OURS, *PEERS]
 
@@ -72,8 +70,8 @@ class Step:
         images = torch.randn(64, 3, 32, 32, device=device)
         if name != "fp32":
             model, images = model.to(memory_format=torch.channels_last), images.to(memory_format=torch.channels_last)
-        if name in OURS:
-            recipe, engine = OURS[name]
+        engine, _, recipe = name.partition("-")
+        if engine in ("emulate", "integer"):
             model = quantize(model, recipe, engine=engine)  # type: ignore[arg-type]
         elif name in PEERS:
             model = PEERS[name](copy.deepcopy(model)).to(device)
@@ -248,7 +246,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few repeats, no peak memory")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     parser.add_argument("--network", choices=list(NETWORKS), help="one network instead of both")
-    parser.add_argument("--only", help=f"comma-separated configurations of: {', '.join(NAMES)}")
+    parser.add_argument("--only", help=f"comma-separated, of: {', '.join(NAMES)}; or any ENGINE-RECIPE")
     parser.add_argument("--memory", choices=list(MEMORY), help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
