@@ -223,7 +223,7 @@ def measure(network: str, names: list[str], device: str, quick: bool) -> list[di
 
     saved = {name: saved_bytes(step) for name, step in steps.items()}
     memory: dict[str, dict[str, list[float]]] = {}
-    if not quick and device == "cpu" and Path("/proc").is_dir():
+    if not quick and BASE in steps and device == "cpu" and Path("/proc").is_dir():
         for what, times_each in (("live", 1), ("peak", 5)):
             memory[what] = {name: [in_a_process(what, network, name) for _ in range(times_each)] for name in steps}
     for name, step in steps.items():

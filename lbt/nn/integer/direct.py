@@ -57,6 +57,11 @@ def pays(image: Sequence[int], weight: Sequence[int]) -> bool:
     return math.prod(weight) // min(weight[:2]) <= LONGEST // 2 and works()
 
 
+def reverses(geometry: Geometry) -> bool:
+    """Whether :func:`error` takes a convolution: without groups, and without a stride and dilation at once."""
+    return geometry.groups == 1 and (1, 1) in (geometry.stride, geometry.dilation)
+
+
 def convolve(x: Tensor, weight: Tensor, scale: float, geometry: Geometry = PLAIN) -> Tensor:
     """float32(exact sums) · scale, without groups.
 

@@ -37,9 +37,7 @@ class ExactConv(ConvKernel):
     def pays(self, roles: Roles, x: Tensor, weight: Tensor) -> bool:
         """Whether the formats fit int8 with one scale, and the int8 kernel takes forward product and error."""
         geometry = self.integer.geometry
-        if x.dim() != 4 or x.device.type != "cpu" or geometry.groups != 1:
-            return False
-        if geometry.stride != (1, 1) and geometry.dilation != (1, 1):
+        if x.dim() != 4 or x.device.type != "cpu" or not direct.reverses(geometry):
             return False
         if not (takes(roles.W) and takes(roles.A) and takes(roles.E) and direct.pays(x.shape, weight.shape)):
             return False

@@ -52,7 +52,7 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
         return a.to(torch.int32) @ b.to(torch.int32)
     if a.device.type != "cuda":
         return torch._int_mm(_readable(a), _readable(b))
-    a, b = a.contiguous().as_strided((m, k), (k, 1)), b.contiguous().as_strided((k, n), (n, 1))
+    a, b = _by_rows(a), _by_rows(b)
     rows, inner, columns = max(m, 17) - m, -k % 8, -n % 8
     padded = torch._int_mm(
         torch.nn.functional.pad(a, (0, inner, 0, rows)), torch.nn.functional.pad(b, (0, columns, 0, inner))
@@ -61,15 +61,18 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _readable(x: Tensor) -> Tensor:
-    """``x`` by rows, or, if that is how its memory lies, by columns.
+    """``x`` by rows, or, if that is how its memory lies, by columns."""
+    by_columns = min(x.shape) > 1 and x.stride(0) == 1 and x.stride(1) >= x.shape[0]
+    return x if by_columns else _by_rows(x)
+
+
+def _by_rows(x: Tensor) -> Tensor:
+    """``x`` contiguous, with the strides of that.
 
     A tensor with a dimension of size 1 calls itself contiguous whatever its stride there, and the kernel believes the
     stride: it would read past the end.
     """
-    rows, columns = x.shape
-    if min(rows, columns) > 1 and x.stride(0) == 1 and x.stride(1) >= rows:
-        return x
-    return x.contiguous().as_strided((rows, columns), (columns, 1))
+    return x.contiguous().as_strided(x.shape, (x.shape[1], 1))
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from lbt.errors import LbtError
 from lbt.nn.integer import direct
 from lbt.nn.integer.conv import conv2d, conv2d_error, conv2d_weight
 from lbt.nn.integer.gemm import matmul
-from lbt.nn.integer.geometry import Geometry
+from lbt.nn.integer.geometry import PLAIN, Geometry
 from lbt.numerics.formats import Int
 
 if TYPE_CHECKING:
@@ -100,17 +100,17 @@ class IntegerConv:
         self, e: Operand, a: Operand | None, w: Operand | None, a_shape: torch.Size, w_shape: torch.Size
     ) -> tuple[Tensor | None, Tensor | None]:
         dy, dx, dw, geometry = self._wide(codes(e)), None, None, self.geometry
-        ungrouped = geometry.groups == 1 and dy.device.type == "cpu"
-        steps, spread = geometry.stride != (1, 1), geometry.dilation != (1, 1)
+        on_cpu = dy.device.type == "cpu"
         if w is not None:
             weight, size = self._wide(codes(w)), (a_shape[2:] if len(a_shape) == 4 else (1, *a_shape[2:]))
-            if ungrouped and not (steps and spread) and direct.pays(dy.shape, weight.shape):
+            if on_cpu and direct.reverses(geometry) and direct.pays(dy.shape, weight.shape):
                 dx = self._narrow(direct.error(dy, weight, float(e.scale * w.scale), size, geometry))
             else:
                 dx = scaled(self._narrow(conv2d_error(dy, weight, size, geometry)), e, w)
         if a is not None:
             x, kernel = self._wide(codes(a)), (w_shape[2:] if len(w_shape) == 4 else (1, *w_shape[2:]))
-            if ungrouped and not (steps or spread) and direct.shifts_pay(x, dy, geometry.padding):
+            plain = geometry._replace(padding=PLAIN.padding) == PLAIN
+            if on_cpu and plain and direct.shifts_pay(x, dy, geometry.padding):
                 total = direct.weight_gradient(x, dy, kernel, geometry.padding)
             else:
                 total = conv2d_weight(x, dy, kernel, geometry)
