@@ -22,4 +22,4 @@ rule all:
 
 
 onsuccess:
-    finish(PLAN)
+    tidy()

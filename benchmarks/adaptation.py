@@ -96,20 +96,21 @@ def run(params: Params, job: AdaptParams, work: Path) -> None:
     print(*cell(job).values(), file=sys.stderr, flush=True)
     source, target = job.pair[0].split("-")
     inputs = adapt.Inputs(
-        network(params, job.pair[0], work), domain(params, source, work), domain(params, target, work)
+        network(params, job, work), domain(params, source, work), domain(params, target, work)
     )
     folder = done.parent
     outputs = adapt.Outputs(folder / "curve.parquet", folder / "student.safetensors", scratch=folder / "scratch")
     write_json(done, adapt.run(job, inputs, outputs))
 
 
-def network(params: Params, pair: str, work: Path) -> Path:
-    """The pretrained network that a pair starts from."""
-    path = work / "pretrain" / params.pretrain.name_for_pair(pair) / "model.safetensors"
+def network(params: Params, job: AdaptParams, work: Path) -> Path:
+    """The pretrained network that a job starts from."""
+    pair, seed = job.pair[0], job.seed[0]
+    path = work / "pretrain" / params.pretrain.start_name(pair, seed) / "model.safetensors"
     if not path.is_file():
         splits = domain(params, pair.split("-")[0], work)
         inputs = pretrain.Inputs(splits.train, splits.validation, splits.test)
-        pretrain.run(params.pretrain.for_pair(pair), inputs, pretrain.Outputs(path, path.with_name("curve.parquet")))
+        pretrain.run(params.pretrain.start(pair, seed), inputs, pretrain.Outputs(path, path.with_name("curve.parquet")))
     return path
 
 

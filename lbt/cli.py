@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from lbt import reproducible
 from lbt.errors import LbtError, unknown
 from lbt.memory import keep_freed_memory
 from lbt.pipeline.execute import execute
@@ -52,8 +53,12 @@ def stage_command(name: str) -> click.Command:
     @click.option("--list", "only_list", is_flag=True, help="List the stage's jobs, and why each would run.")
     @click.option("--force", is_flag=True, help="Run every job of the stage, also those that are up to date.")
     def command(params_file: str, job_name: str | None, only_list: bool, force: bool) -> None:
-        keep_freed_memory()
         plan = Plan(params_file)
+        if plan.params.reproducible and not only_list:
+            reproducible.enter()
+            if reason := reproducible.supported():
+                click.echo(f"lbt: warning: results are of this machine alone: {reason}", err=True)
+        keep_freed_memory()
         jobs = plan.stage(name) if job_name is None else [plan.job(name, job_name)]
         for job in jobs:
             reason = plan.stale(job)
@@ -95,11 +100,40 @@ def _help_on_params(sections: tuple[str, ...]) -> str:
 
 @cli.command()
 @params_option
-def check(params_file: str) -> None:
+@click.option("--verify", is_flag=True, help="Hash every file anew, also those whose size and times have not changed.")
+def check(params_file: str, verify: bool) -> None:
     """Check a params file without running anything."""
-    plan = Plan(params_file)
+    plan = Plan(params_file, verify)
     stale = sum(bool(plan.stale(job)) for job in plan.jobs.values())
+    plan.digest.save()
     click.echo(f"{params_file}: valid; {len(plan.jobs)} jobs, {stale} of them to run")
+
+
+@cli.command()
+@params_option
+def declare(params_file: str) -> None:
+    """Write into dvc.yaml which files of the workspace each stage reads besides code, as the params name them."""
+    from lbt.pipeline.declare import declare
+
+    added = declare(params_file)
+    click.echo("\n".join(f"dvc.yaml: stages.{stage}.deps: {file}" for stage, file in added) or "dvc.yaml: up to date")
+
+
+@cli.command()
+@click.option("--processor", "processors", multiple=True, help="'native' or a model of qemu-x86_64; may be repeated.")
+@click.option("--params", "params_file", default="params/reproduce.yaml", show_default=True, help="Params file.")
+def reproduce(processors: tuple[str, ...], params_file: str) -> None:
+    """Run a short job of every stage here and on emulated processors; fail where their results differ by a bit."""
+    from lbt.pipeline import reproduce
+
+    first: dict[str, str] = {}
+    differ = []
+    for processor, stage, digest in reproduce.reproduce(processors or reproduce.PROCESSORS, params_file):
+        same = first.setdefault(stage, digest) == digest
+        click.echo(f"{stage:<10} {processor:<16} {digest[:16]}{'' if same else '  differs'}")
+        differ += [] if same else [f"{stage} on {processor}"]
+    if differ:
+        raise LbtError(f"not the same bits: {', '.join(differ)}")
 
 
 @cli.command()

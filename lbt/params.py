@@ -19,6 +19,9 @@ from lbt.pretrain.params import PretrainParams
 class Params(Section):
     """What one run does. Every section and every key has a default."""
 
+    reproducible: bool = True
+    """Float results that are the same on every x86-64 processor with AVX2 (docs/reliability.md): one thread a job, and
+    no newer instructions. false: as fast as the machine can."""
     data: DataParams = DataParams()
     """Domains: where the images come from."""
     pretrain: PretrainParams = PretrainParams()

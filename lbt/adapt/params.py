@@ -176,6 +176,10 @@ class AdaptParams(Section):
             if not self.only or any(part.holds(cell) for part in self.only):
                 yield self.job(pair, method, recipe, seed)
 
+    def starts(self) -> list[tuple[str, int]]:
+        """Every pair with every seed that a job of the grid has, each once."""
+        return list(dict.fromkeys((one.pair[0], one.seed[0]) for one in self.jobs()))
+
     @model_validator(mode="after")
     def _parts_are_of_the_grid(self) -> AdaptParams:
         for index, part in enumerate(self.only):

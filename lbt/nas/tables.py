@@ -117,7 +117,7 @@ def write_nasbench201(path: Path) -> dict[str, int]:
         for name, attribute in _SOURCE.items():
             columns[name].append(float(getattr(record, attribute)))
         columns["analog_day"].append(float(record.analog_drift_86400.value))
-    order = np.argsort(space.index(rows))
+    order = np.argsort(space.index(rows), kind="stable")
     table: dict[str, Any] = {"architecture": [space.format(row) for row in rows[order]]}
     table |= {name: np.array(values)[order] for name, values in columns.items()}
     write_table(path, table)

@@ -25,6 +25,7 @@ class Declaration:
         files: other files and folders of the workspace that the stage reads (recipes, boards, a user's inputs).
         upstream: names of the stages whose results it reads.
         params: dotted keys of the params file that it depends on.
+        outs: files and folders that it makes.
     """
 
     name: str
@@ -32,13 +33,14 @@ class Declaration:
     files: tuple[str, ...]
     upstream: tuple[str, ...]
     params: tuple[str, ...]
+    outs: tuple[str, ...]
 
     def allows_file(self, path: str) -> bool:
-        """Whether ``path`` lies under a declared dependency."""
+        """True if ``path`` lies under a declared dependency."""
         return any(path == declared or path.startswith(f"{declared}/") for declared in self.files)
 
     def allows_param(self, key: str) -> bool:
-        """Whether the dotted ``key`` lies under a declared param."""
+        """True if the dotted ``key`` lies under a declared param."""
         return any(key == declared or key.startswith(f"{declared}.") for declared in self.params)
 
 
@@ -53,8 +55,8 @@ def read_declarations(path: Path = DVC_YAML) -> dict[str, Declaration]:
 
 
 def _declaration(name: str, stage: dict[str, Any], path: Path) -> Declaration:
-    for out in stage.get("outs", []):
-        folder = next(iter(out)) if isinstance(out, dict) else out
+    outs = tuple(str(next(iter(out)) if isinstance(out, dict) else out) for out in stage.get("outs", []))
+    for folder in outs:
         if Path(folder).parts[-1] != name or Path(folder).parts[0] != "results":
             raise LbtError(f"{path}: stages.{name}.outs: found {folder!r}; accepted: results/<run>/{name}")
     deps = [str(dep) for dep in stage.get("deps", [])]
@@ -69,6 +71,7 @@ def _declaration(name: str, stage: dict[str, Any], path: Path) -> Declaration:
         files=tuple(dep for dep in others if Path(dep).parts[0] not in CODE),
         upstream=tuple(dep.parts[2] for dep in results),
         params=tuple(params),
+        outs=outs,
     )
 
 
@@ -83,15 +86,20 @@ def code_fingerprint(paths: Iterable[str], digest: Callable[[Path], str]) -> str
         root = Path(dependency)
         if not root.exists():
             raise LbtError(f"{DVC_YAML}: dependency {dependency} does not exist")
-        files = [root] if root.is_file() else sorted(p for p in root.rglob("*") if p.is_file() and is_source(p))
-        for file in files:
+        for file in files_below(root):
             total.update(f"{file.as_posix()} {digest(file)}\n".encode())
     return total.hexdigest()
 
 
-def is_source(path: Path) -> bool:
-    """Whether a file below a code folder counts: byte code and editors' leavings do not (``.dvcignore`` agrees)."""
-    return "__pycache__" not in path.parts and not path.name.endswith((".pyc", "~")) and not path.name.startswith(".")
+def files_below(root: Path) -> list[Path]:
+    """The files that count below a dependency, sorted; ``root`` itself where it is a file."""
+    return [root] if root.is_file() else sorted(p for p in root.rglob("*") if p.is_file() and counts(p.relative_to(root)))
+
+
+def counts(path: Path) -> bool:
+    """True unless a file below a dependency is byte code, hidden, or an editor's leaving (``.dvcignore`` agrees)."""
+    hidden = any(part == "__pycache__" or part.startswith(".") for part in path.parts)
+    return not hidden and not path.name.endswith((".pyc", "~"))
 
 
 def check_stage(name: str, declarations: dict[str, Declaration]) -> Declaration:

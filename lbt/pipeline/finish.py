@@ -1,25 +1,104 @@
-"""What is left to do after Snakemake has run: tidy up, and tell DVC."""
+"""What is left to do beside Snakemake's jobs: tidying up, and telling DVC."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
-from lbt.pipeline.plan import Plan
+from lbt.artifacts import sha256, write_json
+from lbt.errors import LbtError
+from lbt.pipeline.plan import STATE, Plan
 
-DVC_RUN = "default"
-"""The run that ``dvc.yaml`` versions."""
+LOCK = Path("dvc.lock")
+MEMORY = STATE / "dvc.json"
+"""What was last recorded in ``dvc.lock``: the hash of that file, and a fingerprint of each stage."""
 
 
-def finish(plan: Plan) -> None:
-    """Remove what earlier grids left, and record the finished stages in ``dvc.lock``, so that DVC has nothing to do.
+def finish(before: Plan) -> None:
+    """Remove what earlier grids left, and record the finished stages in ``dvc.lock``.
 
-    Nothing is recorded for other runs than the one that ``dvc.yaml`` declares, outside a DVC workspace, or when DVC
-    itself is the caller (it records what its command made).
+    The plan is made again: code or params may have changed while the jobs ran, and what was made for others is not
+    recorded.
+
+    Raises:
+        LbtError: DVC is the caller, and would record what the stage was not made with.
     """
+    plan = Plan(before.params_file)
     fresh = plan.fresh_stages()
     plan.prune(fresh)
     plan.digest.save()
-    if plan.run == DVC_RUN and fresh and Path(".dvc").is_dir() and "DVC_STAGE" not in os.environ:
-        subprocess.run(["dvc", "commit", "--quiet", "--force", *fresh], check=True)
+    caller = os.environ.get("DVC_STAGE")
+    if caller and plan.versioned and caller not in fresh:
+        raise LbtError(f"{caller}: code or params changed while it ran; run `dvc repro` again")
+    if before.jobs.keys() != plan.jobs.keys() or any(plan.stale(plan.jobs[key]) for key in before.to_run):
+        _warn(f"{plan.params_file} or the code changed while this ran: what it made for others runs again next time")
+    record(plan, fresh)
+
+
+def record(plan: Plan, fresh: list[str] | None = None) -> None:
+    """Bring the finished stages' entries in ``dvc.lock`` up to date, so that DVC has nothing to do for them.
+
+    Nothing is recorded for other runs than the one that ``dvc.yaml`` declares, outside a DVC workspace, when DVC
+    itself is the caller (it records what its command made), or where the entries are up to date. Trouble with DVC
+    harms nothing that was made: it is one warning, with DVC's words and the command to type.
+
+    Args:
+        plan: the jobs, as they are on disk now.
+        fresh: stages all of whose jobs are fresh, where that is known.
+    """
+    if not plan.versioned or not Path(".dvc").is_dir() or "DVC_STAGE" in os.environ:
+        return
+    fresh = plan.fresh_stages() if fresh is None else fresh
+    prints = {stage: _stage_fingerprint(plan, stage) for stage in fresh}
+    if not fresh or _recorded() == {"lock": _lock(), **prints}:
+        return
+    command = ["dvc", "commit", "--force", *fresh]
+    params = sha256(plan.params_file)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        words = " ".join((done.stderr or done.stdout).split()) if done.returncode else ""
+    except OSError as error:
+        words = f"dvc could not be started: {error.strerror}"
+    if not words and sha256(plan.params_file) != params:
+        words = f"{plan.params_file} changed meanwhile"
+    if words:
+        MEMORY.unlink(missing_ok=True)
+        _warn(f"the results are complete, but {LOCK} does not have them: {words}; run `{' '.join(command)}`")
+    else:
+        write_json(MEMORY, {"lock": _lock(), **prints})
+
+
+def _stage_fingerprint(plan: Plan, stage: str) -> str:
+    """A hash over a stage's jobs, and over the bytes of their records (which hold the outputs' hashes)."""
+    parts = [f"{job.key} {plan.digest(plan.folder(job) / 'job.json')}" for job in plan.stage(stage)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _lock() -> str:
+    return sha256(LOCK) if LOCK.is_file() else "missing"
+
+
+def _recorded() -> dict[str, Any]:
+    try:
+        known = json.loads(MEMORY.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _warn(text: str) -> None:
+    print(f"lbt: warning: {text}", file=sys.stderr, flush=True)
+
+
+def forced_by_dvc(plan: Plan) -> str:
+    """The stage that ``dvc repro --force`` runs although DVC itself knows it as up to date; empty otherwise."""
+    stage = os.environ.get("DVC_STAGE", "")
+    if not plan.versioned or stage not in plan.declarations or any(plan.stale(job) for job in plan.stage(stage)):
+        return ""
+    found = subprocess.run(["dvc", "status", "--json", stage], capture_output=True, text=True, check=False)
+    return stage if found.returncode == 0 and found.stdout.strip() == "{}" else ""

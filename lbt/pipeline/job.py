@@ -86,12 +86,22 @@ def write_record(folder: Path, outputs: tuple[str, ...], facts: Mapping[str, Any
 
 
 class HashCache:
-    """SHA-256 of files, remembered by (size, modification time) so that asking again costs one ``stat``."""
+    """SHA-256 of files, remembered by size and times so that asking again costs one ``stat``.
 
-    def __init__(self, path: Path) -> None:
+    The time of the last change of the inode is one of them: no program can put that back, as ``touch`` can the time of
+    the last write.
+
+    Args:
+        path: the JSON file that keeps what was learnt.
+        trust: use what the file holds; otherwise every file is hashed anew.
+    """
+
+    def __init__(self, path: Path, trust: bool = True) -> None:
         self.path = path
         self._known: dict[str, list[Any]] = {}
         self._dirty = False
+        if not trust:
+            return
         try:
             known = json.loads(path.read_text(encoding="utf-8"))
             self._known = known if isinstance(known, dict) else {}
@@ -104,7 +114,7 @@ class HashCache:
             stat = path.stat()
         except OSError:
             return "missing"
-        identity = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        identity = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
         known = self._known.get(str(path))
         if known is None or known[0] != identity:
             known = self._known[str(path)] = [identity, sha256(path)]

@@ -13,21 +13,24 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lbt.artifacts import atomic
+from lbt.artifacts import atomic, read_json, write_json
 from lbt.errors import LbtError, unknown
 from lbt.params import Params, load_params
 from lbt.pipeline import summary
-from lbt.pipeline.declaration import Declaration, check_stage, code_fingerprint, read_declarations
+from lbt.pipeline.declaration import DVC_YAML, Declaration, check_stage, code_fingerprint, files_below, read_declarations
 from lbt.pipeline.job import RECORD, HashCache, Job, Paths, freshness
 from lbt.registry import Registry
 
 STAGES = Registry("stage", "lbt.pipeline.stages")
 STATE = Path(".lbt")
+RUN_RECORD = "run.json"
+"""In a run's folder: the params file that the run is of."""
 LONG_AGO = 946684800  # 2000-01-01: older than any file that a job has made
 
 
@@ -36,18 +39,26 @@ class Plan:
 
     Args:
         params_file: the YAML file that describes the run; its stem names the run's folder, ``results/<stem>/``.
+        verify: hash every file anew instead of trusting a file whose size and times have not changed.
+        check_files: refuse a job that reads a file of the workspace which ``dvc.yaml`` does not declare.
 
     Raises:
-        LbtError: the params file, ``dvc.yaml`` or the two together are wrong; nothing has been written.
+        LbtError: the params file, ``dvc.yaml`` or the two together are wrong, or another params file of that name has
+            results already; nothing has been written.
     """
 
-    def __init__(self, params_file: str | Path = "params/default.yaml") -> None:
+    def __init__(
+        self, params_file: str | Path = "params/default.yaml", verify: bool = False, check_files: bool = True
+    ) -> None:
         self.params_file = Path(params_file)
         self.params: Params = load_params(self.params_file)
         self.run = self.params_file.stem
         self.root = Path("results") / self.run
         self.declarations: dict[str, Declaration] = read_declarations()
-        self.digest = HashCache(STATE / "hashes.json")
+        self.versioned = any(self.root in Path(out).parents for one in self.declarations.values() for out in one.outs)
+        self.check_files = check_files and self.versioned
+        self._check_owner()
+        self.digest = HashCache(STATE / "hashes.json", trust=not verify)
         self._fingerprints: dict[str, str] = {}
         self._code: dict[str, str] = {}
         self.to_run: set[str] = set()
@@ -57,12 +68,37 @@ class Plan:
         """Every job by its key, in an order in which they can run; each stage ends with its summary."""
         jobs: dict[str, Job] = {}
         for stage in self.declarations:
-            made = list(STAGES.load(stage, "dvc.yaml").jobs(self.params, jobs))
-            made += summary.job(stage, made)
-            for job in made:
+            mode = {"reproducible": self.params.reproducible}
+            asked = STAGES.load(stage, "dvc.yaml").jobs(self.params, jobs)
+            made = [replace(job, params={**job.params, **mode}) for job in asked]
+            for job in (*made, *summary.job(stage, made)):
                 self._check(job)
+                if job.key in jobs:
+                    raise LbtError(
+                        f"{self.params_file}: two jobs would be called {job.key}; give one of the domains, recipes or "
+                        "files that are named there another name"
+                    )
                 jobs[job.key] = job
         return jobs
+
+    def _check_owner(self) -> None:
+        """Refuse a params file that would write into the results of another one with the same name."""
+        owner, record = self._first_owner(), self.root / RUN_RECORD
+        if not owner.is_file() and record.is_file():
+            owner = Path(str(read_json(record).get("params_file", "")))
+        if owner.is_file() and owner.resolve() != self.params_file.resolve():
+            raise LbtError(
+                f"{self.params_file}: {self.root} holds the results of {owner}; give this params file another name"
+            )
+
+    def _first_owner(self) -> Path:
+        """The params file to which a run's name belongs, if there is such a file."""
+        return Path("params") / f"{self.run}.yaml"
+
+    def claim(self) -> None:
+        """Note in the run's folder which params file it is of; one in ``params/`` is known by its name."""
+        if self.params_file.resolve() != self._first_owner().resolve():
+            write_json(self.root / RUN_RECORD, {"params_file": self.params_file.as_posix()})
 
     def _check(self, job: Job) -> None:
         """A job may depend only on what ``dvc.yaml`` declares for its stage, so that the two engines cannot drift."""
@@ -70,9 +106,11 @@ class Plan:
         for key in job.params:
             if not declared.allows_param(key):
                 raise LbtError(f"dvc.yaml: stages.{job.stage}.params: add {key}, on which job {job.key} depends")
-        for file in job.files:
+        for file in job.files if self.check_files else ():
             if not declared.allows_file(file):
-                raise LbtError(f"dvc.yaml: stages.{job.stage}.deps: add {file}, which job {job.key} reads")
+                raise LbtError(
+                    f"{DVC_YAML}: stages.{job.stage}.deps: add {file}, which job {job.key} reads (`lbt declare` does so)"
+                )
         for need in job.needs.values():
             if need.stage != job.stage and need.stage not in declared.upstream:
                 raise LbtError(f"dvc.yaml: stages.{job.stage}.deps: add results/<run>/{need.stage}, read by {job.key}")
@@ -122,7 +160,7 @@ class Plan:
     def _digest_tree(self, path: Path) -> str:
         if not path.is_dir():
             return self.digest(path)
-        files = sorted(file for file in path.rglob("*") if file.is_file())
+        files = files_below(path)
         return hashlib.sha256("".join(f"{f.as_posix()} {self.digest(f)}\n" for f in files).encode()).hexdigest()
 
     def stale(self, job: Job) -> str:
@@ -135,14 +173,18 @@ class Plan:
         """The file whose age tells Snakemake whether ``job`` has to run."""
         return STATE / "stamps" / self.run / job.stage / f"{job.name}.stamp"
 
-    def write_stamps(self) -> None:
+    def write_stamps(self, forced: Collection[str] = ()) -> None:
         """Make the stamp of every job older than its outputs when they are fresh, and newer when they are stale.
 
         The keys of the stale ones are in :attr:`to_run` afterwards. Snakemake ignores a newer input whose content it
         has seen when it last ran the job: a stale stamp is therefore never twice the same.
+
+        Args:
+            forced: stages all of whose jobs count as stale.
         """
         for job in self.jobs.values():
-            path, reason = self.stamp(job), self.stale(job)
+            path = self.stamp(job)
+            reason = self.stale(job) or ("forced" if job.stage in forced else "")
             text = f"{self.fingerprint(job)}\n" + (f"{reason} ({time.time_ns()})\n" if reason else "")
             if reason or not path.is_file() or path.read_text(encoding="utf-8") != text:
                 with atomic(path) as temporary:
@@ -170,19 +212,20 @@ class Plan:
     def _made(self, stage: str) -> Iterator[Path]:
         yield from (record.parent for record in sorted((self.root / stage).rglob(RECORD)))
 
+    def log(self, job: Job, suffix: str) -> Path:
+        """Where something about the making of ``job`` is kept that no two runs agree on."""
+        return Path("logs") / self.run / job.stage / f"{job.stage if job.name == '.' else job.name}.{suffix}"
+
     def fresh_stages(self) -> list[str]:
         """Stages all of whose jobs are fresh."""
         return [name for name in self.declarations if not any(self.stale(job) for job in self.stage(name))]
 
     def facts(self, job: Job) -> dict[str, Any]:
         """What a job's artifacts and record say about where they come from."""
-        from lbt.pipeline.versions import versions
-
         return {
             "stage": job.stage,
             "job": job.name,
             "params": dict(job.params),
             "code": self.code(job.stage),
             "fingerprint": self.fingerprint(job),
-            "versions": versions(),
         }

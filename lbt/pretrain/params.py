@@ -37,18 +37,24 @@ class PretrainParams(Section):
     Inverted and coloured digits in pretraining make a better start for a colour gap, and a worse one elsewhere."""
     evaluate_every: int = Field(50, ge=1)
     """Steps between evaluations on the validation split; the best of these checkpoints is kept."""
-    seed: int = Field(0, ge=0)
-    """Initial weights, order of the images and augmentation follow from it."""
+    seed: int | None = Field(None, ge=0, le=2**32 - 1)
+    """Initial weights, order of the images and augmentation follow from it. null: each adaptation starts from a network
+    of its own seed, so that a spread over seeds includes the luck of pretraining."""
 
-    def for_pair(self, pair: str) -> PretrainParams:
-        """The knobs of the network that ``pair`` starts from."""
+    def start(self, pair: str, seed: int) -> PretrainParams:
+        """The knobs of the network from which ``pair`` is adapted with ``seed``."""
         own: dict[str, object] = {
             "augmentation": self.pair_augmentation.get(pair, self.augmentation),
             "pair_augmentation": {},
+            "seed": seed if self.seed is None else self.seed,
         }
         return self.model_copy(update=own)
 
-    def name_for_pair(self, pair: str) -> str:
-        """Name of that network: the source domain's, and the augmentation where it differs from the others'."""
-        source, own = pair.split("-")[0], self.for_pair(pair).augmentation
+    def start_group(self, pair: str) -> str:
+        """The source domain, and the augmentation where it differs from the others'."""
+        source, own = pair.split("-")[0], self.pair_augmentation.get(pair, self.augmentation)
         return source if own == self.augmentation else f"{source}-{own}"
+
+    def start_name(self, pair: str, seed: int) -> str:
+        """Name of that network, such as ``mnist/0``: unique in a run."""
+        return f"{self.start_group(pair)}/{self.start(pair, seed).seed}"

@@ -59,7 +59,8 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
     )
     if not len(train):
         raise LbtError(f"{inputs.train}: no image has a label, but pretraining is supervised")
-    model = build(params.model, len(train.classes), params.channels, seed=params.seed)
+    seed = params.seed or 0
+    model = build(params.model, len(train.classes), params.channels, seed=seed)
     model = model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     share_model(model)
     optimizer = torch.optim.SGD(
@@ -71,7 +72,7 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
     curve, best, kept = [], {"accuracy": -1.0, "step": 0}, model.state_dict()
     for step in track(range(params.steps), "pretrain"):
         set_lr(optimizer, warm_cosine(step, params.steps, warm=0.2))
-        (images,), labels = draw(train, params.batch, params.seed, step, params.augmentation)
+        (images,), labels = draw(train, params.batch, seed, step, params.augmentation)
         loss = F.cross_entropy(split(model, images, [model]), labels)
         optimizer.zero_grad()
         loss.backward()

@@ -30,9 +30,14 @@ def test_parts_of_a_grid():
 
 def test_the_start_of_a_pair():
     params = PretrainParams(augmentation="warp", pair_augmentation={"a-b": "intensity", "a-c": "warp"})
-    assert [params.name_for_pair(pair) for pair in ("a-b", "a-c", "a-d", "b-a")] == ["a-intensity", "a", "a", "b"]
-    assert params.for_pair("a-b").augmentation == "intensity"
-    assert params.for_pair("a-c") == params.for_pair("a-d"), "pairs with one start share its job"
+    names = [params.start_name(pair, 3) for pair in ("a-b", "a-c", "a-d", "b-a")]
+    assert names == ["a-intensity/3", "a/3", "a/3", "b/3"]
+    assert params.start("a-b", 3).augmentation == "intensity"
+    assert params.start("a-c", 3) == params.start("a-d", 3), "pairs with one start share its job"
+    assert params.start("a-c", 3) != params.start("a-c", 4), "a spread over seeds includes pretraining"
+    one = params.model_copy(update={"seed": 0})
+    assert one.start("a-c", 3) == one.start("a-c", 4)
+    assert one.start_name("a-c", 4) == "a/0"
 
 
 def test_a_single_value_is_a_grid_of_one():

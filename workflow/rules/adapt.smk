@@ -23,7 +23,7 @@ rule adapt_job:
     params:
         file=PARAMS,
     shell:
-        "lbt adapt --params {params.file} --job {wildcards.pair}/{wildcards.method}/{wildcards.recipe}/{wildcards.seed} > {log} 2>&1"
+        "lbt adapt --params {params.file:q} --job {wildcards.pair:q}/{wildcards.method:q}/{wildcards.recipe:q}/{wildcards.seed:q} > {log:q} 2>&1"
 
 
 rule adapt:
@@ -39,4 +39,4 @@ rule adapt:
     params:
         file=PARAMS,
     shell:
-        "lbt adapt --params {params.file} --job summary > {log} 2>&1"
+        "lbt adapt --params {params.file:q} --job summary > {log:q} 2>&1"

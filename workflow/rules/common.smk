@@ -1,19 +1,53 @@
 """The plan, and the functions that give the rules their inputs and outputs."""
 
 import sys
+from functools import cache
+
+from snakemake.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.settings import ExecMode
 
 from lbt.errors import LbtError
-from lbt.pipeline.finish import finish
+from lbt.pipeline.finish import finish, forced_by_dvc, record
 from lbt.pipeline.plan import Plan
+
+NAMED = workflow.config_settings.configfiles
 
 # The one that the user names comes before the one that the Snakefile names.
 PARAMS = workflow.configfiles[0]
 
 try:
+    if len(NAMED) > 1:
+        raise LbtError(
+            f"--configfile: found {len(NAMED)} files; a run has one params file"
+        )
+    if workflow.config_settings.config:
+        raise LbtError(
+            f"--config: found {', '.join(workflow.config_settings.config)}; params are set in a params file, or with "
+            "`dvc exp run -S 'params/default.yaml:KEY=VALUE'`"
+        )
     PLAN = Plan(PARAMS)
-    PLAN.write_stamps()
+    PLAN.jobs  # every mistake in the params is told before anything is planned
 except LbtError as error:
     sys.exit(f"lbt: {error}")
+
+
+def forced():
+    """The stages that the user forces: all of their jobs, of which the rule of that name is only the last."""
+    settings = workflow.dag_settings
+    named = set(settings.forcerun) | (
+        set(settings.targets) if settings.forcetargets else set()
+    )
+    return {*named & set(PLAN.declarations), forced_by_dvc(PLAN)}
+
+
+@cache
+def plan():
+    """The plan with its stamps written: when the first rule is asked for its inputs, the user's flags are known."""
+    main = workflow.exec_mode == ExecMode.DEFAULT
+    PLAN.write_stamps(forced() if main else ())
+    if main and not workflow.dryrun and not PLAN.to_run:
+        record(PLAN)  # where nothing is to be done, `onsuccess` is not called
+    return PLAN
 
 
 def job_of(stage):
@@ -21,9 +55,9 @@ def job_of(stage):
 
     def find(wildcards):
         return (
-            PLAN.job(stage, "/".join(wildcards))
+            plan().job(stage, "/".join(wildcards))
             if len(wildcards)
-            else PLAN.stage(stage)[-1]
+            else plan().stage(stage)[-1]
         )
 
     return find
@@ -31,7 +65,7 @@ def job_of(stage):
 
 def stamp(stage):
     """The job's stamp: newer than its outputs when, and only when, the job has to run."""
-    return lambda wildcards: PLAN.stamp(job_of(stage)(wildcards))
+    return lambda wildcards: plan().stamp(job_of(stage)(wildcards))
 
 
 def needs(stage):
@@ -44,12 +78,14 @@ def needs(stage):
     def find(wildcards):
         job = job_of(stage)(wildcards)
         files = [
-            PLAN.folder(n) / o
+            plan().folder(n) / o
             for n in job.needs.values()
             for o in (*n.outputs, "job.json")
         ]
         return (
-            files if job.key in PLAN.to_run else [ancient(str(file)) for file in files]
+            files
+            if job.key in plan().to_run
+            else [ancient(str(file)) for file in files]
         )
 
     return find
@@ -63,3 +99,11 @@ def makes(stage, pattern, *names):
 def logged(stage, pattern, suffix="log"):
     """Where a job's output (or its resource usage) is kept; not an artifact, since no two runs agree on it."""
     return f"logs/{PLAN.run}/{stage}/{pattern}.{suffix}"
+
+
+def tidy():
+    """:func:`lbt.pipeline.finish.finish`, with its errors in Snakemake's form."""
+    try:
+        finish(PLAN)
+    except LbtError as error:
+        raise WorkflowError(f"lbt: {error}")

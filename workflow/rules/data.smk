@@ -23,12 +23,12 @@ rule data_job:
     params:
         file=PARAMS,
     shell:
-        "lbt data --params {params.file} --job {wildcards.domain} > {log} 2>&1"
+        "lbt data --params {params.file:q} --job {wildcards.domain:q} > {log:q} 2>&1"
 
 
 rule data_table:
     input:
-        stamp=lambda wildcards: PLAN.stamp(PLAN.job("data", "nasbench201")),
+        stamp=lambda wildcards: plan().stamp(plan().job("data", "nasbench201")),
     output:
         makes("data", "nasbench201", "metrics.json", "cells.parquet"),
     log:
@@ -38,7 +38,7 @@ rule data_table:
     params:
         file=PARAMS,
     shell:
-        "lbt data --params {params.file} --job nasbench201 > {log} 2>&1"
+        "lbt data --params {params.file:q} --job nasbench201 > {log:q} 2>&1"
 
 
 rule data:
@@ -54,4 +54,4 @@ rule data:
     params:
         file=PARAMS,
     shell:
-        "lbt data --params {params.file} --job summary > {log} 2>&1"
+        "lbt data --params {params.file:q} --job summary > {log:q} 2>&1"

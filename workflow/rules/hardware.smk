@@ -24,7 +24,7 @@ rule hardware_job:
     params:
         file=PARAMS,
     shell:
-        "lbt hardware --params {params.file} --job {wildcards.network}/{wildcards.recipe} > {log} 2>&1"
+        "lbt hardware --params {params.file:q} --job {wildcards.network:q}/{wildcards.recipe:q} > {log:q} 2>&1"
 
 
 rule hardware:
@@ -40,7 +40,7 @@ rule hardware:
     params:
         file=PARAMS,
     shell:
-        "lbt hardware --params {params.file} --job summary > {log} 2>&1"
+        "lbt hardware --params {params.file:q} --job summary > {log:q} 2>&1"
 
 
 rule synthesis:
@@ -53,4 +53,4 @@ rule synthesis:
         "logs/synthesis.log",
     threads: lambda wildcards: workflow.cores
     shell:
-        "python -m lbt.hardware.rtl --jobs {threads} --out {output} > {log} 2>&1"
+        "python -m lbt.hardware.rtl --jobs {threads} --out {output:q} > {log:q} 2>&1"

@@ -15,7 +15,7 @@ rule predictor_job:
     params:
         file=PARAMS,
     shell:
-        "lbt predictor --params {params.file} --job {wildcards.encoder}/{wildcards.seed} > {log} 2>&1"
+        "lbt predictor --params {params.file:q} --job {wildcards.encoder:q}/{wildcards.seed:q} > {log:q} 2>&1"
 
 
 rule predictor:
@@ -31,4 +31,4 @@ rule predictor:
     params:
         file=PARAMS,
     shell:
-        "lbt predictor --params {params.file} --job summary > {log} 2>&1"
+        "lbt predictor --params {params.file:q} --job summary > {log:q} 2>&1"

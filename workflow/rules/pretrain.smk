@@ -8,20 +8,20 @@ rule pretrain_job:
     output:
         makes(
             "pretrain",
-            "{source}",
+            "{source}/{seed}",
             "metrics.json",
             "model.safetensors",
             "curve.parquet",
         ),
     log:
-        logged("pretrain", "{source}"),
+        logged("pretrain", "{source}/{seed}"),
     benchmark:
-        logged("pretrain", "{source}", "benchmark.tsv")
+        logged("pretrain", "{source}/{seed}", "benchmark.tsv")
     threads: 1
     params:
         file=PARAMS,
     shell:
-        "lbt pretrain --params {params.file} --job {wildcards.source} > {log} 2>&1"
+        "lbt pretrain --params {params.file:q} --job {wildcards.source:q}/{wildcards.seed:q} > {log:q} 2>&1"
 
 
 rule pretrain:
@@ -37,4 +37,4 @@ rule pretrain:
     params:
         file=PARAMS,
     shell:
-        "lbt pretrain --params {params.file} --job summary > {log} 2>&1"
+        "lbt pretrain --params {params.file:q} --job summary > {log:q} 2>&1"

@@ -23,4 +23,4 @@ rule report:
     params:
         file=PARAMS,
     shell:
-        "lbt report --params {params.file} --job . > {log} 2>&1"
+        "lbt report --params {params.file:q} --job . > {log:q} 2>&1"

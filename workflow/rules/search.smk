@@ -15,7 +15,7 @@ rule search_job:
     params:
         file=PARAMS,
     shell:
-        "lbt search --params {params.file} --job {wildcards.strategy}/{wildcards.seed} > {log} 2>&1"
+        "lbt search --params {params.file:q} --job {wildcards.strategy:q}/{wildcards.seed:q} > {log:q} 2>&1"
 
 
 rule search:
@@ -31,4 +31,4 @@ rule search:
     params:
         file=PARAMS,
     shell:
-        "lbt search --params {params.file} --job summary > {log} 2>&1"
+        "lbt search --params {params.file:q} --job summary > {log:q} 2>&1"

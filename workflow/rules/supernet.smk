@@ -22,7 +22,7 @@ rule supernet_job:
     params:
         file=PARAMS,
     shell:
-        "lbt supernet --params {params.file} --job {wildcards.domain}/{wildcards.seed} > {log} 2>&1"
+        "lbt supernet --params {params.file:q} --job {wildcards.domain:q}/{wildcards.seed:q} > {log:q} 2>&1"
 
 
 rule supernet:
@@ -38,4 +38,4 @@ rule supernet:
     params:
         file=PARAMS,
     shell:
-        "lbt supernet --params {params.file} --job summary > {log} 2>&1"
+        "lbt supernet --params {params.file:q} --job summary > {log:q} 2>&1"

@@ -71,12 +71,7 @@ def read_model(path: str | Path) -> tuple[Network, Architecture]:
         LbtError: the file is damaged, has no architecture, or its tensors do not fit the architecture.
     """
     tensors, extra = read_tensors(path)
-    try:
-        architecture = Architecture(
-            str(extra["model"]), tuple(extra["classes"]), int(extra["channels"]), int(extra["size"])
-        )
-    except KeyError as error:
-        raise LbtError(f"{path}: not a model file: its header has no {error.args[0]!r}") from None
+    architecture = _architecture(path, extra)
     model = build(architecture.model, len(architecture.classes), architecture.channels)
     try:
         model.load_state_dict(tensors)
@@ -84,3 +79,19 @@ def read_model(path: str | Path) -> tuple[Network, Architecture]:
         reason = " ".join(str(error).split())[:200]
         raise LbtError(f"{path}: weights do not fit {architecture.model}: {reason}") from None
     return model, architecture
+
+
+def read_architecture(path: str | Path) -> Architecture:
+    """The architecture in the header of a float or an adapted network's weights file.
+
+    Raises:
+        LbtError: the file is damaged, or has no architecture.
+    """
+    return _architecture(path, read_tensors(path)[1])
+
+
+def _architecture(path: str | Path, extra: dict[str, Any]) -> Architecture:
+    try:
+        return Architecture(str(extra["model"]), tuple(extra["classes"]), int(extra["channels"]), int(extra["size"]))
+    except KeyError as error:
+        raise LbtError(f"{path}: not a model file: its header has no {error.args[0]!r}") from None

@@ -26,7 +26,7 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
             {"adapt": one.model_dump()},
             ("metrics.json", "curve.parquet", "explain.parquet", "student.safetensors", "teacher.safetensors"),
             needs={
-                "model": made[f"pretrain/{params.pretrain.name_for_pair(pair)}"],
+                "model": made[f"pretrain/{params.pretrain.start_name(pair, seed)}"],
                 "source": made[f"data/{source}"],
                 "target": made[f"data/{target}"],
             },
@@ -52,4 +52,5 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
         teacher=paths.out("teacher.safetensors"),
         scratch=paths.scratch,
     )
-    return run(AdaptParams.model_validate(job.params["adapt"]), inputs, outputs)
+    metrics = run(AdaptParams.model_validate(job.params["adapt"]), inputs, outputs)
+    return {**metrics, "start": job.needs["model"].name}

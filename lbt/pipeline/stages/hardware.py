@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from lbt.config import find_yaml
@@ -16,14 +17,14 @@ NETWORK, SEARCHED = "network", "searched"
 
 
 def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
-    """The pretrained network, and the network of the best cell that a search found, each under every recipe.
-
-    Only the network's architecture counts, so that no adaptation has to be done for it.
-    """
+    """The network that was adapted, and the network of the best cell that a search found, under each adapted recipe."""
     board = find_yaml("boards", params.hardware.board)
-    network = next(job for job in made.values() if job.stage == "pretrain" and job.name != summary.NAME)
     searches = {job.key: job for job in made.values() if job.stage == "search" and job.name != summary.NAME}
-    for recipe in (find_yaml("recipes", name) for name in params.adapt.recipe):
+    adapted: dict[Path, Job] = {}
+    for job in made.values():
+        if job.stage == "adapt" and job.name != summary.NAME:
+            adapted.setdefault(Path(job.files[0]), job)
+    for recipe, network in adapted.items():
         common: dict[str, Any] = {
             "stage": "hardware",
             "outputs": ("metrics.json", "layers.parquet", "comparison.parquet", "norms.parquet"),
@@ -31,8 +32,8 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
         }
         knobs = {"hardware": params.hardware.model_dump()}
         for name, needs in ((NETWORK, {"network": network}), (SEARCHED, {"network": network, **searches})):
-            job = f"{name}/{recipe.stem}"
-            yield Job(name=job, params=knobs, needs=needs, group=job, **common)
+            own = f"{name}/{recipe.stem}"
+            yield Job(name=own, params=knobs, needs=needs, group=own, **common)
 
 
 def run(job: Job, paths: Paths) -> dict[str, Any]:
@@ -43,14 +44,16 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
     from lbt.hardware.params import HardwareParams
     from lbt.hardware.stage import Inputs, Outputs, run
     from lbt.nas.supernet.network import cell_network
-    from lbt.nn.models import read_model
+    from lbt.nn.models import build, read_architecture
 
     model: nn.Module
-    model, architecture = read_model(paths.needs["network"] / "model.safetensors")
+    architecture = read_architecture(paths.needs["network"] / "student.safetensors")
+    classes = len(architecture.classes)
+    model = build(architecture.model, classes, architecture.channels)
     shape = (architecture.channels, architecture.size, architecture.size)
     if job.name.startswith(SEARCHED):
         found = [read_json(paths.needs[key] / "metrics.json") for key in job.needs if key.startswith("search/")]
         cell = max(found, key=lambda metrics: metrics["best"])["architecture"]
-        model = cell_network(cell, classes=len(architecture.classes), in_channels=architecture.channels)
+        model = cell_network(cell, classes=classes, in_channels=architecture.channels)
     outputs = Outputs(*(paths.out(f"{name}.parquet") for name in ("layers", "comparison", "norms")))
     return run(HardwareParams.model_validate(job.params["hardware"]), Inputs(model, shape, job.files[0]), outputs)

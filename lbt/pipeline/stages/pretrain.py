@@ -1,4 +1,4 @@
-"""A float network learns each source domain, once for each augmentation that a pair asks for."""
+"""A float network learns each source domain, once for each seed and for each augmentation that a pair asks for."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ HEADLINE = ("validation_accuracy", "test_accuracy", "parameters")
 
 
 def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
-    """One job per network that a pair of the adaptation grid starts from."""
-    starts = {params.pretrain.name_for_pair(pair): pair for pair in params.adapt.pair}
-    for name, pair in starts.items():
+    """One job per network that a job of the adaptation grid starts from."""
+    starts = {params.pretrain.start_name(pair, seed): (pair, seed) for pair, seed in params.adapt.starts()}
+    for name, (pair, seed) in starts.items():
         yield Job(
             "pretrain",
             name,
-            {"pretrain": params.pretrain.for_pair(pair).model_dump()},
+            {"pretrain": params.pretrain.start(pair, seed).model_dump()},
             ("metrics.json", "model.safetensors", "curve.parquet"),
             needs={"source": made[f"data/{pair.split('-')[0]}"]},
-            group=name,
+            group=params.pretrain.start_group(pair),
         )
 
 

@@ -19,11 +19,12 @@ def block(found: Found) -> Block:
     """Bars with their deviation over seeds, and the table."""
     rows = found.rows("adapt")
     stats, source = grouped(rows, "target_accuracy"), grouped(rows, "student/source_accuracy")
-    pretrained = grouped([{**row, "group": row["parts"][0]} for row in rows], "before/target_accuracy")
+    networks = {(row["parts"][0], row["start"]): {**row, "group": row["parts"][0]} for row in rows}
+    pretrained = grouped(list(networks.values()), "before/target_accuracy")
     collapsed = grouped(rows, "collapsed")
     header = ["pair", "method", "recipe", "target accuracy, %", "source accuracy, %", "seeds"]
     body = [
-        [pair.replace("-", " → "), "none (pretrained)", "fp32", f"{stat.mean:.1f}", "", ""]
+        [pair.replace("-", " → "), "none (pretrained)", "fp32", stat.show(), "", str(stat.n)]
         for pair, stat in pretrained.items()
     ]
     for group, stat in stats.items():

@@ -1,0 +1,95 @@
+"""The same bits on other processors: a short job of every stage, here and on emulated ones, and their hashes compared.
+
+A processor is emulated by ``qemu-x86_64`` (Debian: ``apt-get install qemu-user``), which runs this Python as it is. It
+has other instructions than this machine's, another vendor and other cache sizes, on which libraries choose their code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from lbt import reproducible
+from lbt.errors import LbtError
+from lbt.pipeline.declaration import CODE, DVC_YAML
+from lbt.pipeline.execute import execute
+from lbt.pipeline.job import RECORD
+from lbt.pipeline.plan import Plan
+
+EMULATOR = "qemu-x86_64"
+NATIVE = "native"
+PARAMS = "params/reproduce.yaml"
+PROCESSORS = (NATIVE, "Haswell", "EPYC")
+"""The machine's own, and two models of the emulator's with AVX2, one of each vendor."""
+
+Hashes = dict[str, str]
+"""Stage → SHA-256 over the names and bytes of everything that it made."""
+
+
+def reproduce(processors: Sequence[str] = PROCESSORS, params_file: str = PARAMS) -> Iterator[tuple[str, str, str]]:
+    """Run every job of ``params_file`` on each processor; yield ``(processor, stage, hash)`` as stages end.
+
+    Raises:
+        LbtError: the emulator is missing or does not know a processor, or a job failed there.
+    """
+    if any(name != NATIVE for name in processors) and shutil.which(EMULATOR) is None:
+        raise LbtError(f"{EMULATOR} is not installed; Debian and Ubuntu have it in the package qemu-user")
+    for processor in processors:
+        with workspace() as folder:
+            prefix = [] if processor == NATIVE else [EMULATOR, "-cpu", processor]
+            command = [*prefix, sys.executable, "-m", "lbt.pipeline.reproduce", params_file]
+            path = os.pathsep.join(filter(None, (str(Path.cwd()), os.environ.get("PYTHONPATH"))))
+            environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+            with subprocess.Popen(
+                command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            ) as process:
+                assert process.stdout is not None
+                assert process.stderr is not None
+                for line in process.stdout:
+                    stage, digest = line.split()
+                    yield processor, stage, digest
+                error = process.stderr.read().strip().splitlines()
+            if process.returncode:
+                raise LbtError(f"{processor}: {error[-1] if error else f'exit code {process.returncode}'}")
+
+
+@contextmanager
+def workspace() -> Iterator[Path]:
+    """A folder with this workspace's code and params, and without its results; removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="lbt-reproduce-") as name:
+        for entry in (*CODE, "params", str(DVC_YAML)):
+            (Path(name) / entry).symlink_to(Path(entry).resolve())
+        yield Path(name)
+
+
+def main(params_file: str) -> None:
+    """Run every job here, in this process; print each stage's hash."""
+    reproducible.enter()
+    plan = Plan(params_file)
+    for stage in plan.declarations:
+        for job in plan.stage(stage):
+            execute(plan, job)
+        print(stage, stage_hash(plan, stage))
+
+
+def stage_hash(plan: Plan, stage: str) -> str:
+    """SHA-256 over the names and bytes of a stage's outputs and records, as DVC would version them."""
+    total = hashlib.sha256()
+    for job in plan.stage(stage):
+        for name in sorted((*job.outputs, RECORD)):
+            total.update(f"{job.key}/{name} {plan.digest(plan.folder(job) / name)}\n".encode())
+    return total.hexdigest()
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except LbtError as error:
+        sys.exit(f"lbt: {error}")
