@@ -95,9 +95,7 @@ def run(params: Params, job: AdaptParams, work: Path) -> None:
         return
     print(*cell(job).values(), file=sys.stderr, flush=True)
     source, target = job.pair[0].split("-")
-    inputs = adapt.Inputs(
-        network(params, job, work), domain(params, source, work), domain(params, target, work)
-    )
+    inputs = adapt.Inputs(network(params, job, work), domain(params, source, work), domain(params, target, work))
     folder = done.parent
     outputs = adapt.Outputs(folder / "curve.parquet", folder / "student.safetensors", scratch=folder / "scratch")
     write_json(done, adapt.run(job, inputs, outputs))

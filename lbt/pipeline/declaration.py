@@ -93,7 +93,9 @@ def code_fingerprint(paths: Iterable[str], digest: Callable[[Path], str]) -> str
 
 def files_below(root: Path) -> list[Path]:
     """The files that count below a dependency, sorted; ``root`` itself where it is a file."""
-    return [root] if root.is_file() else sorted(p for p in root.rglob("*") if p.is_file() and counts(p.relative_to(root)))
+    return (
+        [root] if root.is_file() else sorted(p for p in root.rglob("*") if p.is_file() and counts(p.relative_to(root)))
+    )
 
 
 def counts(path: Path) -> bool:

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from lbt.artifacts import sha256, write_json
 from lbt.errors import LbtError
 from lbt.pipeline.plan import STATE, Plan
@@ -95,10 +97,22 @@ def _warn(text: str) -> None:
     print(f"lbt: warning: {text}", file=sys.stderr, flush=True)
 
 
-def forced_by_dvc(plan: Plan) -> str:
-    """The stage that ``dvc repro --force`` runs although DVC itself knows it as up to date; empty otherwise."""
+def forced_by_dvc() -> str:
+    """The stage that DVC runs now, if its user typed ``--force``; empty otherwise.
+
+    DVC tells a stage's command nothing of its flags, so that they are read from the command line of the ``dvc`` that
+    is an ancestor of this process.
+    """
     stage = os.environ.get("DVC_STAGE", "")
-    if not plan.versioned or stage not in plan.declarations or any(plan.stale(job) for job in plan.stage(stage)):
-        return ""
-    found = subprocess.run(["dvc", "status", "--json", stage], capture_output=True, text=True, check=False)
-    return stage if found.returncode == 0 and found.stdout.strip() == "{}" else ""
+    return stage if stage and any(_forces(process.cmdline()) for process in psutil.Process().parents()) else ""
+
+
+def _forces(command: list[str]) -> bool:
+    """True if ``command`` is one of DVC's with its flag ``--force``."""
+    from dvc.cli import DvcParserError, parse_args
+
+    places = [index for index, word in enumerate(command[:3]) if Path(word).name == "dvc"]
+    try:
+        return bool(places) and bool(getattr(parse_args(command[places[0] + 1 :]), "force", False))
+    except (DvcParserError, SystemExit):
+        return False

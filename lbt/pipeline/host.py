@@ -10,7 +10,18 @@ from typing import Any
 
 from lbt import reproducible
 
-PACKAGES = ("lbt", "torch", "numpy", "numba", "pyarrow", "scikit-learn", "scikit-image", "scipy", "matplotlib", "pillow")
+PACKAGES = (
+    "lbt",
+    "torch",
+    "numpy",
+    "numba",
+    "pyarrow",
+    "scikit-learn",
+    "scikit-image",
+    "scipy",
+    "matplotlib",
+    "pillow",
+)
 
 
 def host() -> dict[str, Any]:

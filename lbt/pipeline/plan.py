@@ -23,7 +23,14 @@ from lbt.artifacts import atomic, read_json, write_json
 from lbt.errors import LbtError, unknown
 from lbt.params import Params, load_params
 from lbt.pipeline import summary
-from lbt.pipeline.declaration import DVC_YAML, Declaration, check_stage, code_fingerprint, files_below, read_declarations
+from lbt.pipeline.declaration import (
+    DVC_YAML,
+    Declaration,
+    check_stage,
+    code_fingerprint,
+    files_below,
+    read_declarations,
+)
 from lbt.pipeline.job import RECORD, HashCache, Job, Paths, freshness
 from lbt.registry import Registry
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from lbt.errors import LbtError
 from lbt.pipeline import Plan
+from lbt.pipeline.declare import declare
+from lbt.pipeline.job import HashCache
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,6 +26,7 @@ def workspace(tmp_path, monkeypatch):
     (tmp_path / "inputs/mine").mkdir()
     (tmp_path / "inputs/mine/a.png").write_bytes(b"1")
     monkeypatch.chdir(tmp_path)
+    declare("params/default.yaml")
     return tmp_path
 
 
@@ -52,7 +56,7 @@ def test_a_new_seed_changes_no_other_job(workspace):
         path.read_text().replace("recipe: [fp32, int8]\n  seed: [0]", "recipe: [fp32, int8]\n  seed: [0, 1]")
     )
     new = {f"adapt/mnist-optdigits/{m}/{r}/1" for m in ("source_only", "mean_teacher") for r in ("fp32", "int8")}
-    assert changed(before) == new | {"adapt/summary", "report/."}
+    assert changed(before) == new | {"pretrain/mnist/1", "pretrain/summary", "adapt/summary", "report/."}
 
 
 def test_a_recipe_changes_only_the_jobs_that_use_it(workspace):
@@ -121,3 +125,103 @@ def test_prune_removes_what_the_grid_no_longer_has(workspace):
     assert plan.prune(["adapt"]) == [gone]
     assert kept.is_dir()
     assert not gone.parent.exists()
+
+
+def test_an_input_that_dvc_does_not_know_is_refused_with_the_command_that_declares_it(workspace):
+    path = workspace / "params/default.yaml"
+    path.write_text(
+        path.read_text().replace(
+            "optdigits: {train", "other: {kind: folder, path: inputs/other}\n    optdigits: {train"
+        )
+    )
+    with pytest.raises(LbtError, match=r"stages.data.deps: add inputs/other.*lbt declare"):
+        _ = Plan().jobs
+    before = (workspace / "dvc.yaml").read_text()
+    assert declare("params/default.yaml") == [("data", "inputs/other")]
+    assert (workspace / "dvc.yaml").read_text() == before.replace(
+        "      - inputs/mine\n", "      - inputs/other\n      - inputs/mine\n"
+    )
+    assert declare("params/default.yaml") == []
+
+
+def test_files_that_no_engine_counts_change_nothing(workspace):
+    before = fingerprints()
+    for name in (".DS_Store", ".thumbs/1.png", "a.png~"):
+        (workspace / "inputs/mine" / name).parent.mkdir(exist_ok=True)
+        (workspace / "inputs/mine" / name).write_bytes(b"x")
+    (workspace / "inputs/unnamed.png").write_bytes(b"x")
+    assert changed(before) == set()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "job"),
+    [
+        ("recipe: [fp32, int8]", "recipe: [int8, other/int8.yaml]", "adapt/mnist-optdigits/source_only/int8/0"),
+        ("mine: {kind", "summary: {kind: folder, path: inputs/mine}\n    mine: {kind", "data/summary"),
+        ("mine: {kind", "nasbench201: {kind: folder, path: inputs/mine}\n    mine: {kind", "data/nasbench201"),
+    ],
+)
+def test_two_jobs_of_one_name_are_refused(workspace, old, new, job):
+    (workspace / "other").mkdir()
+    shutil.copy(workspace / "params/recipes/int4.yaml", workspace / "other/int8.yaml")
+    path = workspace / "params/default.yaml"
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(LbtError, match=f"two jobs would be called {job}"):
+        _ = Plan(check_files=False).jobs
+
+
+def test_a_run_belongs_to_one_params_file(workspace):
+    (workspace / "elsewhere").mkdir()
+    for name in ("default", "mine"):
+        shutil.copy(workspace / "params/default.yaml", workspace / f"elsewhere/{name}.yaml")
+    with pytest.raises(
+        LbtError, match=r"elsewhere/default.yaml: results/default holds the results of params/default.yaml"
+    ):
+        Plan("elsewhere/default.yaml")
+    Plan(workspace / "params/default.yaml")
+    Plan("elsewhere/mine.yaml").claim()
+    Plan("elsewhere/mine.yaml")
+    shutil.copy(workspace / "params/default.yaml", workspace / "mine.yaml")
+    with pytest.raises(LbtError, match=r"mine.yaml: results/mine holds the results of elsewhere/mine.yaml"):
+        Plan("mine.yaml")
+    (workspace / "elsewhere/mine.yaml").unlink()
+    Plan("mine.yaml")
+
+
+def test_a_byte_flipped_in_place_is_seen_though_its_time_is_put_back(tmp_path):
+    path, cache = tmp_path / "file", HashCache(tmp_path / "hashes.json")
+    path.write_bytes(b"abc")
+    before, times = cache(path), path.stat()
+    cache.save()
+    with path.open("r+b") as file:
+        file.write(b"x")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert HashCache(tmp_path / "hashes.json")(path) != before
+
+
+def test_verify_trusts_nothing(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"abc")
+    cache = HashCache(tmp_path / "hashes.json")
+    true = cache(path)
+    cache._known[str(path)][1] = "0" * 64
+    cache._dirty = True
+    cache.save()
+    assert HashCache(tmp_path / "hashes.json")(path) == "0" * 64
+    assert HashCache(tmp_path / "hashes.json", trust=False)(path) == true
+
+
+def test_results_of_the_other_mode_are_not_fresh(workspace):
+    before = fingerprints()
+    path = workspace / "params/default.yaml"
+    path.write_text(path.read_text().replace("reproducible: true", "reproducible: false"))
+    keys = changed(before)
+    assert {key for key in before if key not in keys} == set()
+
+
+def test_hardware_costs_what_was_adapted(workspace):
+    jobs = Plan().jobs
+    for recipe in ("fp32", "int8"):
+        need = jobs[f"hardware/network/{recipe}"].needs["network"]
+        assert need.stage == "adapt"
+        assert need.name.split("/")[2] == recipe

@@ -104,6 +104,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Project:
             pixels = random.integers(0, 128, (32, 32, 3)) + 127 * (shape == "light")
             Image.fromarray(pixels.astype(np.uint8)).save(folder / "inputs/mine" / shape / f"{index}.png")
     project = Project(folder)
+    project("lbt", "declare")
     project("git", "init", "--quiet")
     project("git", "add", "--all")
     project("git", "add", "--force", "inputs/mine")

@@ -42,9 +42,7 @@ def test_dvc_builds_the_same_and_leaves_snakemake_nothing_to_do(fresh, built, tm
 def test_one_core_makes_the_same_bytes_as_two(fresh, built, tmp_path):
     other = fresh.copy(tmp_path / "other")
     other("snakemake", "--cores", "1")
-    metrics = {name: data for name, data in other.contents().items() if name.endswith("metrics.json")}
-    assert len(metrics) > 10
-    assert metrics == {name: data for name, data in built.contents().items() if name.endswith("metrics.json")}
+    assert other.contents() == built.contents()
 
 
 def test_nothing_to_do_after_pull(pulled):
@@ -87,8 +85,8 @@ def test_a_new_recipe_runs_only_its_own_jobs_in_snakemake(working):
 def test_a_new_seed_runs_only_its_own_jobs_in_dvc(working):
     before = {name: (working.folder / name).stat().st_mtime_ns for name in working.contents() if "adapt/mnist" in name}
     working.edit("params/default.yaml", "recipe: [fp32, int8]\n  seed: [0]", "recipe: [fp32, int8]\n  seed: [0, 1]")
-    assert working.planned_rules() == {"adapt/job": 4, "adapt": 1, "report": 1}
-    assert working.reproduced() == {"adapt", "report"}
+    assert working.planned_rules() == {"pretrain/job": 1, "pretrain": 1, "adapt/job": 4, "adapt": 1, "report": 1}
+    assert {"pretrain", "adapt", "report"} <= working.reproduced() <= downstream("pretrain")
     after = {name: (working.folder / name).stat().st_mtime_ns for name in working.contents() if "adapt/mnist" in name}
     assert len(after) == 2 * len(before)
     assert {name: after[name] for name in before} == before
@@ -113,7 +111,7 @@ def test_a_narrower_grid_leaves_nothing_stale_behind(working):
 
 def test_an_altered_artifact_is_made_again(working):
     before = working.contents()
-    with (working.folder / "results/default/pretrain/mnist/model.safetensors").open("ab") as file:
+    with (working.folder / "results/default/pretrain/mnist/0/model.safetensors").open("ab") as file:
         file.write(b"x")
     assert working.planned_rules() == {"pretrain/job": 1}
     working("snakemake", "--cores", "2")

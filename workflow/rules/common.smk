@@ -37,7 +37,7 @@ def forced():
     named = set(settings.forcerun) | (
         set(settings.targets) if settings.forcetargets else set()
     )
-    return {*named & set(PLAN.declarations), forced_by_dvc(PLAN)}
+    return {*named & set(PLAN.declarations), forced_by_dvc()}
 
 
 @cache
