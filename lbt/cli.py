@@ -106,12 +106,26 @@ def check(params_file: str) -> None:
 @params_option
 def results(params_file: str) -> None:
     """Print the short result table of a finished run, and where the rest is."""
-    folder = Path("results") / Path(params_file).stem / "report"
-    page = folder / "results.md"
+    page = _results_page(params_file)
+    click.echo(page.read_text(encoding="utf-8"))
+    click.echo(f"The whole report: {page.with_name('report.html')}")
+
+
+@cli.command()
+@params_option
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; fail if the tables are not the run's.")
+def readme(params_file: str, only_check: bool) -> None:
+    """Put the result tables of a finished run into README.md."""
+    from lbt.report.readme import update
+
+    update(Path("README.md"), _results_page(params_file), only_check)
+
+
+def _results_page(params_file: str) -> Path:
+    page = Path("results") / Path(params_file).stem / "report" / "results.md"
     if not page.is_file():
         raise LbtError(f"{page}: no such file; make it with `snakemake --cores all --configfile {params_file}`")
-    click.echo(page.read_text(encoding="utf-8"))
-    click.echo(f"The whole report: {folder / 'report.html'}")
+    return page
 
 
 @cli.command()
