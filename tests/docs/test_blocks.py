@@ -50,7 +50,7 @@ def workspace(owned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def _pretrained(run: Path) -> None:
-    """What ``snakemake pretrain`` leaves, of few images and without training."""
+    """Data and a network as ``snakemake pretrain`` leaves them, of few images and without training."""
     for kind in ("mnist", "optdigits"):
         for part, images in load_domain(DomainSpec(kind=kind, train=64, validation=30, test=30)).items():
             write_images(run / f"data/{kind}/{part}.parquet", images)
