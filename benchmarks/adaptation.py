@@ -95,9 +95,13 @@ def run(params: Params, job: AdaptParams, work: Path) -> None:
         return
     print(*cell(job).values(), file=sys.stderr, flush=True)
     source, target = job.pair[0].split("-")
-    inputs = adapt.Inputs(network(params, job, work), domain(params, source, work), domain(params, target, work))
-    folder = done.parent
-    outputs = adapt.Outputs(folder / "curve.parquet", folder / "student.safetensors", scratch=folder / "scratch")
+    inputs = adapt.Inputs(
+        model=network(params, job, work),
+        source=domain(params, source, work),
+        target=domain(params, target, work),
+    )
+    files = {"curve": "curve.parquet", "student": "student.safetensors", "scratch": "scratch"}
+    outputs = adapt.Outputs(**{role: done.with_name(name) for role, name in files.items()})
     write_json(done, adapt.run(job, inputs, outputs))
 
 
@@ -107,8 +111,8 @@ def network(params: Params, job: AdaptParams, work: Path) -> Path:
     path = work / "pretrain" / params.pretrain.start_name(pair, seed) / "model.safetensors"
     if not path.is_file():
         splits = domain(params, pair.split("-")[0], work)
-        inputs = pretrain.Inputs(splits.train, splits.validation, splits.test)
-        pretrain.run(params.pretrain.start(pair, seed), inputs, pretrain.Outputs(path, path.with_name("curve.parquet")))
+        outputs = pretrain.Outputs(model=path, curve=path.with_name("curve.parquet"))
+        pretrain.run(params.pretrain.start(pair, seed), pretrain.Inputs(**vars(splits)), outputs)
     return path
 
 

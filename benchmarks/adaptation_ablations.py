@@ -127,7 +127,7 @@ def accuracy(params: Params, recipe: dict[str, Any], others: dict[str, Any], see
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")  # JSON is YAML
         job = params.adapt.job(PAIR, "mean_teacher", str(path), seed).model_copy(update=changed)
-        outputs = adapt.Outputs(path.with_name("curve.parquet"), path.with_name("student.safetensors"))
+        outputs = adapt.Outputs(curve=path.with_name("curve.parquet"), student=path.with_name("student.safetensors"))
         try:
             write_json(done, adapt.run(job, inputs(params, work), outputs))
         except LbtError as error:  # an error that is not finite stops a job
@@ -138,7 +138,8 @@ def accuracy(params: Params, recipe: dict[str, Any], others: dict[str, Any], see
 
 def inputs(params: Params, work: Path) -> adapt.Inputs:
     """The pretrained network and the data of the pair."""
-    return adapt.Inputs(network(params, PAIR, work), *(domain(params, name, work) for name in PAIR.split("-")))
+    source, target = (domain(params, name, work) for name in PAIR.split("-"))
+    return adapt.Inputs(model=network(params, PAIR, work), source=source, target=target)
 
 
 @fixed_threads()

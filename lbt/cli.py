@@ -54,12 +54,9 @@ def stage_command(name: str) -> click.Command:
     @click.option("--force", is_flag=True, help="Run every job of the stage, also those that are up to date.")
     def command(params_file: str, job_name: str | None, only_list: bool, force: bool) -> None:
         plan = Plan(params_file)
-        if plan.params.reproducible and not only_list:
-            reproducible.enter()
-            if reason := reproducible.supported():
-                click.echo(f"lbt: warning: results are of this machine alone: {reason}", err=True)
-        keep_freed_memory()
         jobs = plan.stage(name) if job_name is None else [plan.job(name, job_name)]
+        if not only_list:
+            _prepare_process(plan)
         for job in jobs:
             reason = plan.stale(job)
             if only_list:
@@ -73,12 +70,21 @@ def stage_command(name: str) -> click.Command:
     return command
 
 
+def _prepare_process(plan: Plan) -> None:
+    """Enter the mode that the params ask for, before a job imports NumPy or PyTorch."""
+    keep_freed_memory()
+    if plan.params.reproducible:
+        reproducible.enter()
+        if reason := reproducible.supported():
+            click.echo(f"lbt: warning: results are of this machine alone: {reason}", err=True)
+
+
 def _check_needs(plan: Plan, job: Job) -> None:
     for need in job.needs.values():
         reason = plan.stale(need)
         if reason:
             raise LbtError(
-                f"{job.key} needs {plan.folder(need)} ({reason}): run `snakemake --cores all {need.stage}` "
+                f"{job.key} needs {plan.folder(need)} ({reason}): run `snakemake {need.stage}` "
                 f"or `lbt {need.stage} --job {need.name}` first"
             )
 
@@ -140,12 +146,26 @@ def reproduce(processors: tuple[str, ...], params_file: str) -> None:
 @params_option
 def results(params_file: str) -> None:
     """Print the short result table of a finished run, and where the rest is."""
-    folder = Path("results") / Path(params_file).stem / "report"
-    page = folder / "results.md"
-    if not page.is_file():
-        raise LbtError(f"{page}: no such file; make it with `snakemake --cores all --configfile {params_file}`")
+    page = _results_page(params_file)
     click.echo(page.read_text(encoding="utf-8"))
-    click.echo(f"The whole report: {folder / 'report.html'}")
+    click.echo(f"The whole report: {page.with_name('report.html')}")
+
+
+@cli.command()
+@params_option
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; fail if the tables are not the run's.")
+def readme(params_file: str, only_check: bool) -> None:
+    """Put the result tables of a finished run into README.md."""
+    from lbt.report.readme import update
+
+    update(Path("README.md"), _results_page(params_file), only_check)
+
+
+def _results_page(params_file: str) -> Path:
+    page = Path("results") / Path(params_file).stem / "report" / "results.md"
+    if not page.is_file():
+        raise LbtError(f"{page}: no such file; make it with `snakemake --configfile {params_file}`")
+    return page
 
 
 @cli.command()

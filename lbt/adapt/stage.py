@@ -35,7 +35,7 @@ from lbt.numerics.recipe import Recipe
 Metrics = dict[str, float | int | str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Splits:
     """Parquet image tables of one domain."""
 
@@ -44,7 +44,7 @@ class Splits:
     test: Path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inputs:
     """The pretrained network of the source domain, and the data."""
 
@@ -53,7 +53,7 @@ class Inputs:
     target: Splits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outputs:
     """Where to write.
 

@@ -16,14 +16,14 @@ from lbt.data.sheet import write_sheet
 from lbt.errors import unknown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inputs:
     """Which domain to prepare. Paths in its spec are relative to the working directory."""
 
     domain: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outputs:
     """Where the splits (Parquet) and the contact sheet (PNG) go."""
 

@@ -22,7 +22,7 @@ from lbt.hardware.trace import PRODUCTS, Graph, trace
 Metrics = dict[str, float | int | str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inputs:
     """What is costed.
 
@@ -37,7 +37,7 @@ class Inputs:
     recipe: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outputs:
     """Where to write.
 

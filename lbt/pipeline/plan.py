@@ -116,7 +116,7 @@ class Plan:
         for file in job.files if self.check_files else ():
             if not declared.allows_file(file):
                 raise LbtError(
-                    f"{DVC_YAML}: stages.{job.stage}.deps: add {file}, which job {job.key} reads (`lbt declare` does so)"
+                    f"{DVC_YAML}: stages.{job.stage}.deps: add {file}, read by job {job.key} (`lbt declare` does so)"
                 )
         for need in job.needs.values():
             if need.stage != job.stage and need.stage not in declared.upstream:

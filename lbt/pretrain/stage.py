@@ -25,7 +25,7 @@ from lbt.pretrain.params import PretrainParams
 from lbt.progress import track
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inputs:
     """Parquet image tables of the source domain."""
 
@@ -34,7 +34,7 @@ class Inputs:
     test: Path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outputs:
     """Where to write the weights (safetensors) and the training curve (Parquet)."""
 

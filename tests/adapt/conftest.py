@@ -57,17 +57,17 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
     folder = tmp_path_factory.mktemp("data")
     splits = {}
     for domain, background, noise in (("bars", 0, 4.0), ("grey", 150, 40.0)):
-        paths = [folder / f"{domain}.{kind}.parquet" for kind in ("train", "validation", "test")]
-        for seed, path in enumerate(paths):
+        paths = {kind: folder / f"{domain}.{kind}.parquet" for kind in ("train", "validation", "test")}
+        for seed, path in enumerate(paths.values()):
             write_images(path, bars(60 if seed == 0 else 30, seed, background, noise))
-        splits[domain] = Splits(*paths)
+        splits[domain] = Splits(**paths)
     source = splits["bars"]
     params = PretrainParams(steps=40, batch=16, size=16, channels=1, evaluate_every=10, augmentation="standard")
     model = folder / "model.safetensors"
-    made = pretrain.Outputs(model, folder / "curve.parquet")
-    result = pretrain.run(params, pretrain.Inputs(source.train, source.validation, source.test), made)
+    made = pretrain.Outputs(model=model, curve=folder / "curve.parquet")
+    result = pretrain.run(params, pretrain.Inputs(**vars(source)), made)
     assert result["test_accuracy"] > 90
-    return Inputs(model, source, splits["grey"])
+    return Inputs(model=model, source=source, target=splits["grey"])
 
 
 @pytest.fixture

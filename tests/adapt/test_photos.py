@@ -23,17 +23,17 @@ def test_efficientnet_adapts_between_two_conditions(tmp_path):
     for kind in ("catalogue", "webcam"):
         part = load_domain(DomainSpec(kind=kind)).test
         few = Images(part.pixels[:12], part.labels[:12], part.classes)
-        paths = [tmp_path / f"{kind}.{split}.parquet" for split in ("train", "validation", "test")]
-        for path in paths:
+        paths = {split: tmp_path / f"{kind}.{split}.parquet" for split in ("train", "validation", "test")}
+        for path in paths.values():
             write_images(path, few)
-        splits[kind] = Splits(*paths)
+        splits[kind] = Splits(**paths)
     model = tmp_path / "model.safetensors"
     network = build("efficientnet_lite0", len(few.classes), 3)
     write_model(model, network, Architecture("efficientnet_lite0", few.classes, 3, 32))
     quick = {"steps": 2, "batch": 4, "evaluate_every": 2, "augmentation": "standard", "lr": 0.001}
     job = AdaptParams.model_validate(quick).job("catalogue-webcam", "mean_teacher", "int8", 0)
-    outputs = Outputs(tmp_path / "curve.parquet", tmp_path / "student.safetensors")
-    metrics = run(job, Inputs(model, splits["catalogue"], splits["webcam"]), outputs)
+    outputs = Outputs(curve=tmp_path / "curve.parquet", student=tmp_path / "student.safetensors")
+    metrics = run(job, Inputs(model=model, source=splits["catalogue"], target=splits["webcam"]), outputs)
     assert metrics["weight_levels"] <= 256
     assert metrics["memory/weights_bytes"] == 4 * sum(p.numel() for p in network.parameters())
     assert 0 <= metrics["teacher/target_accuracy"] <= 100

@@ -41,9 +41,12 @@ def train(folder: Path, output: Path, method: str, recipe: str) -> dict[str, Any
     # Few steps: once a float sum that was rounded otherwise has moved a code of int8, the two runs drift apart.
     small = {"steps": 2, "source_steps": 1, "batch": 9, "evaluate_every": 1, "checkpoint_every": 1, "lr": 0.01}
     job = AdaptParams.model_validate({"pair": "source-target", "method": method, "recipe": recipe, **small})
-    domains = {name: Splits(*(folder / name / f"{kind}.parquet" for kind in KINDS)) for name in ("source", "target")}
-    outputs = Outputs(output / "curve.parquet", output / "student.safetensors", scratch=output / "scratch")
-    return run(job, Inputs(folder / "model.safetensors", **domains), outputs)
+    domains = {
+        name: Splits(**{kind: folder / name / f"{kind}.parquet" for kind in KINDS}) for name in ("source", "target")
+    }
+    files = {"curve": "curve.parquet", "student": "student.safetensors", "scratch": "scratch"}
+    outputs = Outputs(**{role: output / name for role, name in files.items()})
+    return run(job, Inputs(model=folder / "model.safetensors", **domains), outputs)
 
 
 CASES = [("mean_teacher", "fp32"), ("mean_teacher", "int8"), ("mcd", "fp32"), ("shot", "int8"), ("dann", "fp32")]

@@ -37,8 +37,8 @@ def test_three_lines_of_params_are_enough(tree: Path) -> None:
     (tree / "cup" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
     (tree / "mug" / "empty.jpg").touch()
     (tree / "mug" / "notes.txt").write_text("not an image, and not meant as one")
-    files = Outputs(*(Path(f"out/{name}") for name in ("train.parquet", "validation.parquet", "test.parquet", "s.png")))
-    metrics = run(params, Inputs("mine"), files)
+    files = Outputs(**{name: Path("out", name) for name in ("train", "validation", "test", "sheet")})
+    metrics = run(params, Inputs(domain="mine"), files)
     assert metrics["skipped"] == 2
     assert (metrics["train/count"], metrics["validation/count"], metrics["test/count"]) == (28, 6, 6)
     assert metrics["test/class/cup"] == metrics["test/class/mug"] == 3

@@ -14,9 +14,8 @@ from lbt.errors import LbtError
 
 
 def outputs(folder: Path) -> Outputs:
-    return Outputs(
-        folder / "train.parquet", folder / "validation.parquet", folder / "test.parquet", folder / "sheet.png"
-    )
+    splits = {name: folder / f"{name}.parquet" for name in ("train", "validation", "test")}
+    return Outputs(**splits, sheet=folder / "sheet.png")
 
 
 PARAMS = parse(DataParams, {"domains": {"optdigits": {"train": 50, "validation": 20, "test": 20}}}, "params.yaml")
@@ -24,7 +23,7 @@ PARAMS = parse(DataParams, {"domains": {"optdigits": {"train": 50, "validation":
 
 def test_writes_splits_sheet_and_counts(tmp_path: Path) -> None:
     files = outputs(tmp_path)
-    metrics = run(PARAMS, Inputs("optdigits"), files)
+    metrics = run(PARAMS, Inputs(domain="optdigits"), files)
     train = read_images(files.train)
     assert metrics["train/count"] == len(train) == 50
     assert metrics["skipped"] == metrics["train/unlabelled"] == 0
@@ -36,12 +35,12 @@ def test_writes_splits_sheet_and_counts(tmp_path: Path) -> None:
 
 def test_bytes_are_the_same_twice(tmp_path: Path) -> None:
     first, second = outputs(tmp_path / "a"), outputs(tmp_path / "b")
-    assert run(PARAMS, Inputs("optdigits"), first) == run(PARAMS, Inputs("optdigits"), second)
+    assert run(PARAMS, Inputs(domain="optdigits"), first) == run(PARAMS, Inputs(domain="optdigits"), second)
     for part in ("train", "validation", "test", "sheet"):
         assert sha256(getattr(first, part)) == sha256(getattr(second, part))
 
 
 def test_unknown_domain(tmp_path: Path) -> None:
     with pytest.raises(LbtError, match=r"unknown domain 'optdigit'.*did you mean 'optdigits'"):
-        run(PARAMS, Inputs("optdigit"), outputs(tmp_path))
+        run(PARAMS, Inputs(domain="optdigit"), outputs(tmp_path))
     assert not list(tmp_path.iterdir())

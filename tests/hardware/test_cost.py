@@ -49,8 +49,9 @@ def test_masks_save_cycles_and_energy() -> None:
 
 
 def test_the_stage_writes_its_tables(tmp_path: Path) -> None:
-    outputs = Outputs(*(tmp_path / f"{name}.parquet" for name in ("layers", "comparison", "norms")))
-    metrics = run(HardwareParams(batch=4), Inputs(network(), (1, 16, 16), "int8"), outputs)
+    outputs = Outputs(**{name: tmp_path / f"{name}.parquet" for name in ("layers", "comparison", "norms")})
+    inputs = Inputs(model=network(), input_shape=(1, 16, 16), recipe="int8")
+    metrics = run(HardwareParams(batch=4), inputs, outputs)
     layers, comparison = read_table(outputs.layers), read_table(tmp_path / "comparison.parquet")
     assert metrics["macs_per_image"] == sum(layers["macs"].to_pylist()) / 4
     assert comparison["precision"].to_pylist() == ["fp32", "fp16", "int8", "int8"]
@@ -59,5 +60,5 @@ def test_the_stage_writes_its_tables(tmp_path: Path) -> None:
     assert norms["float_bn"]["norm_energy_share"] > norms["affine_grad_bn"]["norm_energy_share"] > 0
     assert norms["float_bn"]["energy_per_image_mj"] == pytest.approx(metrics["energy_per_image_mj"])
     again = outputs.layers.read_bytes()
-    assert run(HardwareParams(batch=4), Inputs(network(), (1, 16, 16), "int8"), outputs) == metrics
+    assert run(HardwareParams(batch=4), inputs, outputs) == metrics
     assert outputs.layers.read_bytes() == again

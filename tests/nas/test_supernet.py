@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,14 +113,15 @@ def bars(count: int, seed: int) -> Images:
 def inputs(tmp_path: Path) -> Inputs:
     write_images(tmp_path / "train.parquet", bars(200, 0))
     write_images(tmp_path / "validation.parquet", bars(60, 1))
-    return Inputs(tmp_path / "train.parquet", tmp_path / "validation.parquet")
+    return Inputs(train=tmp_path / "train.parquet", validation=tmp_path / "validation.parquet")
 
 
 PARAMS = SupernetParams(channels=4, steps=60, batch=16, architectures=40)
 
 
 def outputs(folder: Path) -> Outputs:
-    return Outputs(folder / "supernet.safetensors", folder / "scores.parquet", folder / "curve.parquet")
+    tables = {name: folder / f"{name}.parquet" for name in ("scores", "curve")}
+    return Outputs(supernet=folder / "supernet.safetensors", **tables)
 
 
 def test_stage_learns_scores_and_repeats(inputs: Inputs, tmp_path: Path) -> None:
@@ -161,7 +163,7 @@ def test_unlabelled_or_mismatched_data(inputs: Inputs, tmp_path: Path) -> None:
     images = bars(20, 0)
     write_images(tmp_path / "none.parquet", Images(images.pixels, np.full(20, -1), images.classes))
     with pytest.raises(LbtError, match=r"none\.parquet: no labelled images"):
-        run(PARAMS, Inputs(tmp_path / "none.parquet", inputs.validation), outputs(tmp_path / "c"))
+        run(PARAMS, replace(inputs, train=tmp_path / "none.parquet"), outputs(tmp_path / "c"))
     write_images(tmp_path / "other.parquet", Images(images.pixels, images.labels, ("top", "side")))
     with pytest.raises(LbtError, match="different classes"):
-        run(PARAMS, Inputs(inputs.train, tmp_path / "other.parquet"), outputs(tmp_path / "c"))
+        run(PARAMS, replace(inputs, validation=tmp_path / "other.parquet"), outputs(tmp_path / "c"))

@@ -35,8 +35,8 @@ def write(folder: Path) -> None:
 
 def train(folder: Path, output: Path) -> dict[str, float | int | str]:
     output.mkdir(exist_ok=True)
-    outputs = Outputs(output / "model.safetensors", output / "curve.parquet")
-    return run(PARAMS, Inputs(*(folder / f"{kind}.parquet" for kind in KINDS)), outputs)
+    outputs = Outputs(model=output / "model.safetensors", curve=output / "curve.parquet")
+    return run(PARAMS, Inputs(**{kind: folder / f"{kind}.parquet" for kind in KINDS}), outputs)
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,18 +19,18 @@ QUICK = PretrainParams(steps=24, batch=16, size=16, channels=1, evaluate_every=8
 def inputs(tmp_path) -> Inputs:
     """Bright discs on the left or the right half."""
     rng = np.random.default_rng(0)
-    paths = [tmp_path / f"{kind}.parquet" for kind in ("train", "validation", "test")]
-    for path in paths:
+    paths = {kind: tmp_path / f"{kind}.parquet" for kind in ("train", "validation", "test")}
+    for path in paths.values():
         labels = np.arange(40) % 2
         pixels = rng.integers(0, 40, (40, 16, 16, 1))
         for image, label in zip(pixels, labels, strict=True):
             image[5:11, 3 + 6 * label : 8 + 6 * label] += 200
         write_images(path, Images(pixels.astype(np.uint8), labels.astype(np.int64), ("left", "right")))
-    return Inputs(*paths)
+    return Inputs(**paths)
 
 
 def outputs(folder) -> Outputs:
-    return Outputs(folder / "model.safetensors", folder / "curve.parquet")
+    return Outputs(model=folder / "model.safetensors", curve=folder / "curve.parquet")
 
 
 def test_it_learns_and_repeats(inputs, tmp_path):
@@ -46,7 +48,7 @@ def test_no_labels_is_an_error(inputs, tmp_path):
     blank = tmp_path / "blank.parquet"
     write_images(blank, Images(np.zeros((4, 16, 16, 1), np.uint8), np.full(4, -1), ("left", "right")))
     with pytest.raises(LbtError, match=r"blank.parquet: no image has a label"):
-        run(QUICK, Inputs(blank, inputs.validation, inputs.test), outputs(tmp_path))
+        run(QUICK, replace(inputs, train=blank), outputs(tmp_path))
     assert not outputs(tmp_path).model.exists()
 
 

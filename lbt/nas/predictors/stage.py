@@ -16,14 +16,14 @@ from lbt.nas.predictors.params import PredictorParams
 from lbt.progress import track
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inputs:
     """``table``: evaluated architectures, Parquet (see :mod:`lbt.nas.tables`)."""
 
     table: Path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outputs:
     """``scores``: Parquet with the held-out architectures, their value, and one score column per training size."""
 

@@ -17,14 +17,14 @@ from lbt.nas.search.run import History, SearchOptions, search
 from lbt.pareto import pareto
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inputs:
     """``table``: every architecture of the space with its value, Parquet (see :mod:`lbt.nas.tables`)."""
 
     table: Path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outputs:
     """``curve``: Parquet with columns queries, architecture, value, best, regret; one row per evaluation.
 

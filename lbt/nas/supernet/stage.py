@@ -24,7 +24,7 @@ CURVE_POINTS = 100
 """Rows of the training curve; each is a mean over the steps since the row before."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inputs:
     """The domain's splits, Parquet as the data stage writes them."""
 
@@ -32,7 +32,7 @@ class Inputs:
     validation: Path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outputs:
     """``scores``: architecture, accuracy, accuracy_even, accuracy_odd; ``curve``: step, loss, accuracy."""
 

@@ -34,4 +34,4 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
 
     params = DataParams.model_validate({"domains": {job.name: job.params[f"data.domains.{job.name}"]}})
     splits = {split: paths.out(f"{split}.parquet") for split in SPLITS}
-    return run(params, Inputs(job.name), Outputs(**splits, sheet=paths.out("sheet.png")))
+    return run(params, Inputs(domain=job.name), Outputs(**splits, sheet=paths.out("sheet.png")))

@@ -55,5 +55,6 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
         found = [read_json(paths.needs[key] / "metrics.json") for key in job.needs if key.startswith("search/")]
         cell = max(found, key=lambda metrics: metrics["best"])["architecture"]
         model = cell_network(cell, classes=classes, in_channels=architecture.channels)
-    outputs = Outputs(*(paths.out(f"{name}.parquet") for name in ("layers", "comparison", "norms")))
-    return run(HardwareParams.model_validate(job.params["hardware"]), Inputs(model, shape, job.files[0]), outputs)
+    inputs = Inputs(model=model, input_shape=shape, recipe=job.files[0])
+    outputs = Outputs(**{name: paths.out(f"{name}.parquet") for name in ("layers", "comparison", "norms")})
+    return run(HardwareParams.model_validate(job.params["hardware"]), inputs, outputs)

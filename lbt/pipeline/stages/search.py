@@ -38,5 +38,5 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
     from lbt.nas.search.params import SearchParams
     from lbt.nas.search.stage import Inputs, Outputs, run
 
-    table = paths.needs["table"] / "cells.parquet"
-    return run(SearchParams.model_validate(job.params["search"]), Inputs(table), Outputs(paths.out("curve.parquet")))
+    inputs, outputs = Inputs(table=paths.needs["table"] / "cells.parquet"), Outputs(curve=paths.out("curve.parquet"))
+    return run(SearchParams.model_validate(job.params["search"]), inputs, outputs)

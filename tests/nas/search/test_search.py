@@ -55,7 +55,7 @@ def test_the_stage_writes_the_curve_and_the_best_architecture(tmp_path):
         tmp_path / "t.parquet", {"architecture": [SPACE.format(r) for r in rows], "fp": value(rows).astype(float)}
     )
     params = SearchParams(strategy="predictor", seed=3, space=str(space), queries=40, initial=10)
-    metrics = run(params, Inputs(tmp_path / "t.parquet"), Outputs(tmp_path / "curve.parquet"))
+    metrics = run(params, Inputs(table=tmp_path / "t.parquet"), Outputs(curve=tmp_path / "curve.parquet"))
     curve = read_table(tmp_path / "curve.parquet").to_pydict()
     assert curve["queries"] == list(range(1, 41))
     assert curve["regret"] == [value(rows).max() - best for best in curve["best"]]
@@ -72,7 +72,7 @@ def test_a_table_with_a_missing_cell_is_refused(tmp_path):
     )
     params = SearchParams(strategy="random", seed=0, space=str(space))
     with pytest.raises(LbtError, match=r"1 of 729 cells are missing, the first is '\|n~0\|"):
-        run(params, Inputs(tmp_path / "t.parquet"), Outputs(tmp_path / "c.parquet"))
+        run(params, Inputs(table=tmp_path / "t.parquet"), Outputs(curve=tmp_path / "c.parquet"))
 
 
 def test_an_unknown_strategy_is_refused_with_the_nearest_spelling():
@@ -106,9 +106,9 @@ def small_table(tmp_path):
 
 def test_a_budget_turns_the_search_to_cheap_cells_and_the_front_is_the_evaluated_ones(tmp_path):
     params = small_table(tmp_path).model_copy(update={"cost": "weights"})
-    free = run(params, Inputs(tmp_path / "t.parquet"), Outputs(tmp_path / "free.parquet"))
+    free = run(params, Inputs(table=tmp_path / "t.parquet"), Outputs(curve=tmp_path / "free.parquet"))
     tight = params.model_copy(update={"budget": 6.0, "penalty": 20.0})
-    paid = run(tight, Inputs(tmp_path / "t.parquet"), Outputs(tmp_path / "paid.parquet"))
+    paid = run(tight, Inputs(table=tmp_path / "t.parquet"), Outputs(curve=tmp_path / "paid.parquet"))
     assert paid["cost"] <= 6 < free["cost"]
     curve = read_table(tmp_path / "paid.parquet").to_pydict()
     target, cost, front = (np.array(curve[name]) for name in ("target", "cost", "front"))
@@ -121,7 +121,7 @@ def test_a_budget_turns_the_search_to_cheap_cells_and_the_front_is_the_evaluated
 
 def test_above_the_threshold_the_fine_column_decides(tmp_path):
     params = small_table(tmp_path).model_copy(update={"fine": "fine", "threshold": 2.0})
-    found = run(params, Inputs(tmp_path / "t.parquet"), Outputs(tmp_path / "c.parquet"))
+    found = run(params, Inputs(table=tmp_path / "t.parquet"), Outputs(curve=tmp_path / "c.parquet"))
     assert found["best"] == 4.0  # 2 of the coarse objective and 2 of the fine one
     assert SPACE.parse(found["architecture"])[1] == 2
 
