@@ -42,11 +42,10 @@ def reproduce(processors: Sequence[str] = PROCESSORS, params_file: str = PARAMS)
     if any(name != NATIVE for name in processors) and shutil.which(EMULATOR) is None:
         raise LbtError(f"{EMULATOR} is not installed; Debian and Ubuntu have it in the package qemu-user")
     for processor in processors:
-        with workspace() as folder:
+        with workspace() as folder:  # each its own: the results, and numba's machine code, are made from nothing
             prefix = [] if processor == NATIVE else [EMULATOR, "-cpu", processor]
             command = [*prefix, sys.executable, "-m", "lbt.pipeline.reproduce", params_file]
-            path = os.pathsep.join(filter(None, (str(Path.cwd()), os.environ.get("PYTHONPATH"))))
-            environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+            environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONUNBUFFERED": "1"}
             with subprocess.Popen(
                 command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
             ) as process:
@@ -62,10 +61,11 @@ def reproduce(processors: Sequence[str] = PROCESSORS, params_file: str = PARAMS)
 
 @contextmanager
 def workspace() -> Iterator[Path]:
-    """A folder with this workspace's code and params, and without its results; removed afterwards."""
+    """A folder with a copy of this workspace's code and params, and without its results; removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="lbt-reproduce-") as name:
-        for entry in (*CODE, "params", str(DVC_YAML)):
-            (Path(name) / entry).symlink_to(Path(entry).resolve())
+        for entry in (*CODE, "params"):
+            shutil.copytree(entry, Path(name) / entry, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        shutil.copy(DVC_YAML, name)
         yield Path(name)
 
 
