@@ -95,7 +95,7 @@ def _job(facts: dict[str, Any], now: float) -> Any:
 def _reason(facts: dict[str, Any]) -> str:
     from lbt.pipeline.progress import reason_of
 
-    return reason_of(facts["input"], facts["reason"])
+    return reason_of(facts["rule_name"], facts["input"], facts["reason"])
 
 
 def _snakemakes_own(wanted: Any, stream: Any) -> Any:

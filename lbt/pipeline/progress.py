@@ -77,8 +77,7 @@ class Progress:
     def started(self, jobid: int, job: Running, reason: str) -> None:
         """A job starts (in a dry run: would)."""
         if self.dry:
-            line = f"{job.name}: {reason}"
-            self.screen.write(wrap(line) if job.rule == TARGET else shorten(line))  # the target names what it is for
+            self.screen.write(shorten(f"{job.name}: {reason}"))
         elif job.rule != TARGET:
             self._failed.pop(jobid, None)  # a second attempt
             self._running[jobid] = job
@@ -162,8 +161,13 @@ def name_of(rule: str, logs: Sequence[str]) -> str:
     return f"{parts[2]} {'/'.join(parts[3:])}" if len(parts) > 3 else rule
 
 
-def reason_of(inputs: Sequence[str], otherwise: str) -> str:
-    """Why a job would run: the reason that its stamp gives (:meth:`lbt.pipeline.Plan.write_stamps`)."""
+def reason_of(rule: str, inputs: Sequence[str], otherwise: str) -> str:
+    """Why a job would run: the reason that its stamp gives (:meth:`lbt.pipeline.Plan.write_stamps`).
+
+    The target is there for its inputs, pages first.
+    """
+    if rule == TARGET:
+        return ", ".join(sorted(inputs, key=lambda path: (not path.endswith(".html"), path)))
     for stamp in (Path(path) for path in inputs if path.endswith(".stamp")):
         lines = stamp.read_text(encoding="utf-8").splitlines() if stamp.is_file() else []
         if len(lines) > 1:

@@ -155,7 +155,7 @@ def test_a_dry_run_is_the_table_and_a_line_a_job(monkeypatch, tmp_path):
     run.start(1)
     stamp = tmp_path / "1.stamp"
     stamp.write_text("abc\ncode, params or inputs changed (123)\n")
-    assert reason_of([str(stamp)], "Missing output files") == "code, params or inputs changed"
+    assert reason_of("adapt_job", [str(stamp)], "Missing output files") == "code, params or inputs changed"
     run.start(2, "all", log="")
     run.tell(LogEvent.RUN_INFO, TABLE, stats=STATS)
     run.handler.close()
@@ -163,7 +163,8 @@ def test_a_dry_run_is_the_table_and_a_line_a_job(monkeypatch, tmp_path):
     assert text.startswith(TABLE + "\n")
     assert text.count("Job stats:") == 1
     assert any(line.startswith("adapt pair/int8/1: Missing output files: results/") for line in run.lines)
-    assert text.count("method399") == 1  # the target names all that it is for, a job does not
+    assert any(line.startswith("all: results/default/adapt/pair/method0/") for line in run.lines)
+    assert reason_of("all", ["a/b.csv", "a/page.html"], "") == "a/page.html, a/b.csv"
     assert max(map(len, run.lines)) <= WIDTH
 
 
