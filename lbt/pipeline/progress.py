@@ -42,7 +42,7 @@ class Running:
 
 
 class Progress:
-    """What a run has done and has left to do, told line by line.
+    """The state of a run, told line by line: jobs done, running, failed and left.
 
     Args:
         screen: where the lines go.

@@ -1,4 +1,4 @@
-"""What a fitted predictor is made of, as tensors and facts, so that it can be kept without a pickle."""
+"""Fitted predictors as tensors and facts, the form in which they can be kept without a pickle."""
 
 from __future__ import annotations
 
