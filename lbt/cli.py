@@ -94,6 +94,14 @@ def _help_on_params(sections: tuple[str, ...]) -> str:
     return "\b\nParams:\n" + "\n".join(lines) if lines else ""
 
 
+def _refuse_beside(option: str, others: Iterable[str], accepted: Iterable[str]) -> None:
+    """Refuse those of ``others`` on the command line that would do nothing beside ``option``."""
+    given = click.get_current_context().get_parameter_source
+    useless = [n for n in others if n not in accepted and given(n) is not click.core.ParameterSource.DEFAULT]
+    if useless:
+        raise LbtError(f"{', '.join(f'--{name}' for name in useless)}: would do nothing beside {option}; leave it out")
+
+
 @cli.command()
 @params_option
 def check(params_file: str) -> None:
@@ -194,14 +202,6 @@ def predict(table: Path, space: str, out: Path | None, top: int, fitted: Path | 
         return
     rows = [[f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()] for row in scores.to_pylist()]
     click.echo(markdown(scores.column_names, rows))
-
-
-def _refuse_beside(option: str, others: Iterable[str], accepted: Iterable[str]) -> None:
-    """Refuse those of ``others`` on the command line that would do nothing beside ``option``."""
-    given = click.get_current_context().get_parameter_source
-    useless = [n for n in others if n not in accepted and given(n) is not click.core.ParameterSource.DEFAULT]
-    if useless:
-        raise LbtError(f"{', '.join(f'--{name}' for name in useless)}: would do nothing beside {option}; leave it out")
 
 
 def main() -> None:

@@ -34,7 +34,6 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
     from lbt.nas.predictors.params import PredictorParams
     from lbt.nas.predictors.stage import Inputs, Outputs, run
 
+    inputs = Inputs(table=paths.needs["table"] / "cells.parquet")
     outputs = Outputs(scores=paths.out("scores.parquet"), predictor=paths.out("predictor.safetensors"))
-    return run(
-        PredictorParams.model_validate(job.params["predictor"]), Inputs(paths.needs["table"] / "cells.parquet"), outputs
-    )
+    return run(PredictorParams.model_validate(job.params["predictor"]), inputs, outputs)

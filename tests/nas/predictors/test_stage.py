@@ -30,13 +30,15 @@ def test_the_stage_reports_every_size_and_repeats_byte_for_byte(tmp_path):
     params = PredictorParams(
         encoder="gates", seed=1, sizes=[20, 60], space=str(space), target="score", epochs=8, width=16, batch=16
     )
-    metrics = run(params, Inputs(table), Outputs(tmp_path / "a.parquet", tmp_path / "a.safetensors"))
+    metrics = run(
+        params, Inputs(table=table), Outputs(scores=tmp_path / "a.parquet", predictor=tmp_path / "a.safetensors")
+    )
     names = ("kendall_tau", "precision_at_5%", "n_at_10")
     assert set(metrics) == {f"{size}/{name}" for size in (20, 60) for name in names}
     scores = read_table(tmp_path / "a.parquet")
     assert scores.column_names == ["architecture", "score", "score_20", "score_60"]
     assert scores.num_rows == len(rows) - len(rows) // 2
-    run(params, Inputs(table), Outputs(tmp_path / "b.parquet", tmp_path / "b.safetensors"))
+    run(params, Inputs(table=table), Outputs(scores=tmp_path / "b.parquet", predictor=tmp_path / "b.safetensors"))
     for suffix in ("parquet", "safetensors"):
         assert sha256(tmp_path / f"a.{suffix}") == sha256(tmp_path / f"b.{suffix}")
     kept = store.load(tmp_path / "a.safetensors")
@@ -57,8 +59,8 @@ def test_a_size_beyond_the_training_half_is_refused(tmp_path):
     with pytest.raises(LbtError, match="sizes: 5000 is more than half"):
         run(
             PredictorParams(encoder="mlp", seed=0, sizes=5000, space=str(space), target="score"),
-            Inputs(table),
-            Outputs(tmp_path / "a.parquet", tmp_path / "a.safetensors"),
+            Inputs(table=table),
+            Outputs(scores=tmp_path / "a.parquet", predictor=tmp_path / "a.safetensors"),
         )
 
 
