@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,14 @@ def _help_on_params(sections: tuple[str, ...]) -> str:
 
     lines = [f"  {line.key} = {line.default}  {line.text}" for name in sections for line in describe(Params, name)]
     return "\b\nParams:\n" + "\n".join(lines) if lines else ""
+
+
+def _refuse_beside(option: str, others: Iterable[str], accepted: Iterable[str]) -> None:
+    """Refuse those of ``others`` on the command line that would do nothing beside ``option``."""
+    given = click.get_current_context().get_parameter_source
+    useless = [n for n in others if n not in accepted and given(n) is not click.core.ParameterSource.DEFAULT]
+    if useless:
+        raise LbtError(f"{', '.join(f'--{name}' for name in useless)}: would do nothing beside {option}; leave it out")
 
 
 @cli.command()
@@ -226,13 +235,21 @@ def cost(
 @click.option("--members", default=5, show_default=True, help="Networks in a neural predictor's ensemble.")
 @click.option("--seed", default=0, show_default=True, help="Everything random follows from it.")
 @click.option("--out", type=Path, help="Write all scores to this Parquet file instead of showing the best.")
-def predict(table: Path, space: str, out: Path | None, top: int, **options: Any) -> None:
+@click.option("--save", type=Path, help="Also keep the fitted predictor in this file.")
+@click.option("--fitted", type=Path, help="Score by a predictor that --save kept instead of fitting one.")
+def predict(table: Path, space: str, out: Path | None, top: int, fitted: Path | None, **options: Any) -> None:
     """Order your own architectures: rows of a table without a value, from those with one."""
     from lbt.artifacts import write_table
-    from lbt.nas.predictors.predict import predict
+    from lbt.nas.predictors.predict import predict, predict_fitted
     from lbt.report.tables import markdown
 
-    scores = predict(table, space, top=None if out else top, **options)
+    shown = None if out else top
+    if fitted is None:
+        scores = predict(table, space, top=shown, **options)
+    else:
+        random = {name: options[name] for name in ("unseen", "seed")}
+        _refuse_beside("--fitted", options, random if random["unseen"] else ["unseen"])
+        scores = predict_fitted(table, space, fitted, top=shown, **random)
     if out:
         write_table(out, scores)
         click.echo(f"{out}: {len(scores)} architectures, best first")

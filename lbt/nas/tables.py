@@ -68,7 +68,7 @@ def read(path: str | Path, space: str | Path | CellSpace, *, complete: bool = Fa
         path: the Parquet file.
         space: name of a search space, a YAML file that describes one, or the space itself.
         complete: demand that every architecture of the space is there.
-        unlabelled: let targets be empty or NaN (read as NaN): architectures whose value is to be predicted.
+        unlabelled: let targets be absent, empty or NaN (read as NaN): architectures whose value is to be predicted.
 
     Raises:
         LbtError: a column is missing; a row's string does not parse or has an operation that the space lacks, is there
@@ -101,7 +101,7 @@ def read(path: str | Path, space: str | Path | CellSpace, *, complete: bool = Fa
             index = int(np.flatnonzero(~np.isfinite(values))[0])
             raise LbtError(f"{path}: row {index}: {field.name} is {values[index]}; expected a finite number")
         targets[field.name] = values
-    if not targets:
+    if not targets and not unlabelled:
         raise LbtError(f"{path}: no numeric column to predict; found: {', '.join(table.column_names)}")
     return Table(space, rows, targets)
 

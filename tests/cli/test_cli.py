@@ -71,6 +71,14 @@ def test_predict_on_a_users_own_table(tmp_path):
     run(*arguments, "--out", str(tmp_path / "scores.parquet"))
     assert read_table(tmp_path / "scores.parquet").num_rows == 20
 
+    kept = str(tmp_path / "kept.safetensors")
+    shown = run(*arguments, "--save", kept)
+    later = [*arguments[:5], "--fitted", kept]
+    assert run(*later) == shown
+    with pytest.raises(LbtError, match="--encoder, --epochs, --seed: would do nothing beside --fitted"):
+        run(*later, "--encoder", "mlp", "--epochs", "3", "--seed", "1")
+    assert len(run(*later, "--unseen", "3", "--seed", "1", "--top", "99").splitlines()) == len(shown.splitlines()) + 13
+
 
 def test_cost_refuses_a_shape_that_is_none():
     with pytest.raises(LbtError, match="--shape: found '3x32'"):

@@ -6,7 +6,13 @@ rule predictor_job:
         stamp=stamp("predictor"),
         needs=needs("predictor"),
     output:
-        makes("predictor", "{encoder}/{seed}", "metrics.json", "scores.parquet"),
+        makes(
+            "predictor",
+            "{encoder}/{seed}",
+            "metrics.json",
+            "scores.parquet",
+            "predictor.safetensors",
+        ),
     log:
         logged("predictor", "{encoder}/{seed}"),
     benchmark:

@@ -7,9 +7,9 @@ Any predictor is fitted by :func:`fit` and answers through :class:`Fitted`. A fi
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from lbt.nas.predictors import ENCODERS
 from lbt.nas.predictors.cells import Cells, cells
 from lbt.nas.predictors.layers import Head
 from lbt.nas.predictors.losses import loss_function
+from lbt.nas.predictors.state import State, below, under
 from lbt.nas.space import CellSpace
 
 CHUNK = 4096
@@ -53,6 +54,11 @@ class Options:
     members: int = 1
     validation: float = 0.0
 
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Options:
+        """The options that JSON has kept: it knows no tuple."""
+        return cls(**{**facts, "hidden": tuple(facts["hidden"])})
+
 
 class Fitted(Protocol):
     """A fitted predictor."""
@@ -63,13 +69,16 @@ class Fitted(Protocol):
         Scores of a ranking loss have no unit. The deviation is 0 where the predictor has no uncertainty.
         """
 
+    def state(self) -> State:
+        """Tensors and facts from which :func:`load` makes a predictor that predicts the same to the last bit."""
+
 
 class Network(nn.Module):
     """An encoder with a head: rows in, one score per member out."""
 
     def __init__(self, name: str, space: CellSpace, options: Options, generator: torch.Generator) -> None:
         super().__init__()
-        self.space = space
+        self.name, self.space, self.options = name, space, options
         self.encoder = ENCODERS.load(name).Encoder(space, options.members, options.width, generator)
         self.head = Head(options.members, self.encoder.output_size, list(options.hidden), generator)
 
@@ -101,6 +110,18 @@ class Neural:
         scores = self.scores(rows)
         return scores.mean(0), scores.std(0)
 
+    def state(self) -> State:
+        tensors = under("network", self.network.state_dict()) | {"held": torch.from_numpy(self.held)}
+        return tensors, {"encoder": self.network.name, "options": asdict(self.network.options)}
+
+    @classmethod
+    def load(cls, space: CellSpace, tensors: dict[str, Tensor], facts: dict[str, Any]) -> Neural:
+        """The networks of a :meth:`state`."""
+        options = Options.of(facts["options"])
+        network = Network(facts["encoder"], space, options, torch.Generator())
+        network.load_state_dict(below("network", tensors))
+        return cls(network, options.members, tensors["held"].numpy())
+
     @torch.no_grad()
     def _run(self, module: nn.Module, rows: np.ndarray) -> list[Tensor]:
         table = cells(self.network.space, rows)
@@ -128,6 +149,12 @@ def fit(
         return module.fit(space, rows, values, options, seed)
     network = Network(name, space, options, torch.Generator().manual_seed(seed))
     return train(network, rows, values, options, seed)
+
+
+def load(name: str, space: CellSpace, tensors: dict[str, Tensor], facts: dict[str, Any]) -> Fitted:
+    """The fitted predictor ``name`` of a :meth:`Fitted.state`."""
+    module = ENCODERS.load(name)
+    return module.load(space, tensors, facts) if hasattr(module, "fit") else Neural.load(space, tensors, facts)
 
 
 class Auxiliary(Protocol):

@@ -33,10 +33,10 @@ class GaussianProcess:
     """
 
     def __init__(self, groups: list[np.ndarray], values: np.ndarray, steps: int = 120) -> None:
-        self.groups = [torch.from_numpy(g) for g in groups]
+        features = [torch.from_numpy(g) for g in groups]
         target = torch.from_numpy(values)
         tuned = slice(LARGEST_TUNING)
-        distances = [_distance(g[tuned], g[tuned]) for g in self.groups]
+        distances = [_distance(g[tuned], g[tuned]) for g in features]
         # log length scales, log noise variance, log signal variance
         log = torch.tensor([0.0] * len(groups) + [-2.0, 0.0], dtype=torch.float64, requires_grad=True)
         optimizer = torch.optim.Adam([log], lr=0.08)
@@ -48,10 +48,26 @@ class GaussianProcess:
             loss.backward()
             optimizer.step()
         self.log = log.detach()
-        self.points = self._scaled(self.groups)
-        self.factor = _factor(_matern(torch.cdist(self.points, self.points).square_(), self.log), self.log)
+        self.points = self._scaled(features)
+        self.factor = self._factorise()
         self.weight = torch.cholesky_solve(target[:, None], self.factor)[:, 0]
         self._target = target
+
+    def _factorise(self) -> Tensor:
+        return _factor(_matern(torch.cdist(self.points, self.points).square_(), self.log), self.log)
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors from which :meth:`load` makes the same process; the factor, by far the largest, is made anew."""
+        return {"log": self.log, "points": self.points, "weight": self.weight, "target": self._target}
+
+    @classmethod
+    def load(cls, tensors: dict[str, Tensor]) -> GaussianProcess:
+        """The process of a :meth:`state`."""
+        process = cls.__new__(cls)
+        process.log, process.points = tensors["log"], tensors["points"]
+        process.weight, process._target = tensors["weight"], tensors["target"]
+        process.factor = process._factorise()
+        return process
 
     def mean(self, groups: list[np.ndarray]) -> np.ndarray:
         """The mean alone, float64 (M,): the deviation costs as many products as there are training cells."""

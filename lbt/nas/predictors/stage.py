@@ -10,8 +10,8 @@ import numpy as np
 from lbt.artifacts import write_table
 from lbt.errors import LbtError
 from lbt.nas import tables
-from lbt.nas.predictors import metrics
-from lbt.nas.predictors.fit import Options, fit
+from lbt.nas.predictors import metrics, store
+from lbt.nas.predictors.fit import Options
 from lbt.nas.predictors.params import PredictorParams
 from lbt.progress import track
 
@@ -25,9 +25,15 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """``scores``: Parquet with the held-out architectures, their value, and one score column per training size."""
+    """Files that a job makes.
+
+    Attributes:
+        scores: Parquet with the held-out architectures, their value, and one score column per training size.
+        predictor: the predictor fitted on the largest training size (see :mod:`lbt.nas.predictors.store`).
+    """
 
     scores: Path
+    predictor: Path
 
 
 def options(params: PredictorParams) -> Options:
@@ -64,9 +70,13 @@ def run(params: PredictorParams, inputs: Inputs, outputs: Outputs) -> dict[str, 
     found: dict[str, float] = {}
     for size in track(params.sizes, f"{params.encoder[0]}, seed {seed}"):
         chosen = train[:size]
-        fitted = fit(params.encoder[0], table.space, table.rows[chosen], values[chosen], options(params), seed)
-        scores, _ = fitted.predict(table.rows[held])
+        predictor = store.Predictor.fit(
+            params.encoder[0], table.space, table.rows[chosen], values[chosen], params.target, options(params), seed
+        )
+        scores, _ = predictor.fitted.predict(table.rows[held])
         columns[f"score_{size}"] = scores
         found |= {f"{size}/{name}": value for name, value in metrics.ranking(scores, values[held]).items()}
+        if size == max(params.sizes):
+            store.save(outputs.predictor, predictor)
     write_table(outputs.scores, columns)
     return found

@@ -23,7 +23,7 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
                 "predictor",
                 f"{encoder}/{seed}",
                 {"predictor": one.model_dump()},
-                ("metrics.json", "scores.parquet"),
+                ("metrics.json", "scores.parquet", "predictor.safetensors"),
                 needs={"table": made[f"data/{TABLE}"]},
                 group=encoder,
             )
@@ -35,5 +35,5 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
     from lbt.nas.predictors.stage import Inputs, Outputs, run
 
     inputs = Inputs(table=paths.needs["table"] / "cells.parquet")
-    outputs = Outputs(scores=paths.out("scores.parquet"))
+    outputs = Outputs(scores=paths.out("scores.parquet"), predictor=paths.out("predictor.safetensors"))
     return run(PredictorParams.model_validate(job.params["predictor"]), inputs, outputs)

@@ -5,6 +5,7 @@ import pytest
 
 from lbt.artifacts import read_table, sha256, write_table
 from lbt.errors import LbtError
+from lbt.nas.predictors import store
 from lbt.nas.predictors.params import PredictorParams
 from lbt.nas.predictors.predict import predict
 from lbt.nas.predictors.stage import Inputs, Outputs, halves, run
@@ -29,14 +30,21 @@ def test_the_stage_reports_every_size_and_repeats_byte_for_byte(tmp_path):
     params = PredictorParams(
         encoder="gates", seed=1, sizes=[20, 60], space=str(space), target="score", epochs=8, width=16, batch=16
     )
-    metrics = run(params, Inputs(table=table), Outputs(scores=tmp_path / "a.parquet"))
+    metrics = run(
+        params, Inputs(table=table), Outputs(scores=tmp_path / "a.parquet", predictor=tmp_path / "a.safetensors")
+    )
     names = ("kendall_tau", "precision_at_5%", "n_at_10")
     assert set(metrics) == {f"{size}/{name}" for size in (20, 60) for name in names}
     scores = read_table(tmp_path / "a.parquet")
     assert scores.column_names == ["architecture", "score", "score_20", "score_60"]
     assert scores.num_rows == len(rows) - len(rows) // 2
-    run(params, Inputs(table=table), Outputs(scores=tmp_path / "b.parquet"))
-    assert sha256(tmp_path / "a.parquet") == sha256(tmp_path / "b.parquet")
+    run(params, Inputs(table=table), Outputs(scores=tmp_path / "b.parquet", predictor=tmp_path / "b.safetensors"))
+    for suffix in ("parquet", "safetensors"):
+        assert sha256(tmp_path / f"a.{suffix}") == sha256(tmp_path / f"b.{suffix}")
+    kept = store.load(tmp_path / "a.safetensors")
+    again = kept.fitted.predict(kept.space.encode(scores["architecture"].to_pylist()))[0]
+    assert again.tolist() == scores["score_60"].to_pylist()
+    assert (kept.encoder, kept.target, len(kept.values)) == ("gates", "score", 60)
 
 
 def test_halves_are_disjoint_and_depend_on_the_seed():
@@ -52,7 +60,7 @@ def test_a_size_beyond_the_training_half_is_refused(tmp_path):
         run(
             PredictorParams(encoder="mlp", seed=0, sizes=5000, space=str(space), target="score"),
             Inputs(table=table),
-            Outputs(scores=tmp_path / "a.parquet"),
+            Outputs(scores=tmp_path / "a.parquet", predictor=tmp_path / "a.safetensors"),
         )
 
 

@@ -21,10 +21,13 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from torch import Tensor
 
 from lbt.nas.predictors.features import features
 from lbt.nas.predictors.gp import GaussianProcess, normal_scores
 from lbt.nas.predictors.metrics import kendall_tau
+from lbt.nas.predictors.state import State, arrays, below, under
+from lbt.nas.predictors.trees import Trees
 from lbt.nas.predictors.zero_cost import zero_cost
 from lbt.nas.space import CellSpace
 
@@ -79,6 +82,38 @@ class Committee:
         own = np.mean([d**2 / s**2 for (_, d), s in zip(found, self.spreads, strict=False)], 0)
         return mean, np.sqrt(own + self.weights @ (scaled - mean) ** 2)
 
+    def state(self) -> State:
+        """See :class:`lbt.nas.predictors.fit.Fitted`."""
+        tensors = under("own", {"spreads": self.spreads, "weights": self.weights, "leave_one_out": self.leave_one_out})
+        for name, (shift, scale) in self.scales.items():
+            tensors |= under(f"scale.{name}", {"shift": shift, "scale": scale})
+        for number, (_, process) in enumerate(self.processes):
+            tensors |= under(f"process.{number}", process.state())
+        trees = []
+        for number, (tree, weight) in enumerate(self.trees):
+            nodes, facts = tree.state()
+            tensors |= under(f"tree.{number}", nodes)
+            trees.append([facts, weight])
+        return tensors, {"groups": list(self.scales), "choices": [list(c) for c, _ in self.processes], "trees": trees}
+
+    @classmethod
+    def load(cls, space: CellSpace, tensors: dict[str, Tensor], facts: dict[str, Any]) -> Committee:
+        """The committee of a :meth:`state`."""
+        committee, plain = cls.__new__(cls), arrays("own", tensors)
+        committee.space, committee.leave_one_out = space, plain["leave_one_out"]
+        committee.spreads, committee.weights = plain["spreads"], plain["weights"]
+        scales = {name: arrays(f"scale.{name}", tensors) for name in facts["groups"]}
+        committee.scales = {name: (scale["shift"], scale["scale"]) for name, scale in scales.items()}
+        committee.processes = [
+            (tuple(choice), GaussianProcess.load(below(f"process.{number}", tensors)))
+            for number, choice in enumerate(facts["choices"])
+        ]
+        committee.trees = [
+            (Trees.load(below(f"tree.{number}", tensors), tree), weight)
+            for number, (tree, weight) in enumerate(facts["trees"])
+        ]
+        return committee
+
 
 class Best:
     """See :class:`lbt.nas.predictors.fit.Fitted`. ``weight`` is the share of GATES in the blend, 0…1."""
@@ -102,6 +137,13 @@ class Best:
         blend = (1 - self.weight) * mean + self.weight * scores.mean(0)
         return blend, np.hypot((1 - self.weight) * deviation, self.weight * scores.std(0))
 
+    def state(self) -> State:
+        committee, committee_facts = self.committee.state()
+        networks, networks_facts = self.networks.state()
+        tensors = under("committee", committee) | under("networks", networks)
+        tensors |= under("own", {"centre": self.centre, "spread": self.spread})
+        return tensors, {"committee": committee_facts, "networks": networks_facts, "weight": float(self.weight)}
+
 
 def fit(space: CellSpace, rows: np.ndarray, values: np.ndarray, options: Options, seed: int) -> Best | Committee:
     """Fit on rows (N, L) with ``values`` (N,); ``options`` are those of GATES. Under ten cells GATES is left out."""
@@ -116,6 +158,19 @@ def fit(space: CellSpace, rows: np.ndarray, values: np.ndarray, options: Options
     chosen = replace(options, members=FOLDS, validation=1 / FOLDS, batch=batch, epochs=epochs)
     networks = fitting.fit("gates", space, rows, values, chosen, seed)
     return Best(committee, networks, rows, values)  # type: ignore[arg-type]
+
+
+def load(space: CellSpace, tensors: dict[str, Tensor], facts: dict[str, Any]) -> Best | Committee:
+    """The predictor of a :meth:`Best.state` or :meth:`Committee.state`."""
+    from lbt.nas.predictors.fit import Neural
+
+    if "committee" not in facts:
+        return Committee.load(space, tensors, facts)
+    best, plain = Best.__new__(Best), arrays("own", tensors)
+    best.committee = Committee.load(space, below("committee", tensors), facts["committee"])
+    best.networks = Neural.load(space, below("networks", tensors), facts["networks"])
+    best.centre, best.spread, best.weight = plain["centre"], plain["spread"], facts["weight"]
+    return best
 
 
 def log_gap(values: np.ndarray) -> np.ndarray:
@@ -138,12 +193,12 @@ def _members(names: list[str], *targets: np.ndarray) -> list[tuple[tuple[str, ..
     return chosen + [(pair, targets[0]) for pair in pairs if always]
 
 
-def _trees(groups: dict[str, np.ndarray], target: np.ndarray, seed: int) -> list[tuple[Any, float]]:
+def _trees(groups: dict[str, np.ndarray], target: np.ndarray, seed: int) -> list[tuple[Trees, float]]:
     """Fitted tree ensembles, each with its weight relative to all processes together."""
     from sklearn.ensemble import ExtraTreesRegressor, GradientBoostingRegressor
 
     forest = ExtraTreesRegressor(300, max_features=0.5, random_state=seed)
-    found = [(forest, 0.25)]
+    found: list[tuple[Any, float]] = [(forest, 0.25)]
     for number in range(6):
         boosted = GradientBoostingRegressor(
             n_estimators=150,
@@ -154,7 +209,7 @@ def _trees(groups: dict[str, np.ndarray], target: np.ndarray, seed: int) -> list
             random_state=seed + number,
         )
         found.append((boosted, 0.25 / 6))
-    return [(model.fit(_flat(groups), target), weight) for model, weight in found]
+    return [(Trees.of(model.fit(_flat(groups), target)), weight) for model, weight in found]
 
 
 def _flat(groups: dict[str, np.ndarray]) -> np.ndarray:

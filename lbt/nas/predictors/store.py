@@ -1,0 +1,117 @@
+"""Fitted predictors as files: safetensors with a header that says what was fitted, on which space, for which target."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lbt.artifacts import read_tensors, write_tensors
+from lbt.errors import LbtError
+from lbt.nas.predictors import fit as fitting
+from lbt.nas.predictors.fit import Fitted, Options
+from lbt.nas.predictors.state import below, under
+from lbt.nas.space import CellSpace, SpaceSpec, build
+
+FORMAT = "lbt predictor 1"
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A fitted predictor and what it was fitted on.
+
+    Attributes:
+        encoder: its name, a file of ``lbt/nas/predictors/encoders/``.
+        space: the search space.
+        target: the column that was learnt.
+        options: what a neural predictor was trained with.
+        seed: of the fit.
+        fitted: the predictor itself.
+        values: float64 (N,), the evaluated architectures' values.
+        scores: float64 (N,), what ``fitted`` predicts for them: places a new score among the values.
+    """
+
+    encoder: str
+    space: CellSpace
+    target: str
+    options: Options
+    seed: int
+    fitted: Fitted
+    values: np.ndarray
+    scores: np.ndarray
+
+    @classmethod
+    def fit(
+        cls,
+        encoder: str,
+        space: CellSpace,
+        rows: np.ndarray,
+        values: np.ndarray,
+        target: str,
+        options: Options,
+        seed: int,
+    ) -> Predictor:
+        """Fit ``encoder`` on rows (N, L) with ``values`` (N,) of the column ``target``."""
+        fitted = fitting.fit(encoder, space, rows, values, options, seed)
+        return cls(encoder, space, target, options, seed, fitted, values, fitted.predict(rows)[0])
+
+    def expected(self, scores: np.ndarray) -> np.ndarray:
+        """The values' quantile at each score's place among the evaluated architectures' scores, float64 (M,)."""
+        return np.quantile(self.values, np.searchsorted(np.sort(self.scores), scores) / len(self.scores))
+
+
+def save(path: str | Path, predictor: Predictor) -> None:
+    """Write ``predictor``; :func:`load` reads one that predicts the same to the last bit."""
+    tensors, facts = predictor.fitted.state()
+    parts = under("fitted", tensors) | under("known", {"values": predictor.values, "scores": predictor.scores})
+    kept = {name: tensor.clone() for name, tensor in parts.items()}  # safetensors refuses tensors that share memory
+    header = {
+        "format": FORMAT,
+        "encoder": predictor.encoder,
+        "space": predictor.space.spec.model_dump(mode="json"),
+        "target": predictor.target,
+        "options": asdict(predictor.options),
+        "seed": predictor.seed,
+        "facts": facts,
+    }
+    write_tensors(path, kept, {**header, "sha256": _digest(kept, header)})
+
+
+def load(path: str | Path) -> Predictor:
+    """Read a predictor that :func:`save` wrote.
+
+    Raises:
+        LbtError: there is no such file, it is damaged, or it holds something else.
+    """
+    stored, header = read_tensors(path)
+    tensors = {name: tensor.clone() for name, tensor in stored.items()}  # aligned as when fitted: sums come out alike
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise LbtError(
+            f"{path}: not a saved predictor; accepted: a file of `lbt predict --save` or the predictor stage"
+        )
+    if header.pop("sha256", None) != _digest(tensors, header):
+        raise LbtError(f"{path}: its content is not what was saved (altered?); save the predictor anew")
+    space = build(SpaceSpec.model_validate(header["space"]))
+    options = Options.of(header["options"])
+    known = below("known", tensors)
+    fitted = fitting.load(header["encoder"], space, below("fitted", tensors), header["facts"])
+    return Predictor(
+        header["encoder"], space, header["target"], options, header["seed"], fitted,
+        known["values"].numpy(), known["scores"].numpy(),
+    )  # fmt: skip
+
+
+def _digest(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> str:
+    total = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(tensors):
+        content = tensors[name].detach().contiguous()
+        total.update(f"{name} {content.dtype} {tuple(content.shape)}\n".encode())
+        total.update(content.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
