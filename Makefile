@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: run test lint docs clean
+.PHONY: run test float reproduce lint docs clean
 
 $(VENV)/.run: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -16,11 +16,18 @@ $(VENV)/.test: $(VENV)/.run
 	touch $@
 
 run: $(VENV)/.run  ## the whole pipeline on the embedded data
-	snakemake --cores all
+	snakemake
 	lbt results
 
 test: $(VENV)/.test lint  ## every test, on two cores
 	OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist worksteal
+
+float: $(VENV)/.test  ## the tests that touch float kernels, with the kernels of an older processor
+	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE OMP_NUM_THREADS=1 \
+	pytest --numprocesses 2 --dist worksteal -m "float and not slow"
+
+reproduce: $(VENV)/.run  ## a short job of every stage, here and on two emulated processors: the same bits?
+	lbt reproduce
 
 lint: $(VENV)/.test
 	ruff check .

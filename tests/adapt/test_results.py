@@ -54,4 +54,5 @@ def test_a_result_is_made_again(rows, monkeypatch, tmp_path):
     sys.modules.pop("adaptation")
     # Another processor sums in another order, and 500 steps of training amplify that: a few test images may differ.
     assert made["target_accuracy"] == pytest.approx(row["target_accuracy"], abs=3)
-    assert made["weight_levels"] == row["weight_levels"]
+    assert made["weight_levels"] == pytest.approx(row["weight_levels"], rel=0.25)
+    assert 2 < made["weight_levels"] <= 255
