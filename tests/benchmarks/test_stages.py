@@ -1,4 +1,4 @@
-"""benchmarks/dvc.yaml: a stage for everything that rides in git, with a command that exists, and a record of its bytes."""
+"""benchmarks/dvc.yaml: a stage for everything that rides in git, a command that exists, a record of the bytes."""
 
 from __future__ import annotations
 
@@ -88,5 +88,7 @@ def test_the_scripts_accept_their_options(name, monkeypatch):
 def test_the_lock_records_the_shipped_bytes():
     lock = read_yaml(BENCHMARKS / "dvc.lock")["stages"]
     recorded = {out["path"]: out["md5"] for stage in lock.values() for out in stage["outs"]}
-    found = {f.relative_to(ROOT).as_posix(): hashlib.md5(f.read_bytes(), usedforsecurity=False).hexdigest() for f in SHIPPED}
+    found = {
+        f.relative_to(ROOT).as_posix(): hashlib.md5(f.read_bytes(), usedforsecurity=False).hexdigest() for f in SHIPPED
+    }
     assert found == {path: recorded.get(path) for path in found}, "cd benchmarks && dvc commit --force"
