@@ -46,10 +46,11 @@ def test_the_benchmarks_stages_are_a_project_of_their_own(built):
     assert "up to date" in built("dvc", "--cd", "benchmarks", "status")
 
 
-def test_a_remote_on_s3_gives_the_same_bytes_back(working, tmp_path):
+def test_a_remote_on_s3_gives_the_same_bytes_back(working, tmp_path, request):
     pytest.importorskip("dvc_s3")
     server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    request.addfinalizer(server.stop)
     address = "http://{}:{}".format(*server.get_host_and_port())
     keys = {"AWS_ACCESS_KEY_ID": "t", "AWS_SECRET_ACCESS_KEY": "t", "AWS_DEFAULT_REGION": "us-east-1"}
     working.environment |= keys
@@ -59,6 +60,5 @@ def test_a_remote_on_s3_gives_the_same_bytes_back(working, tmp_path):
     working("dvc", "push")
     working("git", "commit", "--quiet", "--all", "--message", "remote")
     clone = pull(working, tmp_path / "clone")
-    server.stop()
     assert clone.contents() == working.contents()
     assert clone.idle()
