@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -35,6 +36,9 @@ ENGINES = {"snakemake": ["snakemake", "--cores", "2"], "dvc": ["dvc", "repro"]}
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 GRACE = 20.0
 """Seconds in which an engine has to end after a signal, and its orphans after it; then all are killed."""
+
+TEMPORARY = re.compile(r"\..*\.[a-z0-9_]{8}(\.\w+)?")
+"""The names that lbt.artifacts gives to files that are being written."""
 
 UNITS = {
     "sent": "kills",
@@ -60,6 +64,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     parser.add_argument("--work", type=Path, help="keep the copies in this folder, which must not exist")
     options = parser.parse_args()
+    if options.kills < 1:
+        parser.error(f"--kills: found {options.kills}; accepted: 1 or more")
+    if options.work and options.work.exists():
+        parser.error(f"--work: {options.work} exists; accepted: a folder that does not")
     with tempfile.TemporaryDirectory() as temporary:
         work = options.work or Path(temporary) / "work"
         rows = campaign(work, 8 if options.quick else options.kills, random.Random(options.seed))
@@ -99,7 +107,8 @@ def hashes(folder: Path) -> Hashes:
 def compare(folder: Path, expected: Hashes) -> Counter[str]:
     """How a finished copy differs from the undisturbed run, and what was left in it."""
     found = hashes(folder)
-    temporary = {name for name in found if Path(name).name.startswith(".")}
+    written = (path for top in ("results", ".lbt") for path in (folder / top).rglob(".*"))
+    temporary = {path.relative_to(folder).as_posix() for path in written if TEMPORARY.fullmatch(path.name)}
     different = {name for name in expected.keys() | found.keys() - temporary if expected.get(name) != found.get(name)}
     return Counter(
         identical_files=len(expected.keys() - different),

@@ -39,8 +39,10 @@ def test_a_copy_is_compared_file_by_file(script, tmp_path):
     (tmp_path / "two/results/run/a/model").write_text("other")  # a false record and a different file
     (tmp_path / "two/results/run/b/model").unlink()  # another of each
     (tmp_path / "two/results/run/b/extra").write_text("")
-    (tmp_path / "two/results/run/b/.model.x1").write_text("")
-    found = {"identical_files": 3, "different_files": 3, "temporary_files": 1, "false_records": 2}
+    (tmp_path / "two/results/run/b/.model.x_93ab0z.safetensors").write_text("")
+    (tmp_path / "two/.lbt").mkdir()
+    (tmp_path / "two/.lbt/.hashes.0123abcd.json").write_text("")
+    found = {"identical_files": 3, "different_files": 3, "temporary_files": 2, "false_records": 2}
     assert +kills.compare(tmp_path / "two", expected) == found
 
 
