@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
-TINY = Path(__file__).with_name("tiny.yaml")
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+import _project
 
 
 class Project:
@@ -21,16 +18,7 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        binaries = str(Path(sys.executable).parent)
-        self.environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "GIT_"))},
-            "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(folder),
-            "GIT_AUTHOR_NAME": "t",
-            "GIT_AUTHOR_EMAIL": "t@t",
-            "GIT_COMMITTER_NAME": "t",
-            "GIT_COMMITTER_EMAIL": "t@t",
-        }
+        self.environment = _project.environment(folder)
 
     def __call__(self, *command: str, fails: bool = False) -> str:
         """Run a command; its output, both streams. It has to succeed, or to fail where ``fails``."""
@@ -89,27 +77,8 @@ class Project:
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A fresh clone with the tiny params; nothing has been made in it."""
     folder = tmp_path_factory.mktemp("fresh") / "project"
-    files = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
-    ).stdout.split("\0")
-    for name in filter(None, files):
-        if (ROOT / name).is_file() and name != "dvc.lock":
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    shutil.copy(TINY, folder / "params/default.yaml")
-    random = np.random.default_rng(0)
-    for shape in ("dark", "light"):
-        (folder / "inputs/mine" / shape).mkdir(parents=True)
-        for index in range(30):
-            pixels = random.integers(0, 128, (32, 32, 3)) + 127 * (shape == "light")
-            Image.fromarray(pixels.astype(np.uint8)).save(folder / "inputs/mine" / shape / f"{index}.png")
-    project = Project(folder)
-    project("lbt", "declare")
-    project("git", "init", "--quiet")
-    project("git", "add", "--all")
-    project("git", "add", "--force", "inputs/mine")
-    project("git", "commit", "--quiet", "--message", "start")
-    return project
+    _project.make(folder)
+    return Project(folder)
 
 
 @pytest.fixture(scope="session")
