@@ -31,8 +31,10 @@ SETTINGS = {
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "NUMBA_NUM_THREADS": "1",
+    "NUMBA_CPU_NAME": "haswell",
+    "NUMBA_CPU_FEATURES": "+avx2,+bmi,+bmi2,+f16c,+fma",
 }
-"""Environment variables of the mode. Numba is not held back: its loops here are exact or have a fixed order."""
+"""Environment variables of the mode."""
 
 LIBRARIES = ("numpy", "torch", "scipy", "sklearn")
 """The libraries that read :data:`SETTINGS` when they are imported."""

@@ -41,22 +41,32 @@ def reproduce(processors: Sequence[str] = PROCESSORS, params_file: str = PARAMS)
     """
     if any(name != NATIVE for name in processors) and shutil.which(EMULATOR) is None:
         raise LbtError(f"{EMULATOR} is not installed; Debian and Ubuntu have it in the package qemu-user")
-    for processor in processors:
-        with workspace() as folder:  # each its own: the results, and numba's machine code, are made from nothing
+    with workspace() as folder:
+        for processor in processors:
             prefix = [] if processor == NATIVE else [EMULATOR, "-cpu", processor]
-            command = [*prefix, sys.executable, "-m", "lbt.pipeline.reproduce", params_file]
-            environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONUNBUFFERED": "1"}
-            with subprocess.Popen(
-                command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-            ) as process:
-                assert process.stdout is not None
-                assert process.stderr is not None
-                for line in process.stdout:
-                    stage, digest = line.split()
-                    yield processor, stage, digest
-                error = process.stderr.read().strip().splitlines()
-            if process.returncode:
-                raise LbtError(f"{processor}: {error[-1] if error else f'exit code {process.returncode}'}")
+            for stage, digest in _run(
+                [*prefix, sys.executable, "-m", "lbt.pipeline.reproduce", params_file], folder, processor
+            ):
+                yield processor, stage, digest
+            for made in ("results", "logs", ".lbt"):  # numba's machine code stays: it is the same in this mode
+                shutil.rmtree(folder / made)
+
+
+def _run(command: list[str], folder: Path, processor: str) -> Iterator[tuple[str, str]]:
+    """Run :func:`main` in a process of its own; yield what it prints, a stage and its hash."""
+    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONUNBUFFERED": "1"}
+    with tempfile.TemporaryFile("w+") as errors:
+        with subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                stage, digest = line.split()
+                yield stage, digest
+        errors.seek(0)
+        words = errors.read().strip().splitlines()
+    if process.returncode:
+        raise LbtError(f"{processor}: {words[-1] if words else f'exit code {process.returncode}'}")
 
 
 @contextmanager

@@ -1,0 +1,57 @@
+"""The same bits on other processors: the mode's settings, and a short job of every stage under an emulator."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lbt import reproducible
+from lbt.errors import LbtError
+from lbt.pipeline import reproduce
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_mode_is_refused_once_a_library_has_been_loaded_without_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", object())
+    with pytest.raises(LbtError, match="torch is loaded already, without ATEN_CPU_CAPABILITY=avx2|numpy is loaded"):
+        reproducible.enter({})
+    reproducible.enter(dict(reproducible.SETTINGS))
+
+
+def test_libraries_obey_the_mode():
+    code = (
+        "from lbt import reproducible; reproducible.enter(); import torch, numpy; "
+        "from numpy._core._multiarray_umath import __cpu_features__ as f; "
+        "assert torch.backends.cpu.get_cpu_capability() in ('AVX2', 'DEFAULT'), torch.backends.cpu.get_cpu_capability(); "
+        "assert torch.get_num_threads() == 1; assert not any(on for name, on in f.items() if name.startswith('AVX5'))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_the_default_params_are_reproducible():
+    from lbt.params import load_params
+
+    assert all(load_params(ROOT / f"params/{name}.yaml").reproducible for name in ("default", "reproduce"))
+
+
+def test_a_processor_that_the_emulator_lacks_is_one_line(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(reproduce, "EMULATOR", "no-such-emulator")
+    with pytest.raises(LbtError, match="no-such-emulator is not installed; .*qemu-user"):
+        list(reproduce.reproduce(["Haswell"]))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which(reproduce.EMULATOR) is None, reason="qemu-user is not installed")
+def test_an_emulated_processor_makes_the_same_bits(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    hashes: dict[str, set[str]] = {}
+    for _, stage, digest in reproduce.reproduce(("native", "Haswell")):
+        hashes.setdefault(stage, set()).add(digest)
+    assert {stage: len(found) for stage, found in hashes.items()} == dict.fromkeys(hashes, 1)
+    assert len(hashes) == 8
