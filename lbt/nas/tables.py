@@ -80,6 +80,10 @@ def read(path: str | Path, space: str | Path | CellSpace, *, complete: bool = Fa
     table = read_table(path)
     if "architecture" not in table.column_names:
         raise LbtError(f"{path}: no column 'architecture'; found: {', '.join(table.column_names)}")
+    found = table.schema.field("architecture").type
+    found = found.value_type if types.is_dictionary(found) else found
+    if not (types.is_string(found) or types.is_large_string(found)):
+        raise LbtError(f"{path}: column architecture holds {found}; expected text, such as {_example(space)!r}")
     try:
         rows = space.encode(table.column("architecture").to_pylist())
     except LbtError as error:
@@ -96,7 +100,7 @@ def read(path: str | Path, space: str | Path | CellSpace, *, complete: bool = Fa
     for field in table.schema:
         if not (types.is_floating(field.type) or types.is_integer(field.type)):
             continue
-        values = table.column(field.name).cast("float64").to_numpy()
+        values = table.column(field.name).cast("float64", safe=False).to_numpy()  # beyond 2⁵³: the nearest
         if not unlabelled and not np.isfinite(values).all():
             index = int(np.flatnonzero(~np.isfinite(values))[0])
             raise LbtError(f"{path}: row {index}: {field.name} is {values[index]}; expected a finite number")
@@ -104,6 +108,11 @@ def read(path: str | Path, space: str | Path | CellSpace, *, complete: bool = Fa
     if not targets:
         raise LbtError(f"{path}: no numeric column to predict; found: {', '.join(table.column_names)}")
     return Table(space, rows, targets)
+
+
+def _example(space: CellSpace) -> str:
+    """The space's first cell, as a table writes it."""
+    return space.format(np.zeros(len(space.choices), np.int64))
 
 
 def write_nasbench201(path: Path) -> dict[str, int]:
