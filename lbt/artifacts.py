@@ -14,6 +14,7 @@ import os
 import shutil
 import stat
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -160,11 +161,10 @@ def read_table(path: str | Path) -> pa.Table:
 def _read_table(path: Path) -> pa.Table:
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path)
-    names = table.column_names
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    names = pq.read_schema(path).names
+    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
         raise LbtError(f"{path}: column {told(twice[0])} is there twice")
-    return table
+    return pq.read_table(path)
 
 
 @dataclass(frozen=True)

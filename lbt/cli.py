@@ -140,7 +140,13 @@ def schema(only_check: bool) -> None:
 @click.option("--board", default="zcu102", show_default=True, help="Name or path of a board.")
 @click.option("--batch", type=click.IntRange(1, 65536), default=32, show_default=True, help="Images per training step.")
 @click.option("--shape", default="3,32,32", show_default=True, help="Shape of an image: channels,height,width.")
-@click.option("--classes", type=COUNT, default=10, show_default=True, help="Classes, for a network given by name.")
+@click.option(
+    "--classes",
+    type=click.IntRange(1, 65536),
+    default=10,
+    show_default=True,
+    help="Classes, for a network given by name.",
+)
 @click.option("--inference", is_flag=True, help="The forward pass alone.")
 @click.option("--compare", "side_by_side", is_flag=True, help="Also fp32, fp16 and 8 bits on the same board.")
 def cost(
