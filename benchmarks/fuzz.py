@@ -37,10 +37,11 @@ from lbt.data.domains import arrays
 from lbt.data.params import DomainSpec
 from lbt.errors import LbtError
 from lbt.hardware import Board, cost
+from lbt.nas.predictors import ENCODERS
 from lbt.nas.predictors.predict import predict
 from lbt.nas.space import load as load_space
 from lbt.nn import quantize, separate_statistics
-from lbt.nn.models import Architecture, build, read_model, write_model
+from lbt.nn.models import MODELS, Architecture, build, read_model, write_model
 from lbt.numerics.ranges import RANGES
 from lbt.numerics.recipe import NORMS, Recipe
 from lbt.pipeline.declaration import read_declarations
@@ -380,6 +381,23 @@ WORDS = ["0", "-1", "1", "2", "", "x", "nan", "1e9", "1180591620717411303424", "
          "table.parquet", "params.yaml", "４", "+2", "1_0"]  # fmt: skip
 
 
+LIKELY = {
+    "--model": [*MODELS.names(), "model.safetensors"],
+    "--recipe": Recipe.names(),
+    "--board": Board.names(),
+    "--batch": ["1", "65536"],
+    "--shape": ["3,1,1", "1,8,8", "2,8,8", "3,2,2", "3,8,1", "3,5,7", "3,33,64"],
+    "--classes": ["1", "65536"],
+    "--encoder": ENCODERS.names(),
+    "--top": ["1", "1000000"],
+    "--unseen": ["0", "1000"],
+    "--members": ["1", "3"],
+    "--seed": ["4294967295"],
+    "--out": ["/dev/null", ".", "table.parquet/x", "new/scores.parquet"],
+}
+"""Values that an option accepts, or that are refused only late."""
+
+
 def make_options(path: Path) -> None:
     make_table(path.parent / "table.parquet")
     make_model(path.parent / "model.safetensors")
@@ -392,8 +410,9 @@ def mutate_options(path: Path, draw: random.Random) -> None:
     options = list(OPTIONS[name])
     for _ in range(draw.choice([1, 1, 2])):
         index = draw.randrange(len(options))
-        options[index] = f"{options[index].partition('=')[0]}={draw.choice(WORDS)}"
-    extra = draw.choice([[], [], [], ["--inference"], ["--compare"], ["--shap=3"], ["x"]])
+        option = options[index].partition("=")[0]
+        options[index] = f"{option}={draw.choice(draw.choice([WORDS, LIKELY.get(option, WORDS)]))}"
+    extra = draw.choice([[]] * 9 + [["--inference"], ["--compare"], ["--shap=3"], ["x"]])
     path.write_text(json.dumps([name, *options, *extra]), encoding="utf-8")
 
 
