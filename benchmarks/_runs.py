@@ -10,17 +10,38 @@ from typing import Any
 import numpy as np
 
 from lbt.artifacts import atomic
+from lbt.errors import warn
 
 Result = dict[str, Any]
 Job = tuple[str, int, Callable[[], Result]]
 """Name, seed, and what computes the numbers (lists of numbers are curves, and are not summarised)."""
 
 
+def lines(path: Path) -> Iterator[Result]:
+    """The objects of a file of JSON lines; one that a killed run left unfinished is skipped, with a warning."""
+    for number, line in enumerate(path.read_text("utf-8", "replace").splitlines() if path.is_file() else (), start=1):
+        try:
+            found = json.loads(line)
+        except ValueError:
+            found = None
+        if isinstance(found, dict):
+            yield found
+        elif line:
+            warn(f"{path}: line {number} ignored: not a JSON object")
+
+
+def append(path: Path, result: Result) -> None:
+    """Add one line; after one that was left unfinished it starts anew."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    before = path.read_bytes() if path.is_file() else b""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(("\n" if before and not before.endswith(b"\n") else "") + json.dumps(result) + "\n")
+
+
 def read(path: Path) -> list[Result]:
     """The finished jobs of a file: ``{"job": name, "seed": seed, metric: value, …}`` each; of equal jobs the first."""
     found: dict[tuple[str, int], Result] = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        result = json.loads(line)
+    for result in lines(path):
         found.setdefault((result["job"], result["seed"]), result)
     return list(found.values())
 
@@ -39,9 +60,7 @@ def run(jobs: Iterable[Job], path: Path | None) -> list[Result]:
         shown = {key: round(value, 4) for key, value in result.items() if isinstance(value, float)}
         print(f"{name:<24} seed {seed}  {shown}", flush=True)
         if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(result) + "\n")
+            append(path, result)
     return read(path) if path else fresh
 
 

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import _runs
 import numpy as np
 import torch
 from torch import nn
@@ -140,10 +141,8 @@ class Runs:
 
     def __init__(self, path: Path | None) -> None:
         self.path, self.found = path, dict[tuple[Any, ...], float]()
-        if path is not None and path.is_file():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                row = json.loads(line)
-                self.found[row["task"], row["label"], row["seed"], row["steps"], row["recipe"]] = row["accuracy"]
+        for row in _runs.lines(path) if path is not None else ():
+            self.found[row["task"], row["label"], row["seed"], row["steps"], row["recipe"]] = row["accuracy"]
 
     @staticmethod
     def key(job: Job, seed: int, steps: int) -> tuple[Any, ...]:
@@ -161,8 +160,7 @@ class Runs:
             row = dict(zip(("task", "label", "seed", "steps", "recipe"), key, strict=True))
             row |= {"accuracy": self.found[key], "seconds": round(time.perf_counter() - start, 1)}
             if self.path is not None:
-                with self.path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(row) + "\n")
+                _runs.append(self.path, row)
         return self.found[key]
 
 

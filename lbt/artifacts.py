@@ -11,14 +11,17 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
+import stat
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lbt.errors import LbtError
+from lbt.errors import LbtError, reading, told
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,37 +47,73 @@ def _provenance_json() -> str:
 
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that becomes ``path`` when the block ends well, and is removed otherwise."""
+    """A temporary path that becomes ``path`` when the block ends well, and is removed otherwise.
+
+    The bytes are on the disk before the name is, so that a power cut leaves the old file or the new one. A symbolic
+    link stays, and the file that it points at is replaced. A device or a pipe gets the bytes copied into it.
+
+    Raises:
+        LbtError: ``path`` is a folder, or the system refuses (no permission, disk full); an ``OSError`` in the block is
+            told in the same way.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    try:
+        found = _stat(path)
+        if found is not None and stat.S_ISDIR(found.st_mode):
+            raise LbtError(f"{path}: is a folder; accepted: the path of a file to write")
+        special = found is not None and not stat.S_ISREG(found.st_mode)
+        target = path if special else Path(os.path.realpath(path))
+        with _temporary(target, None if special else target.parent) as temporary:
+            yield temporary
+            if special:
+                with temporary.open("rb") as source, target.open("wb") as device:
+                    shutil.copyfileobj(source, device)
+            else:
+                _move(temporary, target)
+    except OSError as error:
+        raise LbtError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """The state of the file, symbolic links followed; None where there is none."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+@contextlib.contextmanager
+def _temporary(target: Path, folder: Path | None) -> Iterator[Path]:
+    """An empty file in ``folder`` (None: the system's) with the suffix of ``target``, removed when the block ends."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=folder)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _move(temporary: Path, target: Path) -> None:
+    """Rename ``temporary`` to ``target``, its bytes on the disk before, and the folder's entry after."""
+    temporary.chmod(0o644)
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.replace(target)
+    with contextlib.suppress(OSError):  # some systems and network drives cannot synchronise a folder
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def sha256(path: str | Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _reading(path: str | Path, kind: str, read: Callable[[Path], Any]) -> Any:
-    path = Path(path)
-    if not path.is_file():
-        raise LbtError(f"{path}: no such file")
-    try:
-        return read(path)
-    except LbtError:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise LbtError(f"{path}: not a readable {kind} file (truncated or altered?): {reason}") from None
 
 
 # ---------------------------------------------------------------------------------------------------------------- JSON
@@ -88,7 +127,13 @@ def write_json(path: str | Path, values: Mapping[str, Any]) -> None:
 
 def read_json(path: str | Path) -> dict[str, Any]:
     """The object in a JSON file."""
-    return _reading(path, "JSON", lambda p: json.loads(p.read_text(encoding="utf-8")))
+    return _mapping(path, reading(path, "JSON", lambda p: json.loads(p.read_text(encoding="utf-8"))))
+
+
+def _mapping(where: str | Path, found: Any) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise LbtError(f"{where}: found {told(found)}; expected a mapping of keys to values")
+    return found
 
 
 # ------------------------------------------------------------------------------------------------------------- Parquet
@@ -109,10 +154,17 @@ def write_table(path: str | Path, table: pa.Table | list[dict[str, Any]] | dict[
 
 
 def read_table(path: str | Path) -> pa.Table:
-    """Read a Parquet file."""
+    """Read a Parquet file; no two columns of it have the same name."""
+    return reading(path, "Parquet", _read_table)
+
+
+def _read_table(path: Path) -> pa.Table:
     import pyarrow.parquet as pq
 
-    return _reading(path, "Parquet", pq.read_table)
+    names = pq.read_schema(path).names
+    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
+        raise LbtError(f"{path}: column {told(twice[0])} is there twice")
+    return pq.read_table(path)
 
 
 @dataclass(frozen=True)
@@ -149,6 +201,10 @@ def write_images(path: str | Path, images: Images) -> None:
 
 def read_images(path: str | Path) -> Images:
     """Read what :func:`write_images` wrote."""
+    return reading(path, "image table", _read_images)
+
+
+def _read_images(path: Path) -> Images:
     import numpy as np
     import pyarrow as pa
 
@@ -156,16 +212,49 @@ def read_images(path: str | Path) -> Images:
     metadata = table.schema.metadata or {}
     if not {b"shape", b"classes"} <= set(metadata) or not {"image", "label"} <= set(table.column_names):
         raise LbtError(f"{path}: not an image table: expected columns image and label, and a shape in the metadata")
-    shape = json.loads(metadata[b"shape"])
+    shape, classes = _image_shape(path, metadata[b"shape"]), _class_names(path, metadata[b"classes"])
     column = table.column("image").combine_chunks()
     if isinstance(column, pa.ChunkedArray):
         column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
-    width = int(np.prod(shape))
+    width = shape[0] * shape[1] * shape[2]
     if column.type != pa.binary(width):
         raise LbtError(f"{path}: column image is {column.type}, but the shape {shape} needs {width} bytes an image")
+    if column.null_count:
+        raise LbtError(f"{path}: column image: {column.null_count} of {len(column)} images are null")
     flat = np.frombuffer(column.buffers()[1] or b"", np.uint8)[column.offset * width :][: len(column) * width]
-    labels = table.column("label").to_numpy().astype(np.int64)
-    return Images(flat.reshape(len(column), *shape).copy(), labels, tuple(json.loads(metadata[b"classes"])))
+    labels = _labels(path, table.column("label"), len(classes))
+    return Images(flat.reshape(len(column), *shape).copy(), labels, classes)
+
+
+def _image_shape(path: Path, text: bytes) -> list[int]:
+    shape = json.loads(text)
+    whole = isinstance(shape, list) and len(shape) == 3 and all(type(n) is int and 1 <= n <= 65536 for n in shape)
+    if not whole or shape[2] not in (1, 3):
+        found = told(shape)
+        raise LbtError(f"{path}: metadata: shape: found {found}; accepted: [height, width, channels], 1 or 3 channels")
+    return shape
+
+
+def _class_names(path: Path, text: bytes) -> tuple[str, ...]:
+    names = json.loads(text)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise LbtError(f"{path}: metadata: classes: found {told(names)}; accepted: a list of different names")
+    return tuple(names)
+
+
+def _labels(path: Path, column: pa.ChunkedArray, classes: int) -> np.ndarray:
+    import numpy as np
+    import pyarrow as pa
+
+    if not pa.types.is_integer(column.type) or column.null_count:
+        found = f"{column.null_count} null labels" if pa.types.is_integer(column.type) else str(column.type)
+        raise LbtError(f"{path}: column label: found {found}; accepted: whole numbers, -1 for none")
+    labels = column.to_numpy()
+    wrong = np.flatnonzero((labels < -1) | (labels >= classes))
+    if wrong.size:
+        found = f"row {wrong[0]}: found {labels[wrong[0]]}"
+        raise LbtError(f"{path}: column label: {found}; accepted: -1 for none, or a class from 0 to {classes - 1}")
+    return labels.astype(np.int64)
 
 
 # --------------------------------------------------------------------------------------------------------- safetensors
@@ -178,11 +267,15 @@ def write_tensors(
 
     All metadata is one JSON string: safetensors does not keep the order of several keys, and the bytes must be stable.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     metadata = {"lbt": json.dumps({"provenance": _PROVENANCE.get() or {}, "extra": dict(extra or {})}, sort_keys=True)}
     with atomic(path) as temporary:
-        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, temporary, metadata)
+        try:
+            save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, temporary, metadata)
+        except SafetensorError as error:  # the system's refusal, such as a full disk
+            raise OSError(str(error)) from error
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -192,7 +285,8 @@ def read_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
     def read(p: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         with safe_open(p, framework="pt") as file:
             metadata = file.metadata() or {}
-            extra = json.loads(metadata.get("lbt", "{}")).get("extra", {})
+            header = _mapping(f"{p}: header", json.loads(metadata.get("lbt", "{}")))
+            extra = _mapping(f"{p}: header: extra", header.get("extra", {}))
             return {name: file.get_tensor(name) for name in file.keys()}, extra  # noqa: SIM118 (not a mapping)
 
-    return _reading(path, "safetensors", read)
+    return reading(path, "safetensors", read)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import click
 
 from lbt import reproducible
-from lbt.errors import LbtError, unknown
+from lbt.errors import LbtError, one_line, told, unknown
 from lbt.memory import keep_freed_memory
 from lbt.pipeline.execute import execute
 from lbt.pipeline.job import Job
@@ -18,6 +19,9 @@ from lbt.pipeline.plan import STAGES, Plan
 from lbt.pipeline.summary import worth_a_line
 
 DEFAULT = "params/default.yaml"
+COUNT = click.IntRange(1, 1_000_000)
+LARGEST_IMAGE = 4 * 1024 * 1024
+"""Values of an image that ``lbt cost`` tries a network on: 1,182 pixels square in three channels."""
 
 
 class Commands(click.Group):
@@ -181,6 +185,7 @@ def _results_page(params_file: str) -> Path:
 @click.option("--check", "only_check", is_flag=True, help="Write nothing; fail if a file is not up to date.")
 def schema(only_check: bool) -> None:
     """Write the params files' JSON schema and docs/params.md from the typed configuration."""
+    from lbt.artifacts import atomic
     from lbt.schema import generated
 
     files = generated()
@@ -188,16 +193,23 @@ def schema(only_check: bool) -> None:
     if only_check and stale:
         raise LbtError(f"{', '.join(map(str, stale))}: not up to date; run `lbt schema`")
     for path, text in files.items():
-        path.write_text(text, encoding="utf-8")
+        with atomic(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 @cli.command()
 @click.option("--model", default="digit_cnn", show_default=True, help="A network's name, or a weights file of lbt's.")
 @click.option("--recipe", default="int8", show_default=True, help="Name or path of a recipe.")
 @click.option("--board", default="zcu102", show_default=True, help="Name or path of a board.")
-@click.option("--batch", default=32, show_default=True, help="Images per training step.")
+@click.option("--batch", type=click.IntRange(1, 65536), default=32, show_default=True, help="Images per training step.")
 @click.option("--shape", default="3,32,32", show_default=True, help="Shape of an image: channels,height,width.")
-@click.option("--classes", default=10, show_default=True, help="Classes, for a network given by name.")
+@click.option(
+    "--classes",
+    type=click.IntRange(1, 65536),
+    default=10,
+    show_default=True,
+    help="Classes, for a network given by name.",
+)
 @click.option("--inference", is_flag=True, help="The forward pass alone.")
 @click.option("--compare", "side_by_side", is_flag=True, help="Also fp32, fp16 and 8 bits on the same board.")
 def cost(
@@ -210,10 +222,7 @@ def cost(
     from lbt.nn.models import build, read_model
     from lbt.report.tables import markdown
 
-    try:
-        image = tuple(int(part) for part in shape.split(","))
-    except ValueError:
-        raise LbtError(f"--shape: found {shape!r}; accepted: channels,height,width, such as 3,32,32") from None
+    image = _image_shape(shape)
     network = read_model(model)[0] if model.endswith(".safetensors") else build(model, classes, image[0])
     click.echo(cost(network, image, recipe=recipe, board=board, batch=batch, training=not inference))
     if side_by_side:
@@ -224,16 +233,50 @@ def cost(
         click.echo(markdown(rows[0], shown))
 
 
+def _image_shape(text: str) -> tuple[int, int, int]:
+    """``channels,height,width``: positive numbers, and no more pixels than a network can be tried on."""
+    if (match := re.fullmatch(r"([1-9]\d{0,4}),([1-9]\d{0,4}),([1-9]\d{0,4})", text, re.ASCII)) is None:
+        raise LbtError(f"--shape: found {told(text)}; accepted: channels,height,width, such as 3,32,32")
+    channels, height, width = (int(part) for part in match.groups())
+    if channels * height * width > LARGEST_IMAGE:
+        raise LbtError(f"--shape: found {text}; accepted: at most {LARGEST_IMAGE:,} values in an image")
+    return channels, height, width
+
+
 @cli.command()
 @click.option("--table", type=Path, required=True, help="Parquet: a column 'architecture' and what was measured.")
 @click.option("--space", required=True, help="A YAML file that describes the search space, or a space's name.")
 @click.option("--target", help="Column to predict; needed where there are several.")
 @click.option("--encoder", default="best", show_default=True, help="A file of lbt/nas/predictors/encoders.")
-@click.option("--top", default=10, show_default=True, help="Rows to show.")
-@click.option("--unseen", default=0, show_default=True, help="Also score so many architectures that the table lacks.")
-@click.option("--epochs", default=200, show_default=True, help="Training epochs of a neural predictor.")
-@click.option("--members", default=5, show_default=True, help="Networks in a neural predictor's ensemble.")
-@click.option("--seed", default=0, show_default=True, help="Everything random follows from it.")
+@click.option("--top", type=COUNT, default=10, show_default=True, help="Rows to show.")
+@click.option(
+    "--unseen",
+    type=click.IntRange(0, 100_000),
+    default=0,
+    show_default=True,
+    help="Also score so many architectures that the table lacks.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(1, 100_000),
+    default=200,
+    show_default=True,
+    help="Training epochs of a neural predictor.",
+)
+@click.option(
+    "--members",
+    type=click.IntRange(1, 1000),
+    default=5,
+    show_default=True,
+    help="Networks in a neural predictor's ensemble.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Everything random follows from it.",
+)
 @click.option("--out", type=Path, help="Write all scores to this Parquet file instead of showing the best.")
 @click.option("--save", type=Path, help="Also keep the fitted predictor in this file.")
 @click.option("--fitted", type=Path, help="Score by a predictor that --save kept instead of fitting one.")
@@ -258,15 +301,25 @@ def predict(table: Path, space: str, out: Path | None, top: int, fitted: Path | 
     click.echo(markdown(scores.column_names, rows))
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Entry point: a mistake of the user's is one line and exit code 2."""
     try:
-        cli(standalone_mode=False)
-    except LbtError as error:
-        click.echo(f"lbt: {error}", err=True)
-        sys.exit(2)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        cli(arguments, standalone_mode=False)
     except click.Abort:
         sys.exit(130)
+    except click.ClickException as error:
+        message = error.format_message()
+        click.echo(message if "\n" in message else f"lbt: {one_line(message)}", err=True)  # several lines: the help
+        sys.exit(error.exit_code)
+    except (LbtError, OSError, RecursionError, MemoryError) as error:
+        click.echo(f"lbt: {_fault(error)}", err=True)
+        sys.exit(2)
+
+
+def _fault(error: Exception) -> str:
+    """One line for a mistake of the user's, or for what the system refuses."""
+    if isinstance(error, OSError):
+        return one_line(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error)
+    if isinstance(error, LbtError):
+        return str(error)
+    return "an input is nested too deeply" if isinstance(error, RecursionError) else "not enough memory"

@@ -10,15 +10,20 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from lbt.errors import LbtError, nearest, unknown
+from lbt.errors import LbtError, nearest, one_line, reading, told, unknown
 
 
 class Section(BaseModel):
-    """Base of every typed piece of configuration: frozen, no unknown keys, attribute docstrings as descriptions."""
+    """Base of every typed piece of configuration: frozen, no unknown keys, attribute docstrings as descriptions.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=())
+    No number is infinite or NaN. Each gives its bounds: a value that a stage cannot work with is refused on reading.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=(), allow_inf_nan=False
+    )
 
 
 S = TypeVar("S", bound=Section)
@@ -27,14 +32,47 @@ T = TypeVar("T")
 OneOrMore = Annotated[list[T], BeforeValidator(lambda value: value if isinstance(value, list) else [value])]
 """A list that may be written as a single value, so that ``-S adapt.recipe=int4`` narrows a grid to one entry."""
 
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+"""A seed of anything random: what NumPy and torch both take."""
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice: YAML would keep the last one silently."""
+LARGEST_YAML = 100_000
+"""Values in a YAML file, those behind an alias counted as often as they are named."""
+DEEPEST_YAML = 100
+"""Levels of nesting in a YAML file."""
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader of what a person writes: keys are text, none is given twice, and aliases do not multiply."""
+
+    def get_single_data(self) -> Any:
+        node = self.get_single_node()  # type: ignore[no-untyped-call]
+        if node is None:
+            return None
+        self._measure(node, {})
+        return self.construct_document(node)  # type: ignore[no-untyped-call]
+
+    def _measure(self, node: yaml.Node, known: dict[yaml.Node, tuple[int, int] | None]) -> tuple[int, int]:
+        """Number of values below ``node``, and of levels; ``known`` holds None for a node that is not done yet."""
+        if node not in known:
+            known[node] = None
+            pairs = node.value if isinstance(node, yaml.MappingNode) else [(n,) for n in node.value]
+            inner = [] if isinstance(node, yaml.ScalarNode) else [self._measure(n, known) for p in pairs for n in p]
+            known[node] = 1 + sum(size for size, _ in inner), 1 + max((depth for _, depth in inner), default=0)
+        size, depth = known[node] or (LARGEST_YAML + 1, 0)
+        if size > LARGEST_YAML or depth > DEEPEST_YAML:
+            fault = f"over {LARGEST_YAML} values" if size > LARGEST_YAML else f"over {DEEPEST_YAML} levels"
+            raise yaml.constructor.ConstructorError(None, None, f"{fault}, aliases followed", node.start_mark)
+        return size, depth
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":  # "<<", which the mapping's own keys override
+                continue
             key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if not isinstance(key, str):
+                fault = f"key {told(key)} is not text; write it in quotes"
+                raise yaml.constructor.ConstructorError(None, None, fault, key_node.start_mark)
             if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
             seen.add(key)
@@ -48,16 +86,21 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         LbtError: the file is missing, is not YAML, repeats a key, or does not hold a mapping.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         siblings = [p.name for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
         raise LbtError(f"{path}: no such file{nearest(path.name, siblings)}")
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise LbtError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    data = reading(path, "YAML", _parse_yaml)
     if not isinstance(data, dict):
-        raise LbtError(f"{path}: expected a mapping of keys to values, found {type(data).__name__}")
+        found = "an empty file" if data is None else type(data).__name__
+        raise LbtError(f"{path}: expected a mapping of keys to values, found {found}")
     return data
+
+
+def _parse_yaml(path: Path) -> Any:
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date such as 2001-99-99
+        raise LbtError(f"{path}: not valid YAML: {one_line(error, 400)}") from None
 
 
 def parse(model: type[S], data: dict[str, Any], where: str | Path) -> S:
@@ -115,11 +158,12 @@ def explain(model: type[BaseModel], error: ValidationError, where: str | Path) -
             text = "this key is required"
         case "literal_error":
             choices = [c.strip().strip("'") for c in first["ctx"]["expected"].replace(" or ", ", ").split(",")]
-            text = f"found {found!r}; accepted: {', '.join(choices)}{nearest(found, choices)}"
+            text = f"found {told(found)}; accepted: {', '.join(choices)}{nearest(found, choices)}"
         case "value_error":
-            text = str(first["ctx"]["error"])
+            inner = first["ctx"]["error"]
+            text = explain(model, inner, "")[2:] if isinstance(inner, ValidationError) else str(inner)
         case _:
-            text = f"found {found!r}; {first['msg'][0].lower()}{first['msg'][1:]}"
+            text = f"found {told(found)}; {first['msg'][0].lower()}{first['msg'][1:]}"
     return f"{where}: {key}: {text}{more}" if key else f"{where}: {text}{more}"
 
 

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lbt.adapt.params import AdaptParams
-from lbt.config import Section, find_yaml, load_yaml
+from lbt.config import Section, load_yaml
 from lbt.data.params import DataParams
 from lbt.errors import LbtError, unknown
+from lbt.hardware.boards import Board
 from lbt.hardware.params import HardwareParams
 from lbt.nas.predictors.params import PredictorParams
 from lbt.nas.search.params import SearchParams
 from lbt.nas.supernet.params import SupernetParams
+from lbt.numerics.recipe import Recipe
 from lbt.pretrain.params import PretrainParams
 
 
@@ -59,12 +61,14 @@ def _contradictions(params: Params) -> Iterator[str]:
                 yield str(unknown("domain", domain, domains, where=f"adapt.pair.{index}"))
     if params.supernet.domain not in domains:
         yield str(unknown("domain", params.supernet.domain, domains, where="supernet.domain"))
-    named = [("recipes", f"adapt.recipe.{i}", name) for i, name in enumerate(params.adapt.recipe)]
-    for kind, key, name in [*named, ("boards", "hardware.board", params.hardware.board)]:
-        try:
-            path = find_yaml(kind, name)
-        except LbtError as error:
-            yield f"{key}: {error}"
-        else:
-            if not path.is_file():
-                yield f"{key}: found {name!r}, but there is no such file"
+    recipes = [(f"adapt.recipe.{index}", name) for index, name in enumerate(params.adapt.recipe)]
+    boards = [("hardware.board", params.hardware.board)]
+    if params.search.cost != "none":
+        recipes.append(("search.recipe", params.search.recipe))
+        boards.append(("search.board", params.search.board))
+    for load, named in ((Recipe.load, recipes), (Board.load, boards)):
+        for key, name in named:
+            try:
+                load(name)
+            except LbtError as error:
+                yield f"{key}: {error}"

@@ -1,7 +1,12 @@
-"""Checkpoints of a running job: safetensors for tensors, JSON for the rest, in one file that is replaced atomically."""
+"""Checkpoints of a running job: safetensors for tensors, JSON for the rest, in one file that is replaced atomically.
+
+A digest over both tells an altered file from a whole one.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +14,34 @@ import torch
 from torch import Tensor
 
 from lbt.artifacts import read_tensors, write_tensors
+from lbt.errors import LbtError
 
 
 def save(path: Path, state: Any) -> None:
     """Write any nesting of dicts (string or int keys), lists, tensors, numbers, strings, booleans and None."""
     tensors: dict[str, Tensor] = {}
     skeleton = _flatten(state, tensors)
-    write_tensors(path, tensors, {"state": skeleton})
+    write_tensors(path, tensors, {"state": skeleton, "digest": _digest(skeleton, tensors)})
 
 
 def load(path: Path) -> Any:
-    """What :func:`save` was given."""
+    """What :func:`save` was given.
+
+    Raises:
+        LbtError: the file is not one that :func:`save` wrote, or was altered since.
+    """
     tensors, extra = read_tensors(path)
+    if extra.get("digest") != _digest(extra.get("state"), tensors):
+        raise LbtError(f"{path}: not a checkpoint, or altered: its digest is not that of its content")
     return _restore(extra["state"], tensors)
+
+
+def _digest(skeleton: Any, tensors: dict[str, Tensor]) -> str:
+    total = hashlib.sha256(json.dumps(skeleton, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        total.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
 
 
 def _flatten(value: Any, tensors: dict[str, Tensor]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from lbt.adapt.batches import Split
 from lbt.adapt.evaluate import accuracy, class_entropy, predict
 from lbt.adapt.explained import look, points
 from lbt.adapt.method import Base
+from lbt.errors import warn
 from lbt.nn.distributed import wait, world
 from lbt.progress import track
 
@@ -46,14 +48,9 @@ def train(method: Base, validation: Split, scratch: Path | None, identity: dict[
             checkpoint is removed when the training is complete.
         identity: what the checkpoint must belong to (params, inputs); one of another job is ignored.
     """
-    params, history, first = method.params, History(), 0
+    params = method.params
     saved = scratch / "checkpoint.safetensors" if scratch is not None else None
-    if saved is not None and saved.is_file():
-        state = checkpoint.load(saved)
-        if state["identity"] == identity:
-            first, history = state["step"], History(state["curve"], state["explained"])
-            restore(method, state)
-
+    first, history = resume(method, saved, identity) if saved is not None and saved.is_file() else (0, History())
     wait()  # every process has read the checkpoint, or none found it
     first_process = world().rank == 0
     total = method.preparation + method.steps
@@ -77,6 +74,26 @@ def train(method: Base, validation: Split, scratch: Path | None, identity: dict[
     if saved is not None and first_process:
         saved.unlink(missing_ok=True)
     return history
+
+
+def resume(method: Base, saved: Path, identity: dict[str, Any]) -> tuple[int, History]:
+    """Put the checkpoint ``saved`` back into ``method``; return its step and its history.
+
+    A checkpoint of another job gives step 0. So does one that cannot be used, with a warning: a damaged scratch file
+    must not stop its job for ever.
+    """
+    fresh = copy.deepcopy(snapshot(method))
+    try:
+        state = checkpoint.load(saved)
+        if state["identity"] != identity:
+            return 0, History()
+        restore(method, state)
+        return state["step"], History(state["curve"], state["explained"])
+    except Exception as error:  # whatever a damaged file, or one of other code, makes of it
+        restore(method, fresh)
+        if world().rank == 0:
+            warn(f"{saved}: checkpoint ignored, the job starts from the beginning: {type(error).__name__}: {error}")
+        return 0, History()
 
 
 def snapshot(method: Base) -> dict[str, Any]:

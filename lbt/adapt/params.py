@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from lbt.config import OneOrMore, Section
+from lbt.config import OneOrMore, Section, Seed
 from lbt.errors import unknown
 from lbt.registry import Registry
 
@@ -33,7 +33,7 @@ MethodName = Annotated[str, AfterValidator(METHODS.check)]
 class MeanTeacherParams(Section):
     """Self-ensembling (arXiv 1706.05208)."""
 
-    weight: float = Field(10.0, ge=0)
+    weight: float = Field(10.0, ge=0, le=1e6)
     """Weight of the squared difference between the student's and the teacher's class probabilities."""
     teacher_augmentation: Augmentation | None = "standard"
     """Random change of the images that the teacher sees; the student sees the pair's. null: as the student."""
@@ -41,25 +41,25 @@ class MeanTeacherParams(Section):
     """Decay of the teacher's moving average per step."""
     confidence: float = Field(0.9, ge=0, le=1)
     """A target image counts only if the teacher's largest probability exceeds this; 0 uses every image."""
-    ramp_up: int = Field(0, ge=0)
+    ramp_up: int = Field(0, ge=0, le=10_000_000)
     """Steps over which the weight rises as exp(-5(1-t)²), the alternative to a threshold."""
-    class_balance: float = Field(3.0, ge=0)
+    class_balance: float = Field(3.0, ge=0, le=1e6)
     """Weight of the class-balance term, relative to ``weight``."""
 
 
 class AdversarialParams(Section):
     """DANN (arXiv 1505.07818) and CDAN (arXiv 1705.10667)."""
 
-    weight: float = Field(0.3, ge=0)
+    weight: float = Field(0.3, ge=0, le=1e6)
     """Final weight of the reversed gradient; it rises as 2/(1+exp(-10 p))-1 with progress p."""
-    hidden: int = Field(128, ge=1)
+    hidden: int = Field(128, ge=1, le=65536)
     """Width of the domain discriminator's hidden layer."""
 
 
 class McdParams(Section):
     """Maximum classifier discrepancy (arXiv 1712.02560)."""
 
-    weight: float = Field(1.0, ge=0)
+    weight: float = Field(1.0, ge=0, le=1e6)
     """Weight of the discrepancy between the two classifiers."""
     repeats: int = Field(2, ge=1, le=8)
     """Generator updates per step (the paper's n; it uses 4)."""
@@ -68,16 +68,16 @@ class McdParams(Section):
 class TentParams(Section):
     """Entropy minimisation of the norm layers' affine parameters (arXiv 2006.10726)."""
 
-    lr: float = Field(0.003, gt=0)
+    lr: float = Field(0.003, gt=0, le=100)
     """Learning rate of scale and offset; the classifier and the convolutions stay."""
 
 
 class ShotParams(Section):
     """Source hypothesis transfer (arXiv 2002.08546)."""
 
-    pseudo: float = Field(0.3, ge=0)
+    pseudo: float = Field(0.3, ge=0, le=1e6)
     """Weight of the cross-entropy with pseudo-labels from nearest class centroids."""
-    refresh: int = Field(50, ge=1)
+    refresh: int = Field(50, ge=1, le=10_000_000)
     """Steps between two computations of the pseudo-labels."""
 
 
@@ -86,7 +86,7 @@ class FixmatchParams(Section):
 
     confidence: float = Field(0.95, ge=0, le=1)
     """A pseudo-label counts only if the largest probability on the weak view exceeds this."""
-    weight: float = Field(1.0, ge=0)
+    weight: float = Field(1.0, ge=0, le=1e6)
     """Weight of the unlabelled loss."""
 
 
@@ -99,7 +99,7 @@ class Part(Section):
     """Methods of the part. Default: all of the grid."""
     recipe: OneOrMore[str] | None = None
     """Recipes of the part. Default: all of the grid."""
-    seed: OneOrMore[int] | None = None
+    seed: OneOrMore[Seed] | None = None
     """Seeds of the part. Default: all of the grid."""
 
     def holds(self, cell: dict[str, str | int]) -> bool:
@@ -116,26 +116,26 @@ class AdaptParams(Section):
     """Names of files in lbt/adapt/methods."""
     recipe: OneOrMore[str] = Field(["fp32", "int8", "int4"], min_length=1)
     """Number formats: names of files in params/recipes, or paths of YAML files."""
-    seed: OneOrMore[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
+    seed: OneOrMore[Seed] = Field([0], min_length=1)
     """Order of the images, augmentation and stochastic rounding follow from it."""
 
     only: list[Part] = Field([])
     """Parts of the grid that are run, where not every combination is wanted; a job belongs to at least one of them.
     Default: the whole grid."""
 
-    steps: int = Field(400, ge=1)
+    steps: int = Field(400, ge=1, le=10_000_000)
     """Optimizer steps of adaptation."""
-    source_steps: int = Field(60, ge=0)
+    source_steps: int = Field(60, ge=0, le=10_000_000)
     """Steps of low-bit training on the source before deployment, for the methods that have no source data later."""
-    batch: int = Field(32, ge=2)
+    batch: int = Field(32, ge=2, le=65536)
     """Source images and, apart from them, target images a step."""
     optimizer: Literal["sgd", "adam"] = "sgd"
     """Update rule; the recipe says in which format its state and the weights are kept."""
-    lr: float = Field(0.02, gt=0)
+    lr: float = Field(0.02, gt=0, le=100)
     """Peak learning rate; up over the first tenth, then a cosine to 0."""
     momentum: float = Field(0.9, ge=0, lt=1)
     """Momentum of SGD, first decay of Adam."""
-    weight_decay: float = Field(5e-4, ge=0)
+    weight_decay: float = Field(5e-4, ge=0, le=10)
     """L2 penalty."""
     augmentation: Augmentation = "affine"
     """Random change of each training image, see lbt/adapt/augment.py."""
@@ -144,11 +144,11 @@ class AdaptParams(Section):
     statistics: Literal["separate", "domain", "network", "shared"] = "separate"
     """Batch-norm statistics: per domain and per network (``separate``), per domain but the teacher's are the student's
     (``domain``), per network but one set for both domains (``network``), or neither (``shared``)."""
-    labels_per_class: int = Field(5, ge=1)
+    labels_per_class: int = Field(5, ge=1, le=1_000_000)
     """Labelled target images per class for the few-label methods."""
-    evaluate_every: int = Field(50, ge=1)
+    evaluate_every: int = Field(50, ge=1, le=10_000_000)
     """Steps between evaluations on the target's validation split (for the curve; nothing is chosen by it)."""
-    checkpoint_every: int = Field(100, ge=1)
+    checkpoint_every: int = Field(100, ge=1, le=10_000_000)
     """Steps between checkpoints from which a killed job resumes."""
 
     mean_teacher: MeanTeacherParams = Field(default_factory=lambda: MeanTeacherParams.model_validate({}))

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from lbt.artifacts import read_tensors
-from lbt.errors import LbtError
+from lbt.errors import LbtError, told
 from lbt.nn import quantize, separate_statistics
-from lbt.nn.models import build
+from lbt.nn.models import architecture_in, build, load_weights
 
 
 def read_adapted(path: str | Path) -> nn.Module:
@@ -20,13 +20,16 @@ def read_adapted(path: str | Path) -> nn.Module:
         LbtError: the file is damaged or is not one of the adapt stage's.
     """
     tensors, extra = read_tensors(path)
-    missing = {"model", "classes", "channels", "recipe", "domains"} - set(extra)
+    missing = {"model", "classes", "channels", "size", "recipe", "domains"} - set(extra)
     if missing:
         raise LbtError(f"{path}: not an adapted network: its header has no {', '.join(sorted(missing))}")
-    network = quantize(build(extra["model"], len(extra["classes"]), extra["channels"]), extra["recipe"])
-    separate_statistics(network, extra["domains"])
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise LbtError(f"{path}: weights do not fit {extra['model']}: {' '.join(str(error).split())[:200]}") from None
+    architecture = architecture_in(path, extra)
+    recipe, domains = extra["recipe"], extra["domains"]
+    if not isinstance(recipe, str):
+        raise LbtError(f"{path}: header: recipe: found {told(recipe)}; accepted: the name or path of a recipe")
+    if not isinstance(domains, list) or not domains or not all(isinstance(name, str) and name for name in domains):
+        raise LbtError(f"{path}: header: domains: found {told(domains)}; accepted: a list of names")
+    network = quantize(build(architecture.model, len(architecture.classes), architecture.channels), recipe)
+    separate_statistics(network, domains)
+    load_weights(path, network, tensors, architecture.model)
     return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]

@@ -6,7 +6,6 @@ import bz2
 import gzip
 import io
 import struct
-import zlib
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import ParamSpec, TypeVar
 
 import numpy as np
 
-from lbt.errors import LbtError
+from lbt.errors import reading
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,13 +25,7 @@ def _named(kind: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(read: Callable[P, R]) -> Callable[P, R]:
         @wraps(read)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            try:
-                return read(*args, **kwargs)
-            except (OSError, EOFError, ValueError, KeyError, TypeError, NotImplementedError, zlib.error) as error:
-                reason = " ".join(str(error).split())[:160]
-            except struct.error as error:
-                reason = str(error)
-            raise LbtError(f"{args[0]}: not a readable {kind} file (truncated or altered?): {reason}")
+            return reading(str(args[0]), kind, lambda _: read(*args, **kwargs))
 
         return checked
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from lbt.config import Section
+from lbt.config import Section, Seed
 from lbt.data.domains import DOMAINS
 from lbt.errors import unknown
 
@@ -36,13 +36,13 @@ class DomainSpec(Section):
     """1: grey, 3: colour. Default: as the domain has them."""
     classes: list[str] | None = Field(default=None, min_length=2)
     """Take only these classes, in this order. Default: all, in alphabetical order (digits: 0 to 9)."""
-    train: int | None = Field(default=None, ge=1)
+    train: int | None = Field(default=None, ge=1, le=100_000_000)
     """How many images to take for training, at most what the split has. Default: all of it."""
-    validation: int | None = Field(default=None, ge=1)
+    validation: int | None = Field(default=None, ge=1, le=100_000_000)
     """How many images to take for validation. Default: all of the split."""
-    test: int | None = Field(default=None, ge=1)
+    test: int | None = Field(default=None, ge=1, le=100_000_000)
     """How many images to take for the test. Default: all of the split."""
-    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    seed: Seed = 0
     """Seed of what is drawn (rendering, blending, degradation). The splits do not depend on it."""
 
     @field_validator("kind")

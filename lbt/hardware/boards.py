@@ -31,19 +31,19 @@ class Board(Section):
     """Part number of the device."""
     target: Target
     """Synthesis target that the unit library is read for: xc7, xcup or ecp5."""
-    lut: int = Field(gt=0)
+    lut: int = Field(gt=0, le=10**9)
     """LUTs (6-input on xc7 and xcup, 4-input on ecp5)."""
-    ff: int = Field(gt=0)
+    ff: int = Field(gt=0, le=10**9)
     """Flip-flops."""
-    dsp: int = Field(ge=0)
+    dsp: int = Field(ge=0, le=10**9)
     """DSP blocks (DSP48E1, DSP48E2 or MULT18X18D)."""
-    bram18: int = Field(gt=0)
+    bram18: int = Field(gt=0, le=10**9)
     """Block RAMs of 18 kbit; 2,048 bytes of each are counted, parity bits are not used."""
-    clock: float = Field(gt=0)
+    clock: float = Field(ge=0.001, le=100_000)
     """Clock of the accelerator in MHz: an assumption, not a timing result."""
-    bandwidth: float = Field(gt=0)
+    bandwidth: float = Field(ge=1e-6, le=1e6)
     """Peak bandwidth of the external memory in GB/s (10⁹ bytes)."""
-    memory: float = Field(gt=0)
+    memory: float = Field(gt=0, le=1e12)
     """External memory in MB (10⁶ bytes)."""
     usable: Usable = Usable()
     """Share of each resource that may be filled."""

@@ -31,9 +31,9 @@ class HardwareParams(Section):
     where they would take over half of the LUTs that may be used."""
     accumulator: int = Field(default=32, ge=16, le=48)
     """Bits of an integer accumulator."""
-    clock: float | None = Field(default=None, gt=0, le=2000)
+    clock: float | None = Field(default=None, ge=0.001, le=2000)
     """Clock in MHz instead of the board's."""
     teacher: bool = True
     """Whether a second network (the teacher of self-ensembling) is stored on the device."""
-    images: int = Field(default=1000, ge=0)
+    images: int = Field(default=1000, ge=0, le=1_000_000_000)
     """Images of the user's that are stored on the device."""

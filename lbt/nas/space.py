@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import permutations, product
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -32,6 +32,13 @@ ENUMERABLE = 1_000_000
 """Largest number of rows that :meth:`CellSpace.all` is willing to list."""
 
 
+DIGITS = 2
+"""Digits of the largest node's number."""
+
+Node = Annotated[int, Field(ge=0, lt=64)]
+"""Number of a node of a cell."""
+
+
 class SpaceSpec(Section):
     """What a space's YAML file says."""
 
@@ -41,9 +48,9 @@ class SpaceSpec(Section):
     """Where the operations sit: on the edges (NAS-Bench-201, DARTS) or on the nodes (NAS-Bench-101, chains)."""
     nodes: int = Field(ge=2, le=64)
     """Number of nodes, with the input (node 0) and the output (the last node)."""
-    operations: list[str] = Field(min_length=1)
+    operations: list[str] = Field(min_length=1, max_length=256)
     """Names of the operations; a table's strings use exactly these."""
-    edges: list[tuple[int, int]] | None = None
+    edges: list[tuple[Node, Node]] | None = None
     """The edges (from, to), from < to, that a cell may have; by default every such pair."""
     choose_edges: bool = True
     """Operation-on-node spaces only: each cell chooses among ``edges`` (false: all cells have all of them)."""
@@ -51,7 +58,7 @@ class SpaceSpec(Section):
     """Operation-on-edge spaces only: the operation that carries nothing, as if the edge were not there."""
     identity: str | None = None
     """The operation that hands its input on unchanged."""
-    weights: dict[str, float] = Field(default_factory=dict)
+    weights: dict[str, Annotated[float, Field(ge=0, le=1e9)]] = Field(default_factory=dict)
     """Relative number of weights of each operation that has some (3×3 convolution 9, 1×1 convolution 1); prior
     knowledge for the path features. Empty: every operation but ``none`` and ``identity`` counts as one."""
 

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from lbt.errors import LbtError, unknown
-from lbt.nas.space import CellSpace, Graph
+from lbt.nas.space import DIGITS, CellSpace, Graph
 
 
 class EdgeSpace(CellSpace):
@@ -36,7 +36,7 @@ class EdgeSpace(CellSpace):
         for node, block in enumerate(blocks, start=1):
             for part in block.strip("|").split("|"):
                 operation, _, source = part.rpartition("~")
-                if not source.isdecimal():
+                if not source.isdecimal() or len(source) > DIGITS:
                     raise LbtError(f"{text!r}: {part!r} in block {node} is not of the form operation~node")
                 edge = (int(source), node)
                 if edge not in self.edges or edge in found:

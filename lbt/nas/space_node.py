@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from lbt.errors import LbtError, unknown
-from lbt.nas.space import CellSpace, Graph, SpaceSpec
+from lbt.nas.space import DIGITS, CellSpace, Graph, SpaceSpec
 
 
 class NodeSpace(CellSpace):
@@ -55,7 +55,8 @@ class NodeSpace(CellSpace):
         bits = [0] * len(self.edges)
         for link in links.split(",") if links else []:
             source, _, target = link.strip().partition(">")
-            edge = (int(source), int(target)) if source.isdecimal() and target.isdecimal() else None
+            numbers = all(end.isdecimal() and len(end) <= DIGITS for end in (source, target))
+            edge = (int(source), int(target)) if numbers else None
             if edge not in self.edges:
                 raise LbtError(f"{text!r}: {link.strip()!r} is not an edge of {self.name} (written from>to)")
             bits[self.edges.index(edge)] = 1

@@ -32,6 +32,9 @@ from lbt.nas.space import CellSpace, load
 
 NASBENCH201_TARGETS = ("fp", "ptq", "qat", "analog", "analog_day")
 
+LARGEST = 1e100
+"""Magnitude of the largest value of a target: its square and sums of it stay finite."""
+
 _SOURCE = {"fp": "baseline_accuracy", "ptq": "ptq_accuracy", "qat": "qat_accuracy", "analog": "analog_accuracy"}
 _EDGE_ORDER = (0, 1, 3, 2, 4, 5)  # the package orders edges by (from, to), the benchmark by (to, from)
 _OPERATION = (1, 0, 3, 2, 4)  # the package numbers skip 0, none 1, conv3×3 2, conv1×1 3, average pool 4
@@ -80,6 +83,10 @@ def read(path: str | Path, space: str | Path | CellSpace, *, complete: bool = Fa
     table = read_table(path)
     if "architecture" not in table.column_names:
         raise LbtError(f"{path}: no column 'architecture'; found: {', '.join(table.column_names)}")
+    found = table.schema.field("architecture").type
+    found = found.value_type if types.is_dictionary(found) else found
+    if not (types.is_string(found) or types.is_large_string(found)):
+        raise LbtError(f"{path}: column architecture holds {found}; expected text, such as {_example(space)!r}")
     try:
         rows = space.encode(table.column("architecture").to_pylist())
     except LbtError as error:
@@ -96,14 +103,27 @@ def read(path: str | Path, space: str | Path | CellSpace, *, complete: bool = Fa
     for field in table.schema:
         if not (types.is_floating(field.type) or types.is_integer(field.type)):
             continue
-        values = table.column(field.name).cast("float64").to_numpy()
-        if not unlabelled and not np.isfinite(values).all():
-            index = int(np.flatnonzero(~np.isfinite(values))[0])
-            raise LbtError(f"{path}: row {index}: {field.name} is {values[index]}; expected a finite number")
+        values = table.column(field.name).cast("float64", safe=False).to_numpy()  # beyond 2⁵³: the nearest
+        if not unlabelled:
+            check_values(path, field.name, values)
         targets[field.name] = values
     if not targets and not unlabelled:
         raise LbtError(f"{path}: no numeric column to predict; found: {', '.join(table.column_names)}")
     return Table(space, rows, targets)
+
+
+def check_values(path: str | Path, name: str, values: np.ndarray, *, unlabelled: bool = False) -> None:
+    """Raise :class:`LbtError` for the first value that is too large to compute with, or is none (unless unlabelled)."""
+    wrong = ~(np.abs(values) <= LARGEST) & ~(np.isnan(values) & unlabelled)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        expected = f"expected a finite number of at most {LARGEST:g}"
+        raise LbtError(f"{path}: row {row}: {name} is {values[row]}; {expected}")
+
+
+def _example(space: CellSpace) -> str:
+    """The space's first cell, as a table writes it."""
+    return space.format(np.zeros(len(space.choices), np.int64))
 
 
 def write_nasbench201(path: Path) -> dict[str, int]:

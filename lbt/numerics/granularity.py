@@ -30,8 +30,10 @@ WEIGHT_ROLES = frozenset("WGU")
 
 def _check(text: str) -> str:
     text = text.replace(" ", "")
-    if text not in ("tensor", "channel", "sample") and not re.fullmatch(r"block\([1-9]\d*\)", text):
-        raise ValueError(f"found {text!r}; accepted: tensor, channel, sample, block(n), for example block(32)")
+    if text not in ("tensor", "channel", "sample") and not re.fullmatch(r"block\([1-9]\d{0,4}\)", text):
+        raise ValueError(
+            f"found {text!r}; accepted: tensor, channel, sample, block(n), n up to 99999, for example block(32)"
+        )
     return text
 
 

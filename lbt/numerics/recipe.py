@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveFloat, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lbt.config import Section, find_yaml, load_yaml, yaml_names
 from lbt.errors import nearest
@@ -67,7 +67,7 @@ class Counteract(Section):
     Zhu et al. (arXiv 1912.12607), equation 14.
     """
 
-    alpha: float = Field(20.0, gt=0)
+    alpha: float = Field(20.0, gt=0, le=1e6)
     """How fast the factor falls with the distance."""
     beta: float = Field(0.1, gt=0, le=1)
     """The smallest factor."""
@@ -80,11 +80,11 @@ class Update(Section):
     """``integer``: the master weights themselves are integers on a fixed power-of-two grid, updated by rounding."""
     bits: int = Field(16, ge=4, le=16)
     """Width of integer master weights, 4 … 16."""
-    headroom: float = Field(2.0, ge=1)
+    headroom: float = Field(2.0, ge=1, le=1e6)
     """The grid of integer master weights reaches this many times the largest initial weight of the tensor."""
-    clip_norm: float | None = Field(None, gt=0)
+    clip_norm: float | None = Field(None, gt=0, le=1e12)
     """Gradients are scaled down to this total L2 norm before the update; null: never."""
-    loss_scale: Literal["dynamic"] | PositiveFloat | None = None
+    loss_scale: Literal["dynamic"] | Annotated[float, Field(gt=0, le=2.0**100)] | None = None
     """The loss is multiplied by this, and the gradients divided again before the update; a step whose error or gradient
     is not finite is left out and counted. ``dynamic``: halved after such a step, doubled after 2,000 good ones."""
     counteract: Counteract | None = None

@@ -48,10 +48,14 @@ def read_declarations(path: Path = DVC_YAML) -> dict[str, Declaration]:
     """All stages of ``dvc.yaml``, in order.
 
     Raises:
-        LbtError: no such file, or an output that does not lie in ``results/<run>/<stage>``.
+        LbtError: no such file, stages that are not in DVC's form, or an output that does not lie in
+            ``results/<run>/<stage>``.
     """
     stages = read_yaml(path).get("stages", {})
-    return {name: _declaration(name, stage, path) for name, stage in stages.items()}
+    try:
+        return {name: _declaration(name, stage, path) for name, stage in stages.items()}
+    except (AttributeError, IndexError, StopIteration, TypeError) as error:
+        raise LbtError(f"{path}: stages: not in the form of DVC's stages: {error}") from None
 
 
 def _declaration(name: str, stage: dict[str, Any], path: Path) -> Declaration:

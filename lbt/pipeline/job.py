@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lbt.artifacts import sha256, write_json
+from lbt.artifacts import read_json, sha256, write_json
 from lbt.errors import LbtError
 
 RECORD = "job.json"
@@ -66,11 +65,16 @@ class Paths:
 
 def read_record(folder: Path) -> dict[str, Any]:
     """The record in ``folder``, or an empty mapping when there is none that can be read."""
+    record = _read(folder / RECORD)
+    return record if isinstance(record.get("outputs"), dict) else {}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of lbt's own that can be made again; empty where it cannot be read."""
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(path)
+    except LbtError:
         return {}
-    return record if isinstance(record, dict) else {}
 
 
 def write_record(folder: Path, outputs: tuple[str, ...], facts: Mapping[str, Any]) -> None:
@@ -98,15 +102,9 @@ class HashCache:
 
     def __init__(self, path: Path, trust: bool = True) -> None:
         self.path = path
-        self._known: dict[str, list[Any]] = {}
+        kept = _read(path) if trust else {}
+        self._known = {file: known for file, known in kept.items() if _is_known(known)}
         self._dirty = False
-        if not trust:
-            return
-        try:
-            known = json.loads(path.read_text(encoding="utf-8"))
-            self._known = known if isinstance(known, dict) else {}
-        except (OSError, ValueError):
-            pass
 
     def __call__(self, path: Path) -> str:
         """The hash of ``path``; ``"missing"`` when there is no such file."""
@@ -128,6 +126,11 @@ class HashCache:
             self._dirty = False
 
 
+def _is_known(entry: Any) -> bool:
+    """True if an entry of the cache is [[size, times, inode], digest]."""
+    return isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], list) and isinstance(entry[1], str)
+
+
 def freshness(job: Job, folder: Path, fingerprint: str, digest: Callable[[Path], str]) -> str:
     """Why ``job`` has to run, in words; an empty string when what lies in ``folder`` is what it would make."""
     record = read_record(folder)
@@ -135,7 +138,7 @@ def freshness(job: Job, folder: Path, fingerprint: str, digest: Callable[[Path],
         return "not made yet"
     if record.get("fingerprint") != fingerprint:
         return "code, params or inputs changed"
-    made = record.get("outputs", {})
+    made = record["outputs"]
     for name in job.outputs:
         if digest(folder / name) != made.get(name):
             return f"{name} is missing or altered"

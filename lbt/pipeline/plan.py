@@ -193,7 +193,7 @@ class Plan:
             path = self.stamp(job)
             reason = self.stale(job) or ("forced" if job.stage in forced else "")
             text = f"{self.fingerprint(job)}\n" + (f"{reason} ({time.time_ns()})\n" if reason else "")
-            if reason or not path.is_file() or path.read_text(encoding="utf-8") != text:
+            if reason or not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:
                 with atomic(path) as temporary:
                     temporary.write_text(text, encoding="utf-8")
             if reason:

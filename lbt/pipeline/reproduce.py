@@ -44,12 +44,11 @@ def reproduce(processors: Sequence[str] = PROCESSORS, params_file: str = PARAMS)
     with workspace() as folder:
         for processor in processors:
             prefix = [] if processor == NATIVE else [EMULATOR, "-cpu", processor]
-            for stage, digest in _run(
-                [*prefix, sys.executable, "-m", "lbt.pipeline.reproduce", params_file], folder, processor
-            ):
+            command = [*prefix, sys.executable, "-m", "lbt.pipeline.reproduce", params_file]
+            for stage, digest in _run(command, folder, processor):
                 yield processor, stage, digest
             for made in ("results", "logs", ".lbt"):  # numba's machine code stays: it is the same in this mode
-                shutil.rmtree(folder / made)
+                shutil.rmtree(folder / made, ignore_errors=True)
 
 
 def _run(command: list[str], folder: Path, processor: str) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from lbt.adapt.params import Augmentation, Pair
-from lbt.config import Section
+from lbt.config import Section, Seed
 from lbt.nn.models import MODELS
 
 ModelName = Annotated[str, AfterValidator(MODELS.check)]
@@ -22,22 +22,22 @@ class PretrainParams(Section):
     """Colour channels of the input. Grey domains are shown in three channels, colour domains in one as luminance."""
     size: int = Field(32, ge=8, le=512)
     """Height and width of the input in pixels."""
-    steps: int = Field(500, ge=1)
+    steps: int = Field(500, ge=1, le=10_000_000)
     """Optimizer steps."""
-    batch: int = Field(64, ge=2)
+    batch: int = Field(64, ge=2, le=65536)
     """Images a step."""
-    lr: float = Field(0.1, gt=0)
+    lr: float = Field(0.1, gt=0, le=100)
     """Peak learning rate of SGD with momentum 0.9: up over the first fifth of the steps, then a cosine to 0."""
-    weight_decay: float = Field(5e-4, ge=0)
+    weight_decay: float = Field(5e-4, ge=0, le=10)
     """L2 penalty."""
     augmentation: Augmentation = "affine"
     """Random change of each training image, see lbt/adapt/augment.py."""
     pair_augmentation: dict[Pair, Augmentation] = Field({"mnist-mnistm": "intensity"})
     """Augmentation for single pairs of the adaptation, where it differs; such a pair starts from a network of its own.
     Inverted and coloured digits in pretraining make a better start for a colour gap, and a worse one elsewhere."""
-    evaluate_every: int = Field(50, ge=1)
+    evaluate_every: int = Field(50, ge=1, le=10_000_000)
     """Steps between evaluations on the validation split; the best of these checkpoints is kept."""
-    seed: int | None = Field(None, ge=0, le=2**32 - 1)
+    seed: Seed | None = None
     """Initial weights, order of the images and augmentation follow from it. null: each adaptation starts from a network
     of its own seed, so that a spread over seeds includes the luck of pretraining."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from lbt.adapt import checkpoint, loop, read_adapted
 from lbt.adapt.params import AdaptParams
 from lbt.adapt.stage import run
-from lbt.artifacts import Images, read_images, sha256, write_images
+from lbt.artifacts import Images, read_images, read_tensors, sha256, write_images, write_tensors
 from lbt.errors import LbtError
 
 
@@ -21,11 +22,8 @@ def test_a_rerun_gives_the_same_bytes(bench, recipe):
         assert sha256(getattr(bench.outputs("a"), kind)) == sha256(getattr(bench.outputs("b"), kind))
 
 
-@pytest.mark.parametrize("method", ["mean_teacher", "shot", "dsbn", "mcd"])
-@pytest.mark.parametrize("recipe", ["fp32", "int8"])
-def test_a_killed_run_continues_to_the_same_weights(bench, monkeypatch, method, recipe):
-    whole = bench.run("whole", recipe, method)
-
+def kill(bench, recipe: str, method: str) -> Path:
+    """Interrupt the job "killed" at its third evaluation; return its checkpoint."""
     evaluations = 0
     real = loop._evaluate
 
@@ -36,14 +34,21 @@ def test_a_killed_run_continues_to_the_same_weights(bench, monkeypatch, method, 
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(loop, "_evaluate", killed)
-    with pytest.raises(KeyboardInterrupt):
-        bench.run("killed", recipe, method)
-    assert (bench.outputs("killed").scratch / "checkpoint.safetensors").is_file()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "_evaluate", killed)
+        with pytest.raises(KeyboardInterrupt):
+            bench.run("killed", recipe, method)
+    return bench.outputs("killed").scratch / "checkpoint.safetensors"
+
+
+@pytest.mark.parametrize("method", ["mean_teacher", "shot", "dsbn", "mcd"])
+@pytest.mark.parametrize("recipe", ["fp32", "int8"])
+def test_a_killed_run_continues_to_the_same_weights(bench, monkeypatch, method, recipe):
+    whole = bench.run("whole", recipe, method)
+    assert kill(bench, recipe, method).is_file()
     assert not bench.outputs("killed").student.exists()
 
     steps: list[int] = []
-    monkeypatch.setattr(loop, "_evaluate", real)
     monkeypatch.setattr(loop, "track", lambda work, *_: steps.extend(work) or steps)
     resumed = bench.run("killed", recipe, method)
     assert steps[0] == 4, "the checkpoint was not used"
@@ -109,3 +114,32 @@ def test_too_few_labels(bench):
 def test_a_grid_is_not_a_job(bench):
     with pytest.raises(LbtError, match=r"adapt.method: one job has one method"):
         run(AdaptParams(), bench.inputs, bench.outputs("job"))
+
+
+def damaged(path: Path, kind: str) -> None:
+    content = path.read_bytes()
+    tensors, extra = read_tensors(path)
+    match kind:
+        case "empty":
+            path.write_bytes(b"")
+        case "truncated":
+            path.write_bytes(content[: len(content) // 2])
+        case "altered":
+            path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        case "header":
+            write_tensors(path, tensors, {"state": extra["state"]})
+        case "foreign":  # whole, of this job, but of code that kept other networks
+            state = checkpoint.load(path)
+            del state["networks"]["student"]
+            checkpoint.save(path, state)
+
+
+@pytest.mark.parametrize("kind", ["empty", "truncated", "altered", "header", "foreign"])
+def test_an_unusable_checkpoint_is_ignored_with_a_warning(bench, capsys, kind):
+    whole = bench.run("whole")
+    damaged(kill(bench, "fp32", "mean_teacher"), kind)
+    capsys.readouterr()
+    assert bench.run("killed") == whole
+    told = [line for line in capsys.readouterr().err.splitlines() if "checkpoint" in line]
+    assert len(told) == 1
+    assert "the job starts from the beginning" in told[0]

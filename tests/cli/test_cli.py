@@ -1,9 +1,12 @@
+import re
+
 import pytest
 from click.testing import CliRunner
 
 from lbt import cli
 from lbt.artifacts import read_table, write_table
 from lbt.errors import LbtError
+from lbt.nn.models import Architecture, build, write_model
 
 
 def run(*arguments: str) -> str:
@@ -83,3 +86,56 @@ def test_predict_on_a_users_own_table(tmp_path):
 def test_cost_refuses_a_shape_that_is_none():
     with pytest.raises(LbtError, match="--shape: found '3x32'"):
         run("cost", "--shape", "3x32")
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line with which the command line ends."""
+    with pytest.raises(SystemExit) as stop:
+        cli.main(list(arguments))
+    told = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert told.count("\n") == 1
+    assert told.startswith("lbt: ")
+    return told
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--batch=0", "--batch=-1", "--classes=0", "--shape=-3,32,32", "--shape=3,0,8", "--shape=3,32",
+     "--shape=3,99999,99999", "--shape=3,32,32,32", "--shape=3,1_0,8", "--classes=1180591620717411303424", "--bacth=2"],
+)  # fmt: skip
+def test_cost_bounds_its_numbers(capsys, option):
+    assert option.split("=")[0] in refused(capsys, "cost", option)
+
+
+@pytest.mark.parametrize(
+    "option", ["top=0", "top=-1", "unseen=-1", "members=0", "seed=-1", "epochs=1180591620717411303424"]
+)
+def test_predict_bounds_its_numbers(capsys, option):
+    assert option.split("=")[0] in refused(capsys, "predict", "--table=t.parquet", "--space=nasbench201", f"--{option}")
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"), [("3,1,1", "the model does not accept it"), ("1,32,32", "expected input.* to have 3 channels")]
+)
+def test_a_network_that_does_not_fit_the_shape_is_one_line(capsys, tmp_path, shape, words):
+    write_model(tmp_path / "m.safetensors", build("digit_cnn", 2, 3), Architecture("digit_cnn", ("a", "b"), 3, 32))
+    told = refused(capsys, "cost", "--model", str(tmp_path / "m.safetensors"), "--shape", shape)
+    assert re.search(words, told)
+
+
+@pytest.mark.parametrize(
+    "fault", [PermissionError(13, "Permission denied", "x"), OSError(28, "No space left on device")]
+)
+def test_what_the_system_refuses_is_one_line(capsys, monkeypatch, fault):
+    def plan(_: str) -> None:
+        raise fault
+
+    monkeypatch.setattr(cli, "Plan", plan)
+    assert fault.strerror in refused(capsys, "check")
+
+
+def test_deep_nesting_and_long_names_are_one_line(capsys, tmp_path):
+    (tmp_path / "deep.yaml").write_text("a: " + "[" * 10_000)
+    assert "nested too deeply" in refused(capsys, "check", "--params", str(tmp_path / "deep.yaml"))
+    assert "too long" in refused(capsys, "check", "--params", "x" * 5000 + ".yaml")

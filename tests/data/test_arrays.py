@@ -111,6 +111,10 @@ def test_a_pickle_inside_is_refused(workspace: Path) -> None:
         ({"images": PIXELS, "labels": LABELS - 2}, "whole numbers from 0"),
         ({"images": PIXELS, "labels": LABELS + 0.5}, "whole numbers from 0"),
         ({"images": PIXELS, "labels": LABELS * 2}, "class 1 is empty"),
+        ({"images": PIXELS, "labels": LABELS + 2**62}, "label 46.*accepted: -1 .none., or a class from 0 to 32767"),
+        ({"images": PIXELS, "labels": np.array(1)}, r"labels has shape \(\)"),
+        ({"images": PIXELS[:, :0], "labels": LABELS}, r"images has shape \(40, 0, 12, 3\)"),
+        ({"images": PIXELS, "labels": LABELS, "classes": np.zeros((2, 2))}, r"classes has shape \(2, 2\)"),
         ({"images": PIXELS, "labels": LABELS, "classes": np.array(["a", "b"])}, "label 3, but there are 2 classes"),
     ],
 )
@@ -119,6 +123,7 @@ def test_mistakes_in_npz(workspace: Path, held: dict[str, np.ndarray], words: st
     with pytest.raises(LbtError, match=words) as caught:
         load_domain(SPEC, "mine")
     assert str(caught.value).startswith("data.domains.mine: mine.npz")
+    assert "truncated" not in str(caught.value)
 
 
 def test_files_that_are_something_else(workspace: Path) -> None:

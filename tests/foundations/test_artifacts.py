@@ -1,11 +1,15 @@
 import contextlib
 import json
+import os
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 
 from lbt import artifacts
 from lbt.artifacts import Images
@@ -92,3 +96,115 @@ def test_an_interrupted_writer_leaves_the_old_file_and_nothing_else(tmp_path):
         raise RuntimeError
     assert artifacts.read_json(path) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["m.json"]
+
+
+def test_the_bytes_are_on_the_disk_before_the_name(tmp_path, monkeypatch):
+    seen = []
+    fsync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (seen.append("fsync"), fsync(handle)))
+    monkeypatch.setattr(Path, "replace", lambda path, target: (seen.append("replace"), replace(path, target)))
+    artifacts.write_json(tmp_path / "m.json", {"a": 1})
+    assert seen == ["fsync", "replace", "fsync"]
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_symbolic_link_is_followed(tmp_path, exists):
+    real, link = tmp_path / "there" / "real.json", tmp_path / "link.json"
+    if exists:
+        artifacts.write_json(real, {"a": 0})
+    link.symlink_to(real)
+    artifacts.write_json(link, {"a": 1})
+    assert link.is_symlink()
+    assert artifacts.read_json(real) == {"a": 1}
+    assert [p.name for p in real.parent.iterdir()] == ["real.json"]
+
+
+def test_a_pipe_gets_the_bytes_and_stays(tmp_path):
+    pipe = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    artifacts.write_json(pipe, {"a": 1})
+    assert json.loads(os.read(reader, 100)) == {"a": 1}
+    os.close(reader)
+    assert pipe.is_fifo()
+    artifacts.write_table(os.devnull, [{"a": 1}])
+    assert Path(os.devnull).is_char_device()
+
+
+def refused_paths(folder: Path) -> dict[str, Path]:
+    (folder / "file").write_text("")
+    (folder / "loop").symlink_to(folder / "loop")
+    paths = {"is a folder": folder, "cannot be written": folder / "file" / "a.json", "symbolic": folder / "loop"}
+    return paths | ({"No space left": Path("/dev/full")} if Path("/dev/full").exists() else {})
+
+
+def test_a_path_that_cannot_be_written_is_one_line(tmp_path):
+    for words, path in refused_paths(tmp_path).items():
+        for write in (
+            lambda to: artifacts.write_json(to, {"a": 1}),
+            lambda to: artifacts.write_table(to, [{"a": 1}]),
+            lambda to: artifacts.write_tensors(to, {"w": torch.ones(3)}),
+        ):
+            with pytest.raises(LbtError, match=words) as error:
+                write(path)
+            assert str(path) in str(error.value)
+            assert "\n" not in str(error.value)
+
+
+def images_with(path: Path, **changes: object) -> Path:
+    """An image table of six 5×4 images whose columns or metadata are replaced."""
+    artifacts.write_images(path, sample(count=6))
+    table = pq.read_table(path)
+    metadata = {**table.schema.metadata, **{k.encode(): v for k, v in changes.items() if isinstance(v, bytes)}}
+    for name, column in changes.items():
+        if isinstance(column, pa.Array):
+            table = table.set_column(table.column_names.index(name), name, column)
+    pq.write_table(table.replace_schema_metadata(metadata), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"shape": b"7"}, "shape: found 7; accepted: .height, width, channels."),
+        ({"shape": b"[-5, -4, 3]"}, "shape: found"),
+        ({"shape": b"[5, 4]"}, "shape: found"),
+        ({"shape": b"[0, 4, 3]"}, "shape: found"),
+        ({"shape": b"[5, 6, 2]"}, "1 or 3 channels"),
+        ({"shape": b"{"}, "not a readable image table"),
+        ({"classes": b"5"}, "classes: found 5"),
+        ({"classes": b'["a", 1]'}, "classes: found"),
+        ({"classes": b'["a", "a"]'}, "different names"),
+        ({"label": pa.array([0.0] * 6)}, "label: found double"),
+        ({"label": pa.array([0, 0, 0, 0, 0, None])}, "1 null labels"),
+        ({"label": pa.array([0, 0, 0, 0, 0, 2])}, "row 5: found 2; accepted: .* from 0 to 1"),
+        ({"label": pa.array([2**64 - 1] * 6, pa.uint64())}, "row 0: found"),
+        ({"image": pa.array([None] * 6, pa.binary(60))}, "6 of 6 images are null"),
+        ({"image": pa.nulls(6)}, "column image is null"),
+    ],
+)
+def test_image_metadata_is_checked(tmp_path, changes, words):
+    path = images_with(tmp_path / "i.parquet", **changes)
+    with pytest.raises(LbtError, match=words) as error:
+        artifacts.read_images(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path):
+    pq.write_table(pa.Table.from_arrays([pa.array([1])] * 2, ["a", "a"]), tmp_path / "t.parquet")
+    with pytest.raises(LbtError, match="column 'a' is there twice"):
+        artifacts.read_table(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize("header", ["[]", "1", '{"extra": []}', '{"extra": null}'])
+def test_a_tensor_header_is_a_mapping(tmp_path, header):
+    save_file({"w": torch.ones(3)}, tmp_path / "w.safetensors", {"lbt": header})
+    with pytest.raises(LbtError, match=r"header.*: found .*; expected a mapping"):
+        artifacts.read_tensors(tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("text", ["[]", "1", "null", "[" * 100_000])
+def test_json_is_an_object(tmp_path, text):
+    (tmp_path / "m.json").write_text(text)
+    with pytest.raises(LbtError, match=r"expected a mapping|nested too deeply"):
+        artifacts.read_json(tmp_path / "m.json")

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from pydantic import Field
 
@@ -66,3 +68,48 @@ def test_a_missing_file_gets_its_nearest_neighbour(tmp_path):
     (tmp_path / "default.yaml").write_text("{}")
     with pytest.raises(LbtError, match=r"did you mean 'default.yaml'"):
         load_yaml(tmp_path / "defualt.yaml", Outer)
+
+
+LAUGHS = "a: &a [x, x, x, x]\n" + "".join(
+    f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}]\n" for a, b in pairwise("abcdefghijklmn")
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("? [a]\n: 1", r"key \['a'\] is not text"),
+        ("{a: 1}: 2", "is not text"),
+        ("1: 2", "key 1 is not text; write it in quotes"),
+        ("a: " + "[" * 10_000, "nested too deeply"),
+        ("a: " + "[" * 200 + "]" * 200, "over 100 levels"),
+        (LAUGHS, "over 100000 values, aliases followed"),
+        ("a: &a [*a]", "over 100000 values"),
+        ("", "found an empty file"),
+        ("# nothing", "found an empty file"),
+        ("a: 2001-99-99", "not valid YAML: month"),
+        ("a: !!int ''", "not a readable YAML file|not valid YAML"),
+        ("a: \x00", "not valid YAML"),
+    ],
+)
+def test_hostile_yaml_is_one_line(tmp_path, text, expected):
+    path = tmp_path / "p.yaml"
+    path.write_text(text)
+    with pytest.raises(LbtError, match=expected) as error:
+        read_yaml(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_anchors_and_merges_work(tmp_path):
+    (tmp_path / "p.yaml").write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n")
+    assert read_yaml(tmp_path / "p.yaml")["b"] == {"x": 1, "y": 3}
+
+
+def test_an_error_is_one_line_whatever_it_repeats():
+    error = LbtError("a\nb \x1b[2J" + "x" * 10_000)
+    assert str(error).startswith("a b \\x1b[2J")
+    assert len(str(error)) < 2100
+    with pytest.raises(LbtError, match=r"inner.bits: found 'x.*'; input") as caught:
+        parse(Outer, {"inner": {"bits": "x" * 10_000}}, "p.yaml")
+    assert len(str(caught.value)) < 300

@@ -4,12 +4,15 @@ import io
 import pickle
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from lbt.artifacts import sha256, write_table
 from lbt.errors import LbtError
 from lbt.nas import tables
+from lbt.nas.predictors.predict import predict
+from lbt.nas.space import load
 from lbt.nas.spaces import nasbench201
 
 CELLS = [nasbench201.format(row) for row in nasbench201.sample(6, 0)]
@@ -79,3 +82,33 @@ def test_an_unknown_target_names_the_nearest(tmp_path):
     assert pq.read_table(tmp_path / "t.parquet").num_rows == 6
     with pytest.raises(LbtError, match="did you mean 'accuracy'"):
         tables.read(tmp_path / "t.parquet", "nasbench201").target("acuracy")
+
+
+@pytest.mark.parametrize("value", [float("inf"), -1e308])
+def test_a_value_too_large_to_compute_with_is_named(tmp_path, value):
+    space = load("nasbench201")
+    texts = [space.format(row) for row in space.all()[:3]]
+    write_table(tmp_path / "t.parquet", {"architecture": texts, "v": [0.0, value, None]})
+    with pytest.raises(LbtError, match=r"t.parquet: row 1: v is .*; expected a finite number of at most 1e\+100"):
+        predict(tmp_path / "t.parquet", "nasbench201", encoder="best")
+
+
+@pytest.mark.parametrize(
+    "column", [pa.array([1, 2]), pa.nulls(2), pa.array([b"a", b"b"]), pa.array([["a"], ["b"]]), pa.array([1.5, 2.5])]
+)
+def test_architectures_are_text(tmp_path, column):
+    write_table(tmp_path / "t.parquet", {"architecture": column, "v": [1.0, 2.0]})
+    with pytest.raises(LbtError, match=r"t.parquet: column architecture holds .*; expected text"):
+        tables.read(tmp_path / "t.parquet", "nasbench201")
+
+
+def test_large_unsigned_numbers_are_read(tmp_path):
+    space = load("nasbench201")
+    texts = [space.format(row) for row in space.all()[:2]]
+    write_table(tmp_path / "t.parquet", {"architecture": texts, "v": pa.array([2**64 - 1, 0], pa.uint64())})
+    assert tables.read(tmp_path / "t.parquet", space).target("v").tolist() == [2.0**64, 0.0]
+
+
+def test_a_nodes_number_of_many_digits_is_no_edge():
+    with pytest.raises(LbtError, match="not of the form"):
+        load("nasbench201").parse("|none~" + "9" * 5000 + "|+|x|+|x|")

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from lbt.artifacts import write_tensors
 from lbt.errors import LbtError
 from lbt.nn.models import Architecture, build, names, read_model, write_model
 from lbt.nn.models.efficientnet_lite0 import _features, published_weights
@@ -68,3 +69,31 @@ def test_unknown_names_and_misfits_are_one_line(tmp_path):
     write_model(tmp_path / "m.safetensors", build("digit_cnn", 2, 1), Architecture("digit_cnn", ("a", "b", "c"), 1, 32))
     with pytest.raises(LbtError, match=r"m.safetensors: weights do not fit digit_cnn"):
         read_model(tmp_path / "m.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("field", "found", "words"),
+    [
+        ("model", "resnet_20", "header: model: unknown model 'resnet_20'.*did you mean 'resnet20'"),
+        ("model", 5, "header: model: found 5"),
+        ("classes", "ab", "header: classes: found 'ab'"),
+        ("classes", [], "header: classes"),
+        ("classes", 10**9, "header: classes"),
+        ("channels", "x", "header: channels: found 'x'; accepted: 1, 3"),
+        ("channels", -1, "header: channels: found -1"),
+        ("size", None, "header: size: found None"),
+        ("size", 10**30, "header: size"),
+        ("size", float("nan"), "header: size"),
+    ],
+)
+def test_a_header_that_no_network_has_names_file_and_field(tmp_path, field, found, words):
+    path = tmp_path / "m.safetensors"
+    header = {"model": "digit_cnn", "classes": ["a", "b"], "channels": 1, "size": 32, field: found}
+    write_tensors(path, build("digit_cnn", 2, 1).state_dict(), header)
+    with pytest.raises(LbtError, match=words) as error:
+        read_model(path)
+    assert str(error.value).startswith(str(path))
+    del header[field]
+    write_tensors(path, build("digit_cnn", 2, 1).state_dict(), header)
+    with pytest.raises(LbtError, match=f"header: {field}: this key is required"):
+        read_model(path)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_the_mode_is_refused_once_a_library_has_been_loaded_without_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", object())
-    with pytest.raises(LbtError, match="torch is loaded already, without ATEN_CPU_CAPABILITY=avx2|numpy is loaded"):
+    with pytest.raises(LbtError, match="is loaded already, without ATEN_CPU_CAPABILITY=avx2"):
         reproducible.enter({})
     reproducible.enter(dict(reproducible.SETTINGS))
 
@@ -27,7 +27,7 @@ def test_libraries_obey_the_mode():
     code = (
         "from lbt import reproducible; reproducible.enter(); import torch, numpy; "
         "from numpy._core._multiarray_umath import __cpu_features__ as f; "
-        "assert torch.backends.cpu.get_cpu_capability() in ('AVX2', 'DEFAULT'), torch.backends.cpu.get_cpu_capability(); "
+        "assert torch.backends.cpu.get_cpu_capability() in ('AVX2', 'DEFAULT'); "
         "assert torch.get_num_threads() == 1; assert not any(on for name, on in f.items() if name.startswith('AVX5'))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
@@ -42,7 +42,7 @@ def test_the_default_params_are_reproducible():
 def test_a_processor_that_the_emulator_lacks_is_one_line(monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(reproduce, "EMULATOR", "no-such-emulator")
-    with pytest.raises(LbtError, match="no-such-emulator is not installed; .*qemu-user"):
+    with pytest.raises(LbtError, match=r"no-such-emulator is not installed; .*qemu-user"):
         list(reproduce.reproduce(["Haswell"]))
 
 

@@ -9,7 +9,6 @@ A label of -1 (or a null) marks an image without a label; such images are used f
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,10 @@ from lbt.artifacts import Images, read_images, read_table
 from lbt.data.domains.folder import SIZE, read_square
 from lbt.data.params import DomainSpec
 from lbt.data.splits import Splits, split
-from lbt.errors import LbtError, nearest
+from lbt.errors import LbtError, nearest, reading
+
+LAST_CLASS = 32767
+"""The largest class number that an image table can hold."""
 
 
 def load(spec: DomainSpec) -> Splits:
@@ -41,16 +43,22 @@ def load(spec: DomainSpec) -> Splits:
 
 
 def _read_npz(path: Path) -> Images:
-    try:
-        with np.load(path, allow_pickle=False) as held:
-            for key in ("images", "labels"):
-                if key not in held:
-                    raise LbtError(f"{path}: no array {key!r}; found {', '.join(held)}{nearest(key, held)}")
-            pixels, labels = held["images"], held["labels"]
-            names = held["classes"].astype(str).tolist() if "classes" in held else None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise LbtError(f"{path}: not a readable .npz file (truncated or altered?): {error}") from None
-    return _labelled(_as_pixels(path, pixels), labels.tolist(), names, path)
+    pixels, labels, names = reading(path, ".npz", _arrays)
+    return _labelled(_as_pixels(path, pixels), labels, names, path)
+
+
+def _arrays(path: Path) -> tuple[np.ndarray, list[object], list[str] | None]:
+    """Pixels as they are, labels, and class names if there are any."""
+    with np.load(path, allow_pickle=False) as held:
+        for key in ("images", "labels"):
+            if key not in held:
+                raise LbtError(f"{path}: no array {key!r}; found {', '.join(held)}{nearest(key, held)}")
+        pixels, labels = held["images"], held["labels"]
+        names = held["classes"].astype(str) if "classes" in held else None
+    for key, array in (("labels", labels), ("classes", names)):
+        if array is not None and array.ndim != 1:
+            raise LbtError(f"{path}: {key} has shape {array.shape}; accepted: (N,)")
+    return pixels, labels.tolist(), None if names is None else names.tolist()
 
 
 def _as_pixels(path: Path, pixels: np.ndarray) -> np.ndarray:
@@ -59,7 +67,7 @@ def _as_pixels(path: Path, pixels: np.ndarray) -> np.ndarray:
         pixels = pixels[..., None]
     elif pixels.ndim == 4 and pixels.shape[1] in (1, 3) and pixels.shape[3] not in (1, 3):
         pixels = pixels.transpose(0, 2, 3, 1)
-    if pixels.ndim != 4 or pixels.shape[3] not in (1, 3):
+    if pixels.ndim != 4 or pixels.shape[3] not in (1, 3) or 0 in pixels.shape[1:]:
         raise LbtError(f"{path}: images has shape {pixels.shape}; accepted: (N, H, W), (N, H, W, C), (N, C, H, W)")
     if pixels.dtype == np.uint8:
         return np.ascontiguousarray(pixels)
@@ -103,6 +111,8 @@ def _labelled(pixels: np.ndarray, labels: list[object], names: list[str] | None,
         numbers = [-1 if label == -1 else number[str(label)] for label in labels]
     elif known and all(isinstance(label, int) and label >= 0 for label in known):
         numbers = [int(label) for label in labels if isinstance(label, int)]
+        if max(numbers) > LAST_CLASS:
+            raise LbtError(f"{path}: label {max(numbers)}; accepted: -1 (none), or a class from 0 to {LAST_CLASS}")
         classes = names or [str(index) for index in range(max(numbers) + 1)]
         if max(numbers) >= len(classes):
             raise LbtError(f"{path}: label {max(numbers)}, but there are {len(classes)} classes")

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from lbt.artifacts import read_json, write_json, write_table
 from lbt.config import Section
-from lbt.errors import LbtError
+from lbt.errors import LbtError, warn
 from lbt.hardware.rtl.grid import Unit, build, grid
 from lbt.progress import track
 
@@ -31,6 +31,10 @@ _LUT = {**{f"LUT{n}": 1 for n in range(1, 7)}, "INV": 1, "SRL16E": 1, "SRLC32E":
 _FF = {"FDRE": 1, "FDSE": 1, "FDCE": 1, "FDPE": 1, "TRELLIS_FF": 1}
 _CARRY = {"CARRY4": 1, "CARRY8": 1, "CCU2C": 1}
 _DSP = {"DSP48E1": 1, "DSP48E2": 1, "MULT18X18D": 1}
+
+
+COLUMNS = frozenset({"kind", "style", "target", "a", "b", "c", "lut", "ff", "carry", "dsp", "depth", "tool"})
+"""What is known of a synthesised unit."""
 
 
 class SynthesisParams(Section):
@@ -63,7 +67,7 @@ def run_synthesis(params: SynthesisParams, outputs: Path, cache_dir: Path = CACH
     """
     units = [unit for unit in grid() if not params.kinds or unit.kind in params.kinds]
     files = {unit: _cached(cache_dir, unit) for unit in units}
-    missing = [unit for unit in units if not files[unit].is_file()]
+    missing = [unit for unit in units if not _usable(files[unit])]
 
     def make(unit: Unit) -> None:
         write_json(files[unit], synthesise(unit))
@@ -147,6 +151,20 @@ def _yosys() -> str:
     if not found:
         raise LbtError(f"synthesis needs {TOOL}; install it with: pip install 'lbt[rtl]'")
     return found
+
+
+def _usable(path: Path) -> bool:
+    """True if ``path`` holds a synthesised unit; a damaged file is synthesised again, with a warning."""
+    if not path.is_file():
+        return False
+    try:
+        if read_json(path).keys() == COLUMNS:
+            return True
+        reason = "not a synthesised unit"
+    except LbtError as error:
+        reason = str(error)
+    warn(f"{path}: ignored, and synthesised again: {reason}")
+    return False
 
 
 def _cached(folder: Path, unit: Unit) -> Path:

@@ -6,18 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from lbt.config import OneOrMore, Section
+from lbt.config import OneOrMore, Section, Seed
 from lbt.nas.predictors import ENCODERS
 
 
 class PredictorParams(Section):
     """Fit predictors on few evaluated architectures and measure how well they order the others."""
 
-    encoder: OneOrMore[Annotated[str, AfterValidator(ENCODERS.check)]] = Field(default=["mlp", "gates"])
+    encoder: OneOrMore[Annotated[str, AfterValidator(ENCODERS.check)]] = Field(default=["mlp", "gates"], min_length=1)
     """Grid: predictors to fit, names of files in ``lbt/nas/predictors/encoders/``."""
-    seed: OneOrMore[int] = Field(default=[0, 1, 2])
+    seed: OneOrMore[Seed] = Field(default=[0, 1, 2], min_length=1)
     """Grid: seeds; each draws its own training half, its own order and its own initial parameters."""
-    sizes: OneOrMore[Annotated[int, Field(ge=2)]] = Field(default=[78, 390, 781])
+    sizes: OneOrMore[Annotated[int, Field(ge=2, le=1_000_000)]] = Field(default=[78, 390, 781], min_length=1)
     """Numbers of training architectures; each is a prefix of the next, the held-out half never changes."""
     space: str = "nasbench201"
     """Search space: a name in ``lbt/nas/spaces/`` or a YAML file."""
@@ -25,15 +25,15 @@ class PredictorParams(Section):
     """Column of the table to predict: ``fp``, ``ptq``, ``qat``, ``analog``, ``analog_day``, or a user's own."""
     loss: Literal["mse", "hinge", "logistic", "listwise"] = "hinge"
     """Loss of the neural encoders."""
-    epochs: int = Field(default=30, ge=1)
+    epochs: int = Field(default=30, ge=1, le=100_000)
     """Passes over the training architectures (the benchmark uses 200)."""
-    batch: int | None = Field(default=None, ge=2)
+    batch: int | None = Field(default=None, ge=2, le=65536)
     """Architectures per step; none: 16 to 128, growing with the root of their number."""
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0, le=100)
     """Initial learning rate of Adam, which falls to zero along half a cosine."""
-    width: int = Field(default=128, ge=1)
+    width: int = Field(default=128, ge=1, le=8192)
     """Size of embeddings and information vectors."""
-    members: int = Field(default=1, ge=1)
+    members: int = Field(default=1, ge=1, le=1000)
     """Networks in the ensemble; two or more give an uncertainty."""
     validation: float = Field(default=0.0, ge=0, lt=0.5)
     """Share of the training architectures held back for early stopping; 0 trains on all of them."""

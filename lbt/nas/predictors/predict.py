@@ -60,8 +60,7 @@ def predict(
         raise LbtError(f"{table}: several columns could be the target; choose one of: {', '.join(data.targets)}")
     name = target if target is not None else next(iter(data.targets))
     values = data.target(name)
-    if (infinite := np.flatnonzero(np.isinf(values))).size:
-        raise LbtError(f"{table}: row {infinite[0]}: {name} is {values[infinite[0]]}; expected a finite number")
+    tables.check_values(table, name, values, unlabelled=True)
     known = np.isfinite(values)
     pool = _pool(table, data, known, name, unseen, seed)
     options = Options(epochs=epochs, members=members)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from lbt.config import OneOrMore, Section
+from lbt.config import OneOrMore, Section, Seed
 from lbt.nas.predictors import ENCODERS
 from lbt.nas.search import STRATEGIES
 
@@ -14,9 +14,11 @@ from lbt.nas.search import STRATEGIES
 class SearchParams(Section):
     """Look for the best architecture with few evaluations, answered from a table."""
 
-    strategy: OneOrMore[Annotated[str, AfterValidator(STRATEGIES.check)]] = Field(default=["random", "predictor"])
+    strategy: OneOrMore[Annotated[str, AfterValidator(STRATEGIES.check)]] = Field(
+        default=["random", "predictor"], min_length=1
+    )
     """Grid: names of files in ``lbt/nas/search/strategies/``."""
-    seed: OneOrMore[int] = Field(default=[0, 1, 2])
+    seed: OneOrMore[Seed] = Field(default=[0, 1, 2], min_length=1)
     """Grid: seeds."""
     space: str = "nasbench201"
     """Search space: a name in ``lbt/nas/spaces/`` or a YAML file."""
@@ -24,7 +26,7 @@ class SearchParams(Section):
     """Column of the table that is maximised: the coarse objective."""
     fine: str | None = None
     """Column that counts on top from ``threshold`` on, such as ``qat`` or ``analog``; none: the target alone."""
-    threshold: float | None = None
+    threshold: float | None = Field(default=None, ge=-1e12, le=1e12)
     """Value of the target from which on ``fine`` counts; more of the target is worth nothing then. None: no limit."""
     cost: Literal["none", "weights", "cycles", "energy"] = "none"
     """Hardware cost that is charged above ``budget``; cycles and energy of a training step need NAS-Bench-201."""
@@ -32,27 +34,27 @@ class SearchParams(Section):
     """Board of the cost: a file of ``params/boards/``."""
     recipe: str = "int8"
     """Number formats of the cost: a file of ``params/recipes/``."""
-    budget: float | None = Field(default=None, gt=0)
+    budget: float | None = Field(default=None, gt=0, le=1e30)
     """Cost that is free of charge, in the cost's unit; none: the cost is recorded, and not charged."""
-    penalty: float = Field(default=10.0, ge=0)
+    penalty: float = Field(default=10.0, ge=0, le=1e12)
     """Reward lost when the cost is twice the budget, in the target's unit; in proportion for other excesses."""
-    queries: int = Field(default=150, ge=1)
+    queries: int = Field(default=150, ge=1, le=1_000_000)
     """Distinct architectures that are evaluated."""
-    population: int = Field(default=50, ge=2)
+    population: int = Field(default=50, ge=2, le=1_000_000)
     """Regularised evolution: architectures that live at a time."""
-    tournament: int = Field(default=10, ge=1)
+    tournament: int = Field(default=10, ge=1, le=1_000_000)
     """Regularised evolution: architectures among which a parent is chosen, at most the population."""
-    temperature: float = Field(default=1.0, gt=0)
+    temperature: float = Field(default=1.0, ge=1e-12, le=1e12)
     """Simulated annealing: starting temperature, in the target's unit."""
     predictor: Annotated[str, AfterValidator(ENCODERS.check)] = "paths_gp"
     """Predictor-guided search: a file of ``lbt/nas/predictors/encoders/``."""
-    initial: int = Field(default=20, ge=2)
+    initial: int = Field(default=20, ge=2, le=1_000_000)
     """Predictor-guided search: random architectures before the first fit."""
-    step: int = Field(default=10, ge=1)
+    step: int = Field(default=10, ge=1, le=1_000_000)
     """Predictor-guided search: evaluations between two fits."""
-    epochs: int = Field(default=100, ge=1)
+    epochs: int = Field(default=100, ge=1, le=100_000)
     """Predictor-guided search: training epochs of a neural predictor."""
-    explore: float = Field(default=0.5, ge=0)
+    explore: float = Field(default=0.5, ge=0, le=1e6)
     """Predictor-guided search: standard deviations of uncertainty added to a prediction."""
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from lbt.config import Section
+from lbt.config import Section, Seed
 
 
 class SupernetParams(Section):
@@ -16,15 +16,15 @@ class SupernetParams(Section):
     """Width of the stem and of every cell."""
     cells: int = Field(default=2, ge=1, le=4)
     """Number of cells; between two cells the image is halved."""
-    steps: int = Field(default=1500, ge=1)
+    steps: int = Field(default=1500, ge=1, le=10_000_000)
     """Training steps; each one trains one architecture, drawn uniformly."""
-    batch: int = Field(default=64, ge=2)
+    batch: int = Field(default=64, ge=2, le=65536)
     """Images per training step."""
-    learning_rate: float = Field(default=0.1, gt=0)
+    learning_rate: float = Field(default=0.1, gt=0, le=100)
     """Highest learning rate of SGD with Nesterov momentum 0.9; falls to 0 along a cosine."""
-    weight_decay: float = Field(default=1e-4, ge=0)
+    weight_decay: float = Field(default=1e-4, ge=0, le=10)
     """L2 penalty per step on every weight."""
     architectures: int = Field(default=1000, ge=2, le=15625)
     """How many different cells are drawn from the space and scored."""
-    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    seed: Seed = 0
     """Seed of the weights, the batches, the paths and the sample of architectures."""

@@ -6,16 +6,20 @@ look at the features. Inputs are (N, C, H, W) float32 in [-1, 1].
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
 
 from lbt.artifacts import read_tensors, write_tensors
-from lbt.errors import LbtError
+from lbt.config import Section, parse
+from lbt.errors import LbtError, one_line
 from lbt.registry import Registry
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from lbt.nn.models._network import Network
 
@@ -71,14 +75,23 @@ def read_model(path: str | Path) -> tuple[Network, Architecture]:
         LbtError: the file is damaged, has no architecture, or its tensors do not fit the architecture.
     """
     tensors, extra = read_tensors(path)
-    architecture = _architecture(path, extra)
+    architecture = architecture_in(path, extra)
     model = build(architecture.model, len(architecture.classes), architecture.channels)
-    try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise LbtError(f"{path}: weights do not fit {architecture.model}: {reason}") from None
+    load_weights(path, model, tensors, architecture.model)
     return model, architecture
+
+
+class Header(Section):
+    """An :class:`Architecture` as a weights file's header holds it."""
+
+    model: Annotated[str, AfterValidator(MODELS.check)]
+    """Name of a file in ``lbt/nn/models``."""
+    classes: list[str] = Field(min_length=1, max_length=65536)
+    """Class names, in the order of the logits."""
+    channels: Literal[1, 3]
+    """Colour channels of an input."""
+    size: int = Field(ge=1, le=65536)
+    """Height and width of an input in pixels."""
 
 
 def read_architecture(path: str | Path) -> Architecture:
@@ -87,11 +100,31 @@ def read_architecture(path: str | Path) -> Architecture:
     Raises:
         LbtError: the file is damaged, or has no architecture.
     """
-    return _architecture(path, read_tensors(path)[1])
+    return architecture_in(path, read_tensors(path)[1])
 
 
-def _architecture(path: str | Path, extra: dict[str, Any]) -> Architecture:
+def architecture_in(path: str | Path, extra: dict[str, Any]) -> Architecture:
+    """The architecture in the header ``extra`` of the weights file ``path``; further keys may stand beside it.
+
+    Raises:
+        LbtError: not a model file, or a field that no network has.
+    """
+    held = {name: extra[name] for name in Header.model_fields if name in extra}
+    header = parse(Header, held, f"{path}: not a model file: header")
+    return Architecture(header.model, tuple(header.classes), header.channels, header.size)
+
+
+def load_weights(path: str | Path, network: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
+    """Put the ``tensors`` of the file ``path`` into ``network``, called ``name``.
+
+    Raises:
+        LbtError: a tensor is missing, is not the network's, or has another shape or another kind of number.
+    """
+    for key, own in network.state_dict().items():
+        found = tensors.get(key, own)
+        if found.is_floating_point() != own.is_floating_point() or found.is_complex():
+            raise LbtError(f"{path}: weights do not fit {name}: {key} is {found.dtype}, expected {own.dtype}")
     try:
-        return Architecture(str(extra["model"]), tuple(extra["classes"]), int(extra["channels"]), int(extra["size"]))
-    except KeyError as error:
-        raise LbtError(f"{path}: not a model file: its header has no {error.args[0]!r}") from None
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise LbtError(f"{path}: weights do not fit {name}: {one_line(error, 200)}") from None

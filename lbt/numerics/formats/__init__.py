@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, SerializeAsAny
 
-from lbt.errors import nearest
+from lbt.config import parse
+from lbt.errors import nearest, told
 from lbt.numerics.formats._base import FormatBase
 from lbt.numerics.formats.block_float import BlockFloat
 from lbt.numerics.formats.float import Float
@@ -36,14 +37,14 @@ def parse_format(value: Any) -> Any:
             raise ValueError(
                 f"unknown format kind {kind!r}; accepted: {', '.join(FORMATS.names())}{nearest(kind, FORMATS.names())}"
             )
-        return FORMATS.load(kind).Format.model_validate(value)
+        return parse(FORMATS.load(kind).Format, value, f"kind {kind}")
     for name in FORMATS.names():
         shorthand = getattr(FORMATS.load(name), "shorthand", None)
         found = shorthand(str(value)) if shorthand and isinstance(value, str) else None
         if found is not None:
             return found
     raise ValueError(
-        f"found {value!r}; accepted: int1 … int16, uint2 … uint16 (with zero point), e4m3, fp16, bf16, "
+        f"found {told(value)}; accepted: int1 … int16, uint2 … uint16 (with zero point), e4m3, fp16, bf16, "
         "bfp8, mxint8, mxe4m3, mls-e2m4, …, or a mapping with kind: " + ", ".join(FORMATS.names())
     )
 

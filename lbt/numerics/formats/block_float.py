@@ -21,7 +21,7 @@ class BlockFloat(FormatBase):
     kind: Literal["block_float"] = "block_float"
     bits: int = Field(8, ge=2, le=16)
     """Bits of an element with its sign, 2 … 16."""
-    block: int = Field(16, ge=1)
+    block: int = Field(16, ge=1, le=65536)
     """Elements (along the channels) that share an exponent."""
 
     @property

@@ -37,7 +37,7 @@ class MX(FormatBase):
     kind: Literal["mx"] = "mx"
     element: Literal["e4m3", "e5m2", "e3m2", "e2m3", "e2m1", "int8", "int4"] = "e4m3"
     """Format of an element. int4 is not in the OCP list; it is int8's definition at four bits."""
-    block: int = Field(32, ge=1)
+    block: int = Field(32, ge=1, le=65536)
     """Elements (along the channels) that share a scale; 32 in the specification."""
 
     @property

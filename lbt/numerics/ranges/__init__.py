@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, SerializeAsAny
 
-from lbt.errors import nearest
+from lbt.config import parse
+from lbt.errors import nearest, told
 from lbt.numerics.ranges._base import RuleBase
 from lbt.registry import Registry
 
@@ -22,13 +23,13 @@ def parse_rule(value: Any) -> Any:
         return value
     options = {"rule": value} if isinstance(value, str) else value
     if not isinstance(options, dict) or "rule" not in options:
-        raise ValueError(f"found {value!r}; expected a name or a mapping with rule: {', '.join(RANGES.names())}")
+        raise ValueError(f"found {told(value)}; expected a name or a mapping with rule: {', '.join(RANGES.names())}")
     name = str(options["rule"])
     if name not in RANGES.names():
         raise ValueError(
             f"unknown range rule {name!r}; accepted: {', '.join(RANGES.names())}{nearest(name, RANGES.names())}"
         )
-    return RANGES.load(name).Rule.model_validate(options)
+    return parse(RANGES.load(name).Rule, options, f"rule {name}")
 
 
 AnyRule = Annotated[SerializeAsAny[RuleBase], BeforeValidator(parse_rule)]

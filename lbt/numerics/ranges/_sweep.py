@@ -22,7 +22,7 @@ class Sweep(RuleBase):
     """Number of limits that are tried."""
     lowest: float = Field(0.1, gt=0, lt=1)
     """The smallest of them, relative to max|x|; the largest is max|x|."""
-    sample: int | None = Field(None, ge=64)
+    sample: int | None = Field(None, ge=64, le=2**31)
     """At most so many elements of a group, evenly spaced, are looked at: faster, but it misses outliers. Null: all."""
 
     def search(self, x: Tensor, dim: int, form: FormatBase, loss: Callable[[Tensor, Tensor, int], Tensor]) -> Tensor:

@@ -18,7 +18,7 @@ class Rule(RuleBase):
     """limit = ``value``."""
 
     rule: Literal["fixed"] = "fixed"
-    value: float = Field(1.0, gt=0)
+    value: float = Field(1.0, ge=1e-30, le=1e30)
     """The largest magnitude that is written without saturating."""
 
     def limit(self, x: Tensor, dim: int, form: FormatBase) -> Tensor:

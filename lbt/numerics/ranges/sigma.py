@@ -18,7 +18,7 @@ class Rule(RuleBase):
     """limit = min(k · sqrt(mean x²), max|x|): the root mean square, for tensors whose mean is near zero."""
 
     rule: Literal["sigma"] = "sigma"
-    k: float = Field(4.0, gt=0)
+    k: float = Field(4.0, gt=0, le=1e6)
     """Multiples of the root mean square."""
 
     def limit(self, x: Tensor, dim: int, form: FormatBase) -> Tensor:

@@ -206,7 +206,7 @@ def _trees(groups: dict[str, np.ndarray], target: np.ndarray, seed: int) -> list
             max_depth=3,
             subsample=0.6,
             max_features=0.2,
-            random_state=seed + number,
+            random_state=(seed + number) % 2**32,
         )
         found.append((boosted, 0.25 / 6))
     return [(Trees.of(model.fit(_flat(groups), target)), weight) for model, weight in found]
