@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from lbt import reproducible
-from lbt.errors import LbtError, one_line, told, unknown
+from lbt.errors import LbtError, one_line, told, unknown, warn
 from lbt.memory import keep_freed_memory
 from lbt.pipeline.execute import execute
 from lbt.pipeline.job import Job
@@ -81,7 +81,7 @@ def _prepare_process(plan: Plan) -> None:
     if plan.params.reproducible:
         reproducible.enter()
         if reason := reproducible.supported():
-            click.echo(f"lbt: warning: results are of this machine alone: {reason}", err=True)
+            warn(f"results are of this machine alone: {reason}")
 
 
 def _check_needs(plan: Plan, job: Job) -> None:

@@ -17,7 +17,7 @@ def execute(plan: Plan, job: Job) -> dict[str, Any]:
     """Run one job and return its metrics: its outputs carry their provenance, and its record is written last.
 
     Raises:
-        LbtError: the job cannot run, or what it depends on changed while it ran: it has no record then, and runs again.
+        LbtError: the job cannot run, or its code or files changed while it ran: it has no record then, and runs again.
     """
     plan.claim()
     paths = plan.paths(job)
@@ -39,7 +39,10 @@ def execute(plan: Plan, job: Job) -> dict[str, Any]:
 
 
 def _check_unchanged(plan: Plan, job: Job) -> None:
-    """Refuse to seal what was made from code, params or files of which nobody can say which version was read."""
-    now = Plan(plan.params_file)
-    if job.key not in now.jobs or now.fingerprint(now.jobs[job.key]) != plan.fingerprint(job):
-        raise LbtError(f"{job.key}: its code, params or inputs changed while it ran; run it again")
+    """Refuse to seal what was made from code or files of which nobody can say which version was read.
+
+    Params were read before the job began: the record says which, and is stale where the file now says something else.
+    """
+    now = plan.renewed()
+    if now.code(job.stage) != plan.code(job.stage) or now.read_by(job) != plan.read_by(job):
+        raise LbtError(f"{job.key}: its code or the files that it reads changed while it ran; run it again")

@@ -6,14 +6,13 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from lbt.artifacts import sha256, write_json
-from lbt.errors import LbtError
+from lbt.errors import LbtError, warn
 from lbt.pipeline.plan import STATE, Plan
 
 LOCK = Path("dvc.lock")
@@ -38,7 +37,7 @@ def finish(before: Plan) -> None:
     if caller and plan.versioned and caller not in fresh:
         raise LbtError(f"{caller}: code or params changed while it ran; run `dvc repro` again")
     if before.jobs.keys() != plan.jobs.keys() or any(plan.stale(plan.jobs[key]) for key in before.to_run):
-        _warn(f"{plan.params_file} or the code changed while this ran: what it made for others runs again next time")
+        warn(f"{plan.params_file} or the code changed while this ran: what it made for others runs again next time")
     record(plan, fresh)
 
 
@@ -70,7 +69,7 @@ def record(plan: Plan, fresh: list[str] | None = None) -> None:
         words = f"{plan.params_file} changed meanwhile"
     if words:
         MEMORY.unlink(missing_ok=True)
-        _warn(f"the results are complete, but {LOCK} does not have them: {words}; run `{' '.join(command)}`")
+        warn(f"the results are complete, but {LOCK} does not have them: {words}; run `{' '.join(command)}`")
     else:
         write_json(MEMORY, {"lock": _lock(), **prints})
 
@@ -91,10 +90,6 @@ def _recorded() -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) else {}
-
-
-def _warn(text: str) -> None:
-    print(f"lbt: warning: {text}", file=sys.stderr, flush=True)
 
 
 def forced_by_dvc() -> str:

@@ -8,6 +8,7 @@ that made the files.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -68,6 +69,7 @@ class Plan:
         self.digest = HashCache(STATE / "hashes.json", trust=not verify)
         self._fingerprints: dict[str, str] = {}
         self._code: dict[str, str] = {}
+        self._files: dict[str, dict[str, str]] = {}
         self.to_run: set[str] = set()
 
     @cached_property
@@ -156,13 +158,24 @@ class Plan:
                 "job": job.key,
                 "code": self.code(job.stage),
                 "params": dict(job.params),
-                "files": {file: self._digest_tree(Path(file)) for file in job.files},
+                "files": self.read_by(job),
                 "needs": {role: self.fingerprint(need) for role, need in job.needs.items()},
                 "outputs": job.outputs,
             }
             text = json.dumps(content, sort_keys=True, default=str)
             self._fingerprints[job.key] = hashlib.sha256(text.encode()).hexdigest()
         return self._fingerprints[job.key]
+
+    def read_by(self, job: Job) -> dict[str, str]:
+        """The hash of each file or folder of the workspace that ``job`` reads besides code, as first looked at."""
+        return self._files.setdefault(job.key, {file: self._digest_tree(Path(file)) for file in job.files})
+
+    def renewed(self) -> Plan:
+        """The same jobs, with every file looked at again."""
+        other = copy.copy(self)
+        other.digest = HashCache(self.digest.path)
+        other._fingerprints, other._code, other._files = {}, {}, {}
+        return other
 
     def _digest_tree(self, path: Path) -> str:
         if not path.is_dir():

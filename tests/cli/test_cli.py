@@ -128,7 +128,7 @@ def test_a_network_that_does_not_fit_the_shape_is_one_line(capsys, tmp_path, sha
     "fault", [PermissionError(13, "Permission denied", "x"), OSError(28, "No space left on device")]
 )
 def test_what_the_system_refuses_is_one_line(capsys, monkeypatch, fault):
-    def plan(_: str) -> None:
+    def plan(*_: object) -> None:
         raise fault
 
     monkeypatch.setattr(cli, "Plan", plan)

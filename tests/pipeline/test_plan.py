@@ -11,6 +11,7 @@ import pytest
 from lbt.errors import LbtError
 from lbt.pipeline import Plan
 from lbt.pipeline.declare import declare
+from lbt.pipeline.execute import execute
 from lbt.pipeline.job import HashCache
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -225,3 +226,26 @@ def test_hardware_costs_what_was_adapted(workspace):
         need = jobs[f"hardware/network/{recipe}"].needs["network"]
         assert need.stage == "adapt"
         assert need.name.split("/")[2] == recipe
+
+
+@pytest.mark.parametrize(
+    ("path", "sealed"), [("lbt/data/stage.py", False), ("inputs/mine/a.png", False), ("params/default.yaml", True)]
+)
+def test_a_job_is_not_sealed_if_what_it_reads_changed_while_it_ran(workspace, path, sealed, monkeypatch):
+    plan = Plan()
+    job = plan.job("data", "mine")
+
+    def run(job, paths):
+        for name in job.outputs:
+            paths.out(name).write_bytes(b"made")
+        with (workspace / path).open("a") as file:
+            file.write("\n# changed\n")
+        return {}
+
+    monkeypatch.setattr("lbt.pipeline.stages.data.run", run)
+    if sealed:
+        execute(plan, job)
+    else:
+        with pytest.raises(LbtError, match="data/mine: its code or the files that it reads changed while it ran"):
+            execute(plan, job)
+    assert (plan.folder(job) / "job.json").exists() == sealed
