@@ -49,6 +49,9 @@ def train(folder: Path, output: Path, method: str, recipe: str) -> dict[str, Any
     return run(job, Inputs(model=folder / "model.safetensors", **domains), outputs)
 
 
+# In int8 a float sum that was rounded otherwise can move single codes; a wrong gradient would move them all.
+SAME = {"fp32": 1e-3, "int8": 0.05}
+
 CASES = [("mean_teacher", "fp32"), ("mean_teacher", "int8"), ("mcd", "fp32"), ("shot", "int8"), ("dann", "fp32")]
 
 
@@ -72,7 +75,7 @@ def test_two_processes_equal_one(tmp_path: Path, method: str, recipe: str) -> No
         if not name.endswith("weight"):
             continue
         moved = (tensor - before[name]).norm()
-        assert (two[name] - tensor).norm() <= 1e-3 * moved, name
+        assert (two[name] - tensor).norm() <= SAME[recipe] * moved, name
         assert moved > 0 or name.startswith("classifier"), name  # shot keeps its classifier
 
 

@@ -23,6 +23,7 @@ def adaptation(job: str, accuracy: float) -> dict[str, object]:
         "target_accuracy": accuracy,
         "student/source_accuracy": 97.0,
         "before/target_accuracy": 60.0,
+        "start": f"mnist/{job.rpartition('/')[2]}",
         "collapsed": int(accuracy < 20),
     }
 
