@@ -156,6 +156,8 @@ class Base:
         )
         for group in made.param_groups:
             group["peak"] = group["lr"]
+            if p.optimizer == "adam":
+                group["fused"] = True  # roots that are correctly rounded on every processor (lbt.numerics.root)
         return made
 
     def statistics(self) -> tuple[str, ...]:

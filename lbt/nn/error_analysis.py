@@ -125,7 +125,7 @@ def describe(
     limit = _spread(q, top) if top is not None and form.scaled else x.abs().amax() * 2
     parts = analysis.decompose(x, back, limit * (1 + 1e-6))
     single = float(q.scale.flatten()[0]) * top if top is not None and q.scale.numel() == 1 else None
-    rms = float(x.double().square().mean().sqrt())
+    rms = math.sqrt(float(x.double().square().mean()))
     row: dict[str, Any] = {
         "layer": key.layer,
         "role": key.role,

@@ -16,6 +16,7 @@ from lbt.numerics.formats import Int
 from lbt.numerics.quantize import fake_quantize
 from lbt.numerics.ranges.cosine import learning_rate_factor
 from lbt.numerics.recipe import Recipe
+from lbt.numerics.root import square_root
 from lbt.numerics.rounding import Key, round_to_integer
 
 
@@ -153,7 +154,7 @@ class _LowBit(torch.optim.Optimizer):
         second = state.get("exp_avg_sq")
         if isinstance(second, Tensor):
             # its root is what Adam divides by: stored as the root, rounded up, so that a small one never becomes zero
-            root = second.sqrt()
+            root = square_root(second)
             scale = spec.format.scale_for(root.amax())
             second.copy_(((root / scale).ceil() * scale).square() if isinstance(spec.format, Int) else
                          fake_quantize(root, spec, self._key(name, "U2", step)).square())  # fmt: skip

@@ -39,7 +39,7 @@ class GaussianProcess:
         distances = [_distance(g[tuned], g[tuned]) for g in features]
         # log length scales, log noise variance, log signal variance
         log = torch.tensor([0.0] * len(groups) + [-2.0, 0.0], dtype=torch.float64, requires_grad=True)
-        optimizer = torch.optim.Adam([log], lr=0.08)
+        optimizer = torch.optim.Adam([log], lr=0.08, fused=True)  # its roots are correctly rounded
         for _ in range(steps):
             factor = _factor(_kernel(distances, log), log)
             white = torch.linalg.solve_triangular(factor, target[tuned, None], upper=False)
@@ -54,7 +54,7 @@ class GaussianProcess:
         self._target = target
 
     def _factorise(self) -> Tensor:
-        return _factor(_matern(torch.cdist(self.points, self.points).square_(), self.log), self.log)
+        return _factor(_matern(_squared_distances(self.points, self.points), self.log), self.log)
 
     def state(self) -> dict[str, Tensor]:
         """Tensors from which :meth:`load` makes the same process; the factor, by far the largest, is made anew."""
@@ -78,14 +78,14 @@ class GaussianProcess:
         deviations = [np.zeros(0)]
         for cross in self._cross(groups):
             white = torch.linalg.solve_triangular(self.factor, cross.T, upper=False)
-            deviations.append((self.log[-1].exp() - white.square().sum(0)).clamp_min(0).sqrt().numpy())
+            deviations.append(np.sqrt((self.log[-1].exp() - white.square().sum(0)).clamp_min(0).numpy()))
         return self.mean(groups), np.concatenate(deviations)
 
     def _cross(self, groups: list[np.ndarray]) -> Iterator[Tensor]:
         """The kernel between new cells, ``CHUNK`` at a time, and the training cells."""
         points = self._scaled([torch.from_numpy(g) for g in groups])
         for part in points.split(CHUNK) if len(points) else ():
-            yield _matern(torch.cdist(part, self.points).square_(), self.log)
+            yield _matern(_squared_distances(part, self.points), self.log)
 
     def _scaled(self, groups: list[Tensor]) -> Tensor:
         """Features (N, ΣF) whose squared distance is the one that the kernel needs."""
@@ -103,7 +103,12 @@ def normal_scores(values: np.ndarray) -> np.ndarray:
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
-    return torch.cdist(a, b).square() / a.shape[1]
+    return _squared_distances(a, b) / a.shape[1]
+
+
+def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
+    """‖aᵢ − bⱼ‖² by one product; ``torch.cdist`` would take a root of it, which differs between processors."""
+    return (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T).clamp_min(0)
 
 
 def _kernel(distances: list[Tensor], log: Tensor) -> Tensor:
@@ -112,7 +117,8 @@ def _kernel(distances: list[Tensor], log: Tensor) -> Tensor:
 
 
 def _matern(squared: Tensor, log: Tensor) -> Tensor:
-    r = math.sqrt(5) * torch.sqrt(squared + 1e-10)
+    positive = squared + 1e-10
+    r = math.sqrt(5) * positive * positive.rsqrt()  # `sqrt` differs between processors (lbt.numerics.root)
     return log[-1].exp() * (1 + r + r.square() / 3) * torch.exp(-r)
 
 

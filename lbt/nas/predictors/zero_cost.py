@@ -53,7 +53,7 @@ def _draw(seed: int) -> Tensor:
         for kind, weight in weights.items():
             y = F.conv2d(torch.relu(flat), weight[edge], padding=weight.shape[-1] // 2).view(source.shape)
             centred = y - y.mean((-4, -2, -1), keepdim=True)
-            found.append(centred / (y.var((-4, -2, -1), keepdim=True) + 1e-5).sqrt())
+            found.append(centred * (y.var((-4, -2, -1), keepdim=True) + 1e-5).rsqrt())
             assert kind == len(found) - 1
         found.append(F.avg_pool2d(flat, 3, 1, 1, count_include_pad=False).view(source.shape))
         return torch.stack(found, dim)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lbt.numerics.root import square_root as correct_root
+
 
 def shift_round(x: Tensor, shift: int | Tensor) -> Tensor:
     """x / 2^shift, rounded to the nearest integer, ties to even.
@@ -42,7 +44,7 @@ def divide_round(x: Tensor, n: int) -> Tensor:
 def square_root(x: Tensor) -> Tensor:
     """⌊√x⌋ of int64 tensors, 0 ≤ x < 2^52 (what a digit-by-digit square root unit gives)."""
     # below 2^53 the conversion is exact, and IEEE 754 rounds the root correctly; it can be one too large, never small
-    root = x.to(torch.float64).sqrt().floor().to(torch.int64)
+    root = correct_root(x.to(torch.float64)).floor().to(torch.int64)
     return root - (root * root > x).to(torch.int64)
 
 

@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 from lbt.numerics.ranges._sweep import Sweep
+from lbt.numerics.root import square_root
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +30,7 @@ class Rule(Sweep):
 def cosine_distance(x: Tensor, q: Tensor, dim: int) -> Tensor:
     """1 - cos of the angle between ``x`` and ``q`` along ``dim`` (kept); 0 where both are zero, 1 where one is."""
     dot = (x * q).sum(dim, keepdim=True)
-    norms = (x.square().sum(dim, keepdim=True) * q.square().sum(dim, keepdim=True)).sqrt()
+    norms = square_root(x.square().sum(dim, keepdim=True) * q.square().sum(dim, keepdim=True))
     both_zero = (x == 0).all(dim, keepdim=True) & (q == 0).all(dim, keepdim=True)
     return 1 - both_zero.float() - dot / norms.clamp_min(1e-30)
 

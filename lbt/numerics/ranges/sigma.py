@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from lbt.numerics.ranges._base import RuleBase, guard
+from lbt.numerics.root import square_root
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,5 +23,6 @@ class Rule(RuleBase):
     """Multiples of the root mean square."""
 
     def limit(self, x: Tensor, dim: int, form: FormatBase) -> Tensor:
-        rms = x.double().square().mean(dim, keepdim=True).sqrt()  # float64: no overflow, and stable to the last bits
+        # float64: no overflow, and stable to the last bits
+        rms = square_root(x.double().square().mean(dim, keepdim=True))
         return guard((self.k * rms).float(), x, dim)
