@@ -30,8 +30,8 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def make(folder: Path) -> None:
-    """Fill ``folder`` with a fresh clone that has the tiny params; nothing has been made in it."""
+def copy(folder: Path) -> None:
+    """Copy this tree's files, committed or not, into ``folder``; not the lock, and nothing that git ignores."""
     files = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
     ).stdout.split("\0")
@@ -39,6 +39,11 @@ def make(folder: Path) -> None:
         if (ROOT / name).is_file() and name != "dvc.lock":
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
+
+
+def make(folder: Path) -> None:
+    """Fill ``folder`` with a fresh clone that has the tiny params; nothing has been made in it."""
+    copy(folder)
     shutil.copy(TINY, folder / "params/default.yaml")
     random = np.random.default_rng(0)
     for shape in ("dark", "light"):

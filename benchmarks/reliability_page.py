@@ -1,4 +1,4 @@
-"""Fills the tables of docs/reliability.md from docs/results/kills.json and docs/results/fuzz.json.
+"""Fills the tables of docs/reliability.md from docs/results/{reproducible,kills,fuzz}.json.
 
     python benchmarks/reliability_page.py
 
@@ -40,7 +40,12 @@ def main() -> None:
 
 def filled(page: str, results: Path) -> str:
     """The page with every marked table made from the rows in a folder."""
-    made = {"kills": kills(read(results / "kills.json")), "fuzz": fuzz(read(results / "fuzz.json"))}
+    made = {
+        "reproduce": reproduce(results / "reproducible.json"),
+        "run": run(read(results / "reproducible.json")),
+        "kills": kills(read(results / "kills.json")),
+        "fuzz": fuzz(read(results / "fuzz.json")),
+    }
     return _pages.fill(page, made)
 
 
@@ -49,6 +54,26 @@ def read(path: Path) -> Rows:
     if not path.is_file():
         return {}
     return {row["name"]: row["value"] for row in json.loads(path.read_text(encoding="utf-8"))}
+
+
+def reproduce(path: Path) -> str:
+    """One line for each stage of benchmarks/reproducible.py, with its hash on each processor."""
+    rows = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    hashes: dict[str, dict[str, str]] = {}
+    for row in rows:
+        if row["name"].startswith("reproduce/"):
+            _, stage, processor = row["name"].split("/")
+            hashes.setdefault(stage, {})[row.get("processor", processor)] = row["hash"]
+    processors = list(dict.fromkeys(processor for one in hashes.values() for processor in one))
+    lines = [[stage, *(f"`{one.get(processor, '')}`" for processor in processors)] for stage, one in hashes.items()]
+    return _pages.table(["stage", *processors], lines)
+
+
+def run(rows: Rows) -> str:
+    """Seconds of the default run in both modes."""
+    modes = {"reproducible": "`reproducible: true`", "fast": "`reproducible: false`"}
+    names = {mode: f"default_run/{mode}/seconds" for mode in modes}
+    return _pages.table(["", "s"], [[modes[m], f"{rows[n]:.0f}"] for m, n in names.items() if n in rows])
 
 
 def kills(rows: Rows) -> str:
