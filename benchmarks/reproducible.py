@@ -5,8 +5,8 @@
 
 Rows: ``reproduce/<stage>/<processor>`` with the first digits of the SHA-256 over everything that the stage made; its
 value is 1 where it is the first processor's. With ``--run`` instead ``default_run/{reproducible,fast}/seconds``: of
-``snakemake`` in a fresh copy, on all cores, with ``reproducible: true`` and ``false``. Rows of an earlier call stay where
-a new one does not replace them. Emulation needs ``qemu-x86_64`` (Debian: qemu-user).
+``snakemake`` in a fresh copy, on all cores, with ``reproducible: true`` and ``false``. Rows of an earlier call stay
+where a new one does not replace them. Emulation needs ``qemu-x86_64`` (Debian: qemu-user).
 """
 
 from __future__ import annotations
