@@ -58,7 +58,9 @@ def generated() -> dict[Path, str]:
         "Keys that take a grid accept one value or a list.\n",
     ]
     for section, field in Params.model_fields.items():
-        page.append(f"\n## {section}\n\n{field.description}\n\n| key | default | meaning |\n|---|---|---|\n")
+        nested = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        words = f"{field.description}\n\n" if nested else ""
+        page.append(f"\n## {section}\n\n{words}| key | default | meaning |\n|---|---|---|\n")
         for line in describe(Params, section):
             text = line.text.replace("|", "\\|")
             page.append(f"| `{line.key}` | `{line.default}` | {text} |\n")
