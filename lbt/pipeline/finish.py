@@ -36,7 +36,7 @@ def finish(before: Plan) -> None:
     caller = os.environ.get("DVC_STAGE")
     if caller and plan.versioned and caller not in fresh:
         raise LbtError(f"{caller}: code or params changed while it ran; run `dvc repro` again")
-    if before.jobs.keys() != plan.jobs.keys() or any(plan.stale(plan.jobs[key]) for key in before.to_run):
+    if before.identity() != plan.identity():
         warn(f"{plan.params_file} or the code changed while this ran: what it made for others runs again next time")
     record(plan, fresh)
 

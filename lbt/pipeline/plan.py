@@ -166,6 +166,10 @@ class Plan:
             self._fingerprints[job.key] = hashlib.sha256(text.encode()).hexdigest()
         return self._fingerprints[job.key]
 
+    def identity(self) -> dict[str, str]:
+        """The fingerprint of every job by its key."""
+        return {key: self.fingerprint(job) for key, job in self.jobs.items()}
+
     def read_by(self, job: Job) -> dict[str, str]:
         """The hash of each file or folder of the workspace that ``job`` reads besides code, as first looked at."""
         return self._files.setdefault(job.key, {file: self._digest_tree(Path(file)) for file in job.files})

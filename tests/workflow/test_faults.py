@@ -23,11 +23,11 @@ def test_an_edit_while_a_stage_runs_is_not_recorded_as_what_it_was_made_with(wor
         ["snakemake", "search"],
         cwd=working.folder, env=working.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    log = working.folder / "logs/default/search/random/0.log"
-    log.unlink()
+    folder = working.folder / "results/default/search/random/0"
     deadline = time.monotonic() + 120
-    while not log.is_file() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    for there in (False, True):  # Snakemake removes the job's outputs; once this one is back, the params have been read
+        while (folder / "curve.parquet").is_file() != there and time.monotonic() < deadline:
+            time.sleep(0.002)
     working.edit("params/default.yaml", "queries: 31", "queries: 32")
     process.communicate()
     assert "search:" in working("dvc", "status").splitlines()
