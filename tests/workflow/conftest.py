@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import _project
@@ -74,23 +76,41 @@ class Project:
 
 
 @pytest.fixture(scope="session")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A fresh clone with the tiny params; nothing has been made in it."""
-    folder = tmp_path_factory.mktemp("fresh") / "project"
-    _project.make(folder)
-    return Project(folder)
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder of this session that all of its worker processes share."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
 
 
 @pytest.fixture(scope="session")
-def built(fresh: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The clone after ``snakemake``, its results pushed to a remote and its lock file committed."""
-    project = fresh.copy(tmp_path_factory.mktemp("built") / "project")
-    project("snakemake", "--cores", "2")
-    project("dvc", "remote", "add", "--default", "local", str(tmp_path_factory.mktemp("remote")))
-    project("dvc", "push")
-    project("git", "add", "--all")
-    project("git", "commit", "--quiet", "--message", "built")
-    return project
+def fresh(shared: Path) -> Project:
+    """A fresh clone with the tiny params; nothing has been made in it. Tests copy it."""
+    return made_once(shared / "fresh", _project.make)
+
+
+@pytest.fixture(scope="session")
+def built(fresh: Project, shared: Path) -> Project:
+    """The clone after ``snakemake``, its results pushed to a remote and its lock file committed. Tests copy it."""
+
+    def build(folder: Path) -> None:
+        project = fresh.copy(folder)
+        project("snakemake", "--cores", "2")
+        project("dvc", "remote", "add", "--default", "local", str(shared / "remote"))
+        project("dvc", "push")
+        project("git", "add", "--all")
+        project("git", "commit", "--quiet", "--message", "built")
+
+    return made_once(shared / "built", build)
+
+
+def made_once(folder: Path, make: Callable[[Path], None]) -> Project:
+    """The project in ``folder``, made by the first worker that asks for it."""
+    with FileLock(f"{folder}.lock"):
+        done = folder.with_name(f"{folder.name}.done")
+        if not done.exists():
+            make(folder)
+            done.touch()
+    return Project(folder)
 
 
 @pytest.fixture

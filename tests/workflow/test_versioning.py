@@ -40,10 +40,10 @@ def test_added_results_and_inputs_come_back_in_a_fresh_clone(working, tmp_path):
     assert "Nothing to be done" in clone("snakemake", "--cores", "1", "-n", "--configfile", "params/other.yaml")
 
 
-def test_the_benchmarks_stages_are_a_project_of_their_own(built):
-    assert "benchmarks" not in built("dvc", "stage", "list", "--all")
-    assert "recipes" in built("dvc", "--cd", "benchmarks", "stage", "list")
-    assert "up to date" in built("dvc", "--cd", "benchmarks", "status")
+def test_the_benchmarks_stages_are_a_project_of_their_own(working):
+    assert "benchmarks" not in working("dvc", "stage", "list", "--all")
+    assert "recipes" in working("dvc", "--cd", "benchmarks", "stage", "list")
+    assert "up to date" in working("dvc", "--cd", "benchmarks", "status")
 
 
 def test_a_remote_on_s3_gives_the_same_bytes_back(working, tmp_path, request):
