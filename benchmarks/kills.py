@@ -105,7 +105,7 @@ def hashes(folder: Path) -> Hashes:
 
 
 def compare(folder: Path, expected: Hashes) -> Counter[str]:
-    """How a finished copy differs from the undisturbed run, and what was left in it."""
+    """Differences of a finished copy from the undisturbed run, and files left behind in it."""
     found = hashes(folder)
     written = (path for top in ("results", ".lbt") for path in (folder / top).rglob(".*"))
     temporary = {path.relative_to(folder).as_posix() for path in written if TEMPORARY.fullmatch(path.name)}

@@ -25,7 +25,7 @@ def save(path: Path, state: Any) -> None:
 
 
 def load(path: Path) -> Any:
-    """What :func:`save` was given.
+    """The state that :func:`save` was given.
 
     Raises:
         LbtError: the file is not one that :func:`save` wrote, or was altered since.

@@ -1,4 +1,4 @@
-"""What ``dvc.yaml`` declares: the one place where a stage's code, params, data dependencies and outputs are written."""
+"""The declarations of ``dvc.yaml``: the one place where a stage's code, params, data and outputs are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is left to do beside Snakemake's jobs: tidying up, and telling DVC."""
+"""Work beside Snakemake's jobs: tidying up, and telling DVC."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lbt.pipeline.plan import STATE, Plan
 
 LOCK = Path("dvc.lock")
 MEMORY = STATE / "dvc.json"
-"""What was last recorded in ``dvc.lock``: the hash of that file, and a fingerprint of each stage."""
+"""The last record in ``dvc.lock``: the hash of that file, and a fingerprint of each stage."""
 
 
 def finish(before: Plan) -> None:

@@ -152,7 +152,7 @@ class Plan:
         return self._code[stage]
 
     def fingerprint(self, job: Job) -> str:
-        """What ``job`` would make depends on exactly this."""
+        """A hash over everything that the outputs of ``job`` depend on."""
         if job.key not in self._fingerprints:
             content = {
                 "job": job.key,
@@ -245,7 +245,7 @@ class Plan:
         return [name for name in self.declarations if not any(self.stale(job) for job in self.stage(name))]
 
     def facts(self, job: Job) -> dict[str, Any]:
-        """What a job's artifacts and record say about where they come from."""
+        """The provenance in a job's artifacts and record."""
         return {
             "stage": job.stage,
             "job": job.name,

@@ -1,4 +1,4 @@
-"""What a stage's jobs found, in one table and in one short list of means and standard deviations over seeds."""
+"""The findings of a stage's jobs, in one table and in one short list of means and standard deviations over seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong around a run: edits while it runs, a lock that is gone, DVC in trouble, odd names, forced stages."""
+"""Trouble around a run: edits while it runs, a lock that is gone, DVC in trouble, odd names, forced stages."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _DSP = {"DSP48E1": 1, "DSP48E2": 1, "MULT18X18D": 1}
 
 
 COLUMNS = frozenset({"kind", "style", "target", "a", "b", "c", "lut", "ff", "carry", "dsp", "depth", "tool"})
-"""What is known of a synthesised unit."""
+"""Columns of a synthesised unit's row."""
 
 
 class SynthesisParams(Section):
