@@ -55,3 +55,14 @@ def test_an_emulated_processor_makes_the_same_bits(monkeypatch):
         hashes.setdefault(stage, set()).add(digest)
     assert {stage: len(found) for stage, found in hashes.items()} == dict.fromkeys(hashes, 1)
     assert len(hashes) == 8
+
+
+def test_reading_any_params_loads_no_library_that_has_to_know_the_mode():
+    code = (
+        "import sys, lbt.cli; from lbt.config import yaml_names, find_yaml; from lbt.numerics.recipe import Recipe; "
+        "from lbt.pipeline.plan import Plan; from lbt.reproducible import LIBRARIES; "
+        "[Recipe.load(name) for name in yaml_names('recipes')]; "
+        "[Plan(f'params/{name}.yaml').jobs for name in ('default', 'digits', 'photos', 'paper')]; "
+        "assert not set(LIBRARIES) & set(sys.modules), set(LIBRARIES) & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -10,7 +10,6 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 from lbt.numerics.ranges._sweep import Sweep
-from lbt.numerics.root import square_root
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +28,8 @@ class Rule(Sweep):
 
 def cosine_distance(x: Tensor, q: Tensor, dim: int) -> Tensor:
     """1 - cos of the angle between ``x`` and ``q`` along ``dim`` (kept); 0 where both are zero, 1 where one is."""
+    from lbt.numerics.root import square_root
+
     dot = (x * q).sum(dim, keepdim=True)
     norms = square_root(x.square().sum(dim, keepdim=True) * q.square().sum(dim, keepdim=True))
     both_zero = (x == 0).all(dim, keepdim=True) & (q == 0).all(dim, keepdim=True)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from lbt.numerics.ranges._base import RuleBase, guard
-from lbt.numerics.root import square_root
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +22,8 @@ class Rule(RuleBase):
     """Multiples of the root mean square."""
 
     def limit(self, x: Tensor, dim: int, form: FormatBase) -> Tensor:
+        from lbt.numerics.root import square_root
+
         # float64: no overflow, and stable to the last bits
         rms = square_root(x.double().square().mean(dim, keepdim=True))
         return guard((self.k * rms).float(), x, dim)
