@@ -1,7 +1,7 @@
 """Claim: a run that is killed again and again ends with the files of one that was not, and leaves nothing behind.
 
     python benchmarks/kills.py --quick                                # 8 kills: about three minutes on two idle cores
-    python benchmarks/kills.py --kills 100 --json docs/results/kills.json
+    python benchmarks/kills.py --kills 24 --json docs/results/kills.json
 
 The pipeline with tests/workflow/tiny.yaml runs once undisturbed. In another copy Snakemake and DVC start in turn; after
 a random time a SIGKILL, SIGTERM or SIGINT goes to the engine alone or to all its processes, and the next start follows.

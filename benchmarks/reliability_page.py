@@ -63,7 +63,7 @@ def reproduce(path: Path) -> str:
     for row in rows:
         if row["name"].startswith("reproduce/"):
             _, stage, processor = row["name"].split("/")
-            hashes.setdefault(stage, {})[row.get("processor", processor)] = row["hash"]
+            hashes.setdefault(stage, {})[row.get("processor", f"{processor}, emulated")] = row["hash"]
     processors = list(dict.fromkeys(processor for one in hashes.values() for processor in one))
     lines = [[stage, *(f"`{one.get(processor, '')}`" for processor in processors)] for stage, one in hashes.items()]
     return _pages.table(["stage", *processors], lines)

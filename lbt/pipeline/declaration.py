@@ -59,7 +59,7 @@ def read_declarations(path: Path = DVC_YAML) -> dict[str, Declaration]:
 
 
 def _declaration(name: str, stage: dict[str, Any], path: Path) -> Declaration:
-    outs = tuple(str(next(iter(out)) if isinstance(out, dict) else out) for out in stage.get("outs", []))
+    outs = [str(next(iter(out)) if isinstance(out, dict) else out) for out in stage.get("outs", [])]
     for folder in outs:
         if Path(folder).parts[-1] != name or Path(folder).parts[0] != "results":
             raise LbtError(f"{path}: stages.{name}.outs: found {folder!r}; accepted: results/<run>/{name}")
@@ -75,7 +75,7 @@ def _declaration(name: str, stage: dict[str, Any], path: Path) -> Declaration:
         files=tuple(dep for dep in others if Path(dep).parts[0] not in CODE),
         upstream=tuple(dep.parts[2] for dep in results),
         params=tuple(params),
-        outs=outs,
+        outs=tuple(outs),
     )
 
 

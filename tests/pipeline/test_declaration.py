@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lbt.errors import LbtError
 from lbt.pipeline.declaration import read_declarations
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,3 +67,11 @@ def test_a_stage_declares_everything_that_it_imports(stage):
 @pytest.mark.parametrize("stage", DECLARATIONS)
 def test_declared_code_exists(stage):
     assert [path for path in DECLARATIONS[stage].code if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("outs", ["[{}]", "3", "[[]]", "[results/other]"])
+def test_outputs_that_are_none_are_one_line(outs, tmp_path):
+    path = tmp_path / "dvc.yaml"
+    path.write_text(f"stages: {{data: {{cmd: x, outs: {outs}}}}}")
+    with pytest.raises(LbtError, match=r"dvc.yaml"):
+        read_declarations(path)
