@@ -19,8 +19,8 @@ run: $(VENV)/.run  ## the whole pipeline on the embedded data
 	snakemake
 	lbt results
 
-test: $(VENV)/.test lint  ## every test, on two cores
-	OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist worksteal
+test: $(VENV)/.test lint  ## every test but the emulated one (make reproduce), on two cores
+	OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist worksteal -m "not emulated"
 
 float: $(VENV)/.test  ## the tests that touch float kernels, with the kernels of an older processor
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE OMP_NUM_THREADS=1 \

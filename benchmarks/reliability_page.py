@@ -42,7 +42,6 @@ def filled(page: str, results: Path) -> str:
     """The page with every marked table made from the rows in a folder."""
     made = {
         "reproduce": reproduce(results / "reproducible.json"),
-        "run": run(read(results / "reproducible.json")),
         "kills": kills(read(results / "kills.json")),
         "fuzz": fuzz(read(results / "fuzz.json")),
     }
@@ -67,13 +66,6 @@ def reproduce(path: Path) -> str:
     processors = list(dict.fromkeys(processor for one in hashes.values() for processor in one))
     lines = [[stage, *(f"`{one.get(processor, '')}`" for processor in processors)] for stage, one in hashes.items()]
     return _pages.table(["stage", *processors], lines)
-
-
-def run(rows: Rows) -> str:
-    """Seconds of the default run in both modes."""
-    modes = {"reproducible": "`reproducible: true`", "fast": "`reproducible: false`"}
-    names = {mode: f"default_run/{mode}/seconds" for mode in modes}
-    return _pages.table(["", "s"], [[modes[m], f"{rows[n]:.0f}"] for m, n in names.items() if n in rows])
 
 
 def kills(rows: Rows) -> str:

@@ -1,7 +1,7 @@
 """Claim: a short job of every stage makes the same bytes on three processors, and the default run takes ten minutes.
 
     python benchmarks/reproducible.py --json docs/results/reproducible.json
-    python benchmarks/reproducible.py --run --json docs/results/reproducible.json  # 20 minutes
+    python benchmarks/reproducible.py --run  # 20 minutes
 
 Rows: ``reproduce/<stage>/<processor>`` with the first digits of the SHA-256 over everything that the stage made; its
 value is 1 where it is the first processor's. With ``--run`` instead ``default_run/{reproducible,fast}/seconds``: of

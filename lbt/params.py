@@ -8,7 +8,7 @@ from pathlib import Path
 from lbt.adapt.params import AdaptParams
 from lbt.config import Section, load_yaml
 from lbt.data.params import DataParams
-from lbt.errors import LbtError, unknown
+from lbt.errors import LbtError, told, unknown
 from lbt.hardware.boards import Board
 from lbt.hardware.params import HardwareParams
 from lbt.nas.predictors.params import PredictorParams
@@ -53,7 +53,7 @@ def load_params(path: str | Path) -> Params:
 
 
 def _contradictions(params: Params) -> Iterator[str]:
-    """What is wrong between sections, or with a name that stands for a file."""
+    """Mistakes between sections, or in a name that stands for a file."""
     domains = params.data.domains
     for index, pair in enumerate(params.adapt.pair):
         for domain in pair.split("-"):
@@ -72,3 +72,5 @@ def _contradictions(params: Params) -> Iterator[str]:
                 load(name)
             except LbtError as error:
                 yield f"{key}: {error}"
+            except OSError as error:  # a name that is too long for the system
+                yield f"{key}: found {told(name)}: {error.strerror}"

@@ -94,6 +94,7 @@ def test_a_job_may_depend_only_on_what_dvc_yaml_declares(workspace):
     [
         ("pair: mnist-optdigits", "pair: mnist-optdigit", ["adapt.pair.0", "'optdigit'", "did you mean 'optdigits'"]),
         ("recipe: [fp32, int8]", "recipe: [fp32, int88]", ["adapt.recipe.1", "'int88'", "did you mean 'int8'"]),
+        ("board: zcu102", f"board: {'x' * 5000}", ["hardware.board", "too long"]),
         ("board: zcu102", "board: zcu103", ["hardware.board", "'zcu103'", "did you mean 'zcu102'"]),
         ("domain: mine", "domain: mnits", ["supernet.domain", "'mnits'", "did you mean 'mnist'"]),
         ("encoder: [mlp]", "encoder: [mpl]", ["predictor.encoder", "'mpl'", "did you mean 'mlp'"]),

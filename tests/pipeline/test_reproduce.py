@@ -47,6 +47,7 @@ def test_a_processor_that_the_emulator_lacks_is_one_line(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.emulated
 @pytest.mark.skipif(shutil.which(reproduce.EMULATOR) is None, reason="qemu-user is not installed")
 def test_an_emulated_processor_makes_the_same_bits(monkeypatch):
     monkeypatch.chdir(ROOT)
