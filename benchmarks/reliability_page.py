@@ -27,7 +27,7 @@ KILLS = {
     "unlocks": "locks to remove with `snakemake --unlock`",
     "refused_starts": "starts that ended with an error",
 }
-FUZZ = ("inputs", "taken", "refused", "tracebacks")
+FUZZ = ("taken", "refused", "tracebacks")
 
 Rows = dict[str, Any]
 """Values by the name of the row."""
@@ -77,7 +77,9 @@ def kills(rows: Rows) -> str:
 def fuzz(rows: Rows) -> str:
     """One line for each kind of input of benchmarks/fuzz.py."""
     kinds = dict.fromkeys(name.split("/")[1] for name in rows)
-    return _pages.table(["kind", *FUZZ], [[k, *(f"{rows[f'fuzz/{k}/{count}']:,}" for count in FUZZ)] for k in kinds])
+    counts = {kind: [rows[f"fuzz/{kind}/{outcome}"] for outcome in FUZZ] for kind in kinds}
+    lines = [[kind, f"{sum(found):,}", *(f"{count:,}" for count in found)] for kind, found in counts.items()]
+    return _pages.table(["kind", "inputs", *FUZZ], lines)
 
 
 if __name__ == "__main__":
