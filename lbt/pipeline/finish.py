@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from lbt.artifacts import sha256, write_json
 from lbt.errors import LbtError, warn
+from lbt.pipeline.job import RECORD, read_own
 from lbt.pipeline.plan import STATE, Plan
 
 LOCK = Path("dvc.lock")
@@ -56,7 +55,7 @@ def record(plan: Plan, fresh: list[str] | None = None) -> None:
         return
     fresh = plan.fresh_stages() if fresh is None else fresh
     prints = {stage: _stage_fingerprint(plan, stage) for stage in fresh}
-    if not fresh or _recorded() == {"lock": _lock(), **prints}:
+    if not fresh or read_own(MEMORY) == {"lock": _lock(), **prints}:
         return
     command = ["dvc", "commit", "--force", *fresh]
     params = sha256(plan.params_file)
@@ -76,20 +75,12 @@ def record(plan: Plan, fresh: list[str] | None = None) -> None:
 
 def _stage_fingerprint(plan: Plan, stage: str) -> str:
     """A hash over a stage's jobs, and over the bytes of their records (which hold the outputs' hashes)."""
-    parts = [f"{job.key} {plan.digest(plan.folder(job) / 'job.json')}" for job in plan.stage(stage)]
+    parts = [f"{job.key} {plan.digest(plan.folder(job) / RECORD)}" for job in plan.stage(stage)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _lock() -> str:
     return sha256(LOCK) if LOCK.is_file() else "missing"
-
-
-def _recorded() -> dict[str, Any]:
-    try:
-        known = json.loads(MEMORY.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
 
 
 def forced_by_dvc() -> str:

@@ -65,11 +65,11 @@ class Paths:
 
 def read_record(folder: Path) -> dict[str, Any]:
     """The record in ``folder``, or an empty mapping when there is none that can be read."""
-    record = _read(folder / RECORD)
+    record = read_own(folder / RECORD)
     return record if isinstance(record.get("outputs"), dict) else {}
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_own(path: Path) -> dict[str, Any]:
     """The JSON object in a file of lbt's own that can be made again; empty where it cannot be read."""
     try:
         return read_json(path)
@@ -102,7 +102,7 @@ class HashCache:
 
     def __init__(self, path: Path, trust: bool = True) -> None:
         self.path = path
-        kept = _read(path) if trust else {}
+        kept = read_own(path) if trust else {}
         self._known = {file: known for file, known in kept.items() if _is_known(known)}
         self._dirty = False
 
