@@ -35,10 +35,10 @@ from lbt.adapt.methods.mean_teacher import Method
 from lbt.adapt.threads import fixed_threads
 from lbt.artifacts import read_json, write_json
 from lbt.errors import LbtError
+from lbt.models import read_model
 from lbt.nn import set_step
-from lbt.nn.models import read_model
-from lbt.numerics.recipe import Recipe
 from lbt.params import Params, load_params
+from lbt.recipe import Recipe
 from lbt.report import figures
 
 PAIR, STEPS, SEEDS, BATCHES = "optdigits-mnist", 200, (2, 3, 4), 6

@@ -37,16 +37,16 @@ from lbt.data.domains import arrays
 from lbt.data.params import DomainSpec
 from lbt.errors import LbtError
 from lbt.hardware import Board, cost
+from lbt.models import MODELS, Architecture, build, read_model, write_model
 from lbt.nas.predictors import ENCODERS
 from lbt.nas.predictors.predict import predict
 from lbt.nas.space import load as load_space
 from lbt.nn import quantize, separate_statistics
-from lbt.nn.models import MODELS, Architecture, build, read_model, write_model
 from lbt.numerics.ranges import RANGES
-from lbt.numerics.recipe import NORMS, Recipe
 from lbt.pipeline.declaration import read_declarations
 from lbt.pipeline.job import HashCache, Job, freshness, read_record
 from lbt.pipeline.plan import Plan
+from lbt.recipe import NORMS, Recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 30

@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from lbt import models
 from lbt.hardware import forms
 from lbt.hardware.array import DATAFLOWS, Array, cycles
 from lbt.hardware.boards import Board
@@ -27,7 +28,6 @@ from lbt.hardware.precision import Precision
 from lbt.hardware.rtl.grid import FITTED, HELD_OUT, Unit
 from lbt.hardware.trace import PRODUCTS, trace
 from lbt.hardware.units import area, closed_form, library
-from lbt.nn import models
 
 PUBLISHED = {("multiplier", 9, 9): 115, ("multiplier", 4, 4): 11}
 """LUTs: the vendor's core generator (9×9), and an 11 LUT + 2 CARRY4 multiplier (4×4)."""

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import torch
 
+from lbt.kernels.quantize import fake_quantize
 from lbt.memory import keep_freed_memory
-from lbt.numerics.quantize import fake_quantize
 from lbt.numerics.rounding import Key
 from lbt.numerics.spec import RoleSpec
 

@@ -33,8 +33,8 @@ from lbt.data.load import load_domain
 from lbt.data.params import DomainSpec
 from lbt.nn import optimizer, quantize, set_step
 from lbt.nn.norms import NORMS
-from lbt.numerics.recipe import Recipe
 from lbt.progress import track
+from lbt.recipe import Recipe
 
 TASKS = {"digits": "mnist", "blended": "mnistm"}
 TRAIN, TEST, BATCH = 3000, 1500, 32

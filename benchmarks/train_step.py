@@ -42,9 +42,9 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lbt.memory import keep_freed_memory
+from lbt.models import build
+from lbt.models._resnet import resnet
 from lbt.nn import quantize, set_step
-from lbt.nn.models import build
-from lbt.nn.models._resnet import resnet
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "resnet20": lambda: build("resnet20", 10, 3),

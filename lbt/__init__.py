@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 __getattr__, __dir__ = exports(
     __name__,
     {
-        "Recipe": "lbt.numerics.recipe",
+        "Recipe": "lbt.recipe",
         "quantize": "lbt.nn",
         "explain": "lbt.nn",
         "cost": "lbt.hardware",

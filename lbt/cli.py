@@ -219,7 +219,7 @@ def cost(
     from lbt.hardware import cost
     from lbt.hardware.explore import compare
     from lbt.hardware.params import HardwareParams
-    from lbt.nn.models import build, read_model
+    from lbt.models import build, read_model
     from lbt.report.tables import markdown
 
     image = _image_shape(shape)

@@ -14,8 +14,8 @@ from lbt.hardware.params import HardwareParams
 from lbt.nas.predictors.params import PredictorParams
 from lbt.nas.search.params import SearchParams
 from lbt.nas.supernet.params import SupernetParams
-from lbt.numerics.recipe import Recipe
 from lbt.pretrain.params import PretrainParams
+from lbt.recipe import Recipe
 
 
 class Params(Section):

@@ -33,7 +33,7 @@ def look(method: Base, step: int) -> list[dict[str, Any]]:
     A recipe that quantizes nothing has no rows. The student is not changed.
     """
     from lbt.nn import explain
-    from lbt.nn.layer import QuantizedLayer
+    from lbt.nn.layers.base import QuantizedLayer
 
     if not any(isinstance(module, QuantizedLayer) for module in method.student.modules()):
         return []

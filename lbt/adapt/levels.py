@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lbt.nn.layer import QuantizedLayer
+from lbt.nn.layers.base import QuantizedLayer
 
 
 @torch.no_grad()

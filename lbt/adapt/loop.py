@@ -14,8 +14,8 @@ from lbt.adapt.batches import Split
 from lbt.adapt.evaluate import accuracy, class_entropy, predict
 from lbt.adapt.explained import look, points
 from lbt.adapt.method import Base
+from lbt.distributed import wait, world
 from lbt.errors import warn
-from lbt.nn.distributed import wait, world
 from lbt.progress import track
 
 Row = dict[str, float | int | None]

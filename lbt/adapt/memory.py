@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from lbt.adapt.method import Base
-from lbt.numerics.recipe import Recipe
+from lbt.recipe import Recipe
 
 FLOAT_BITS = 32
 

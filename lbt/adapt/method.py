@@ -19,12 +19,12 @@ from lbt.adapt.batches import Split, draw, generator
 from lbt.adapt.params import AdaptParams
 from lbt.adapt.schedule import set_lr, warm_cosine
 from lbt.errors import LbtError
+from lbt.models._network import Network
 from lbt.nn import domain, optimizer, quantize, scale_loss, separate_statistics, set_step
-from lbt.nn.models._network import Network
 from lbt.nn.parallel import average_gradients, share_model, split
 
 if TYPE_CHECKING:
-    from lbt.numerics.recipe import Recipe
+    from lbt.recipe import Recipe
 
 
 @dataclass(frozen=True)

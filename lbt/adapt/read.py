@@ -9,8 +9,8 @@ from torch import nn
 
 from lbt.artifacts import read_tensors
 from lbt.errors import LbtError, told
+from lbt.models import architecture_in, build, load_weights
 from lbt.nn import quantize, separate_statistics
-from lbt.nn.models import architecture_in, build, load_weights
 
 
 def read_adapted(path: str | Path) -> nn.Module:

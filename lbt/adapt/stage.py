@@ -27,10 +27,10 @@ from lbt.adapt.method import Base, Task
 from lbt.adapt.params import METHODS, AdaptParams
 from lbt.adapt.threads import fixed_threads
 from lbt.artifacts import sha256, write_table
+from lbt.distributed import joined, wait, world
 from lbt.errors import LbtError
-from lbt.nn.distributed import joined, wait, world
-from lbt.nn.models import Architecture, read_model, write_model
-from lbt.numerics.recipe import Recipe
+from lbt.models import Architecture, read_model, write_model
+from lbt.recipe import Recipe
 
 Metrics = dict[str, float | int | str]
 

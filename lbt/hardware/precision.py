@@ -116,7 +116,7 @@ def of_recipe(recipe: Any, products: Sequence[str] = ()) -> Precision:
     """The :class:`Precision` of a recipe.
 
     Args:
-        recipe: a :class:`Precision` (returned as it is), a :class:`lbt.numerics.recipe.Recipe`, or what
+        recipe: a :class:`Precision` (returned as it is), a :class:`lbt.recipe.Recipe`, or what
             ``Recipe.load`` reads.
         products: names of the convolutions and linear layers in order, for exceptions of the first, the last and by
             name.
@@ -126,7 +126,7 @@ def of_recipe(recipe: Any, products: Sequence[str] = ()) -> Precision:
     """
     if isinstance(recipe, Precision):
         return recipe
-    from lbt.numerics.recipe import Recipe
+    from lbt.recipe import Recipe
 
     known = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     base = _roles(known, known.U)

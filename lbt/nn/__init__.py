@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING
 from lbt.lazy import exports
 
 if TYPE_CHECKING:
+    from lbt.error_analysis.explain import explain as explain
     from lbt.nn.context import Context as Context
     from lbt.nn.context import set_step as set_step
     from lbt.nn.context import summary as summary
-    from lbt.nn.convert import float_state as float_state
-    from lbt.nn.convert import quantize as quantize
+    from lbt.nn.conversion.convert import float_state as float_state
+    from lbt.nn.conversion.convert import quantize as quantize
     from lbt.nn.domains import domain as domain
     from lbt.nn.domains import separate_statistics as separate_statistics
-    from lbt.nn.error_analysis import explain as explain
-    from lbt.nn.flow import Add as Add
-    from lbt.nn.optim import optimizer as optimizer
+    from lbt.nn.layers.flow import Add as Add
+    from lbt.nn.optim.low_bit import optimizer as optimizer
+    from lbt.nn.optim.scaling import scale_loss as scale_loss
     from lbt.nn.parallel import share_ranges as share_ranges
-    from lbt.nn.scaling import scale_loss as scale_loss
 
 _PUBLIC = {
-    "Add": "lbt.nn.flow",
+    "Add": "lbt.nn.layers.flow",
     "Context": "lbt.nn.context",
     "domain": "lbt.nn.domains",
-    "explain": "lbt.nn.error_analysis",
-    "float_state": "lbt.nn.convert",
-    "optimizer": "lbt.nn.optim",
-    "quantize": "lbt.nn.convert",
-    "scale_loss": "lbt.nn.scaling",
+    "explain": "lbt.error_analysis.explain",
+    "float_state": "lbt.nn.conversion.convert",
+    "optimizer": "lbt.nn.optim.low_bit",
+    "quantize": "lbt.nn.conversion.convert",
+    "scale_loss": "lbt.nn.optim.scaling",
     "separate_statistics": "lbt.nn.domains",
     "set_step": "lbt.nn.context",
     "share_ranges": "lbt.nn.parallel",

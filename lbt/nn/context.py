@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from lbt.errors import LbtError
-from lbt.numerics import finite
-from lbt.numerics.recipe import Recipe
+from lbt.kernels import finite
 from lbt.numerics.rounding import Key
+from lbt.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def set_step(model: nn.Module, step: int, *, first_sample: int = 0) -> None:
         first_sample: where this process's part of the batch begins, when a batch is split.
 
     Raises:
-        LbtError: on a GPU, a tensor quantized so far was not finite (:mod:`lbt.numerics.finite`).
+        LbtError: on a GPU, a tensor quantized so far was not finite (:mod:`lbt.kernels.finite`).
     """
     finite.settle()
     context = find_context(model)

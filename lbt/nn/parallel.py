@@ -14,16 +14,16 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from lbt.distributed import average, channel, share, total, world
 from lbt.errors import LbtError
 from lbt.nn.context import context_of, find_context, set_first_sample, unwrapped
-from lbt.nn.distributed import average, channel, share, total, world
-from lbt.nn.flow import flows
-from lbt.nn.layer import QuantizedLayer
+from lbt.nn.layers.base import QuantizedLayer
+from lbt.nn.layers.flow import flows
 from lbt.nn.norms._base import Norm
 from lbt.nn.norms.float_bn import FloatBN
 from lbt.numerics.ranges._shared import Shared
-from lbt.numerics.recipe import Roles
 from lbt.numerics.spec import RoleSpec
+from lbt.recipe import Roles
 
 T = TypeVar("T", Tensor, tuple[Tensor, Tensor])
 

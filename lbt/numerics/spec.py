@@ -14,7 +14,7 @@ from lbt.numerics.ranges import AnyRule, parse_rule
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lbt.numerics.quantize import QTensor
+    from lbt.kernels.quantize import QTensor
     from lbt.numerics.rounding import Key
 
 
@@ -61,8 +61,8 @@ class RoleSpec(Section):
         return self.format.storage_bits
 
     def quantize(self, x: Tensor, key: Key, *, offset: int = 0, running: Tensor | None = None) -> QTensor:
-        """``x`` as codes and scales. See :func:`lbt.numerics.quantize.quantize`."""
-        from lbt.numerics.quantize import quantize
+        """``x`` as codes and scales. See :func:`lbt.kernels.quantize.quantize`."""
+        from lbt.kernels.quantize import quantize
 
         return quantize(x, self, key, offset=offset, running=running)
 

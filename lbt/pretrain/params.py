@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from lbt.adapt.params import Augmentation, Pair
 from lbt.config import Section, Seed
-from lbt.nn.models import MODELS
+from lbt.models import MODELS
 
 ModelName = Annotated[str, AfterValidator(MODELS.check)]
 
@@ -17,7 +17,7 @@ class PretrainParams(Section):
     """Supervised training in float32 on each source domain."""
 
     model: ModelName = "digit_cnn"
-    """Network: the name of a file in lbt/nn/models."""
+    """Network: the name of a file in lbt/models."""
     channels: Literal[1, 3] = 3
     """Colour channels of the input. Grey domains are shown in three channels, colour domains in one as luminance."""
     size: int = Field(32, ge=8, le=512)

@@ -17,9 +17,9 @@ from lbt.adapt.evaluate import accuracy, predict
 from lbt.adapt.schedule import set_lr, warm_cosine
 from lbt.adapt.threads import fixed_threads
 from lbt.artifacts import write_table
+from lbt.distributed import joined, wait, world
 from lbt.errors import LbtError
-from lbt.nn.distributed import joined, wait, world
-from lbt.nn.models import Architecture, build, write_model
+from lbt.models import Architecture, build, write_model
 from lbt.nn.parallel import average_gradients, share_model, split
 from lbt.pretrain.params import PretrainParams
 from lbt.progress import track

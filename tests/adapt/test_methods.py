@@ -9,7 +9,7 @@ from torch import nn
 from lbt.adapt.memory import activation_bits
 from lbt.adapt.params import METHODS
 from lbt.artifacts import read_table
-from lbt.numerics.recipe import Recipe
+from lbt.recipe import Recipe
 
 ALL = METHODS.names()
 KEYS = {

@@ -11,7 +11,7 @@ from lbt.adapt.stage import Inputs, Outputs, Splits, run
 from lbt.artifacts import Images, write_images
 from lbt.data import DomainSpec, load_domain
 from lbt.errors import LbtError
-from lbt.nn.models import Architecture, build, write_model
+from lbt.models import Architecture, build, write_model
 from lbt.params import load_params
 
 PARAMS = Path(__file__).parents[2] / "params"

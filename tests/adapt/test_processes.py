@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from lbt.adapt.params import AdaptParams
 from lbt.adapt.stage import Inputs, Outputs, Splits, run
 from lbt.artifacts import Images, write_images
-from lbt.nn.models import Architecture, build, write_model
+from lbt.models import Architecture, build, write_model
 
 KINDS, CLASSES, SIZE = ("train", "validation", "test"), ("dark", "bright", "grey"), 16
 

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from lbt import cli
 from lbt.artifacts import read_table, write_table
 from lbt.errors import LbtError
-from lbt.nn.models import Architecture, build, write_model
+from lbt.models import Architecture, build, write_model
 
 
 def run(*arguments: str) -> str:

@@ -11,8 +11,8 @@ import yaml
 from lbt.config import parse, read_yaml
 from lbt.hardware.boards import Board
 from lbt.nas.space import SpaceSpec
-from lbt.numerics.recipe import Recipe
 from lbt.params import Params, load_params
+from lbt.recipe import Recipe
 
 from ._blocks import ROOT
 

@@ -16,8 +16,8 @@ from click import ClickException
 from lbt.artifacts import write_images, write_table
 from lbt.data import DomainSpec, load_domain
 from lbt.errors import LbtError
+from lbt.models import Architecture, build, write_model
 from lbt.nas.space import load
-from lbt.nn.models import Architecture, build, write_model
 
 from ._blocks import PAGES, ROOT, Block, blocks, inline
 from ._commands import CHECKS, check_line

@@ -11,8 +11,8 @@ from lbt.hardware.rtl.synthesis import SynthesisParams
 from lbt.nas.space import SpaceSpec
 from lbt.numerics.formats import FORMATS
 from lbt.numerics.ranges import RANGES
-from lbt.numerics.recipe import Recipe
 from lbt.params import Params
+from lbt.recipe import Recipe
 
 MODELS: list[type[Section]] = [Params, Recipe, Board, SpaceSpec, SynthesisParams]
 MODELS += [FORMATS.load(name).Format for name in FORMATS.names()]

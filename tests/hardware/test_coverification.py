@@ -17,13 +17,13 @@ from torch import nn
 
 pytest.importorskip("amaranth")
 
+from lbt.fixed.requantize import multiplier, requantize
+from lbt.fixed.update import IntegerSGD
 from lbt.hardware.rtl.requantize import Requantizer
 from lbt.hardware.rtl.rounding import CounterHash
 from lbt.hardware.rtl.update import FRACTION, LIFT, Update
-from lbt.nn.integer.layers import MASTER, Codes, Conv, Moment
-from lbt.nn.integer.network import IntegerNetwork
-from lbt.nn.integer.requantize import multiplier, requantize
-from lbt.nn.integer.update import IntegerSGD
+from lbt.integer.layers import MASTER, Codes, Conv, Moment
+from lbt.integer.network import IntegerNetwork
 from lbt.numerics.rounding import Key
 
 from ._simulate import matmul, run

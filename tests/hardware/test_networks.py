@@ -10,6 +10,7 @@ import yaml
 from torch import nn
 
 import lbt
+from lbt import models
 from lbt.config import find_yaml
 from lbt.errors import LbtError
 from lbt.hardware.accelerator import size
@@ -17,7 +18,6 @@ from lbt.hardware.boards import Board
 from lbt.hardware.params import HardwareParams
 from lbt.hardware.precision import Number, Precision
 from lbt.hardware.trace import trace
-from lbt.nn import models
 
 CELL = "|nor_conv_3x3~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from lbt.kernels.quantize import fake_quantize
 from lbt.nn import quantize, set_step
 from lbt.nn.context import context_of
-from lbt.numerics.quantize import fake_quantize
-from lbt.numerics.recipe import Recipe
 from lbt.numerics.rounding import Key
+from lbt.recipe import Recipe
 
 INT = Recipe.model_validate({"W": "int8", "A": "int6", "E": "int5", "G": "int7"})
 

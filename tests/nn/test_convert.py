@@ -8,8 +8,8 @@ from torch import nn
 
 from lbt.errors import LbtError
 from lbt.nn import Add, float_state, optimizer, quantize, separate_statistics, set_step, summary
-from lbt.nn.layer import QuantizedLayer
-from lbt.numerics.recipe import Recipe
+from lbt.nn.layers.base import QuantizedLayer
+from lbt.recipe import Recipe
 
 
 class Small(nn.Module):

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from lbt.errors import LbtError
+from lbt.kernels import loops as kernels
+from lbt.kernels.int8 import direct, exact
 from lbt.nn import quantize, set_step
-from lbt.nn.integer import direct, exact
-from lbt.numerics import kernels
-from lbt.numerics.recipe import Recipe
+from lbt.recipe import Recipe
 
 
 def network() -> nn.Module:

@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from lbt.nn import models, optimizer, quantize, scale_loss, set_step
-from lbt.nn.flow import flows
-from lbt.nn.layer import QuantizedLayer
-from lbt.numerics.recipe import Recipe
+from lbt import models
+from lbt.nn import optimizer, quantize, scale_loss, set_step
+from lbt.nn.layers.base import QuantizedLayer
+from lbt.nn.layers.flow import flows
+from lbt.recipe import Recipe
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from torch import nn
 
 from lbt.nn import domain, quantize, separate_statistics, set_step
 from lbt.nn.norms.folded_bn import FoldedBN
-from lbt.numerics.recipe import Recipe
+from lbt.recipe import Recipe
 
 WIDE = Recipe.model_validate({"W": "int16", "A": "int16", "norm": "folded_bn"})
 """Wide enough to be float to four digits."""

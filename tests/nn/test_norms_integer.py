@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lbt.errors import LbtError
-from lbt.nn.integer import batch_norm as fixed
-from lbt.nn.integer.fixed import (
+from lbt.fixed import batch_norm as fixed
+from lbt.fixed.arithmetic import (
     divide_round,
     inverse_square_root,
     log2_floor,

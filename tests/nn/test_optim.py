@@ -8,7 +8,7 @@ from torch import nn
 
 from lbt.errors import LbtError
 from lbt.nn import optimizer, quantize, set_step
-from lbt.numerics.recipe import Recipe
+from lbt.recipe import Recipe
 
 U = {"format": "int8", "rounding": "stochastic"}
 

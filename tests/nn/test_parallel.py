@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from lbt.errors import LbtError
 from lbt.nn import optimizer, quantize, scale_loss, set_step, share_ranges
-from lbt.numerics.recipe import Recipe
+from lbt.recipe import Recipe
 
 STOCHASTIC: dict[str, Any] = {"format": "int8", "rounding": "stochastic"}
 RECIPE = {"W": "int8", "A": STOCHASTIC, "E": STOCHASTIC, "update": {"counteract": {}, "loss_scale": 1024.0}}

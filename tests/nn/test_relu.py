@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from lbt.kernels import loops as kernels
+from lbt.kernels.magnitude import recall
 from lbt.nn import quantize
-from lbt.nn.relu import MaskReLU, MaskReLU6
-from lbt.numerics import kernels
-from lbt.numerics.magnitude import recall
+from lbt.nn.layers.relu import MaskReLU, MaskReLU6
 
 PAIRS = [(nn.ReLU, MaskReLU), (nn.ReLU6, MaskReLU6)]
 SPECIAL = torch.tensor([0.0, -0.0, 6.0, 7.5, -1.0, 3.0, float("inf"), -float("inf"), float("nan"), 1e-45])

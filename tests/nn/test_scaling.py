@@ -11,7 +11,7 @@ from torch import nn
 
 from lbt.errors import LbtError
 from lbt.nn import optimizer, quantize, scale_loss, set_step
-from lbt.numerics.recipe import Recipe
+from lbt.recipe import Recipe
 
 INT8 = {"W": "int8", "A": "int8", "E": {"format": "int8", "rounding": "stochastic"}}
 
@@ -77,7 +77,7 @@ def test_a_fixed_scale_stays_and_says_when_nothing_helps() -> None:
 
 
 def test_a_dynamic_scale_grows_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lbt.nn.scaling.PATIENCE", 3)
+    monkeypatch.setattr("lbt.nn.optim.scaling.PATIENCE", 3)
     model = network({"loss_scale": "dynamic"})
     train(model, optimizer(model, lr=0.01), range(6))
     assert model.lbt.loss_scale == 2.0**18

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbt.errors import LbtError
+from lbt.kernels.quantize import fake_quantize, quantize
 from lbt.numerics.formats import FORMATS, MX, Float, Int, parse_format
-from lbt.numerics.quantize import fake_quantize, quantize
 from lbt.numerics.rounding import Key
 from lbt.numerics.spec import RoleSpec
 

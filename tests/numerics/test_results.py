@@ -49,7 +49,7 @@ def test_the_rows_are_means_over_the_runs() -> None:
 
 def test_every_recipe_and_every_norm_was_run() -> None:
     from lbt.nn.norms import NORMS
-    from lbt.numerics.recipe import Recipe
+    from lbt.recipe import Recipe
 
     found = {(run["task"], run["label"]) for run in runs()}
     for task in ("digits", "blended"):
@@ -61,7 +61,7 @@ def test_every_recipe_and_every_norm_was_run() -> None:
 def test_one_run_can_be_remade() -> None:
     import recipes
 
-    from lbt.numerics.recipe import Recipe
+    from lbt.recipe import Recipe
 
     run = next(r for r in runs() if (r["task"], r["label"], r["seed"]) == ("digits", "int8", 0))
     found = recipes.accuracy(Recipe.load("int8"), recipes.Task("mnist"), 0, run["steps"])

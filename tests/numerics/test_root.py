@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lbt.nn.integer import fixed
+from lbt.fixed import arithmetic as fixed
 from lbt.numerics.root import square_root
 
 

@@ -60,7 +60,7 @@ def test_an_emulated_processor_makes_the_same_bits(monkeypatch):
 
 def test_reading_any_params_loads_no_library_that_has_to_know_the_mode():
     code = (
-        "import sys, lbt.cli; from lbt.config import yaml_names, find_yaml; from lbt.numerics.recipe import Recipe; "
+        "import sys, lbt.cli; from lbt.config import yaml_names, find_yaml; from lbt.recipe import Recipe; "
         "from lbt.pipeline.plan import Plan; from lbt.reproducible import LIBRARIES; "
         "[Recipe.load(name) for name in yaml_names('recipes')]; "
         "[Plan(f'params/{name}.yaml').jobs for name in ('default', 'digits', 'photos', 'paper')]; "

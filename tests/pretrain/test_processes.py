@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from lbt.artifacts import Images, read_table, write_images
+from lbt.distributed import share
 from lbt.errors import LbtError
-from lbt.nn.distributed import share
 from lbt.pretrain.params import PretrainParams
 from lbt.pretrain.stage import Inputs, Outputs, run
 
@@ -61,7 +61,7 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
 
 def test_alone_there_is_nothing_to_share(monkeypatch: pytest.MonkeyPatch) -> None:
     assert share(5) == slice(0, 5)
-    monkeypatch.setattr("lbt.nn.distributed.world", lambda: (2, 3))
+    monkeypatch.setattr("lbt.distributed.world", lambda: (2, 3))
     assert share(8) == slice(6, 8)
     with pytest.raises(LbtError, match="a batch of 2 cannot be shared by 3 processes"):
         share(2)

@@ -1,6 +1,6 @@
 """Bringing an accumulator to fewer bits with a scale: by a shift, or by a multiplier and a shift.
 
-What they compute is :func:`lbt.nn.integer.requantize.requantize`, bit for bit. The ``stochastic`` styles round either
+What they compute is :func:`lbt.fixed.requantize.requantize`, bit for bit. The ``stochastic`` styles round either
 way, as a column of the array must: activations to nearest, errors and gradients with 32 random bits r. With f the top
 32 of the bits that are shifted out, f + r carries with probability f / 2³²: that carry is the rounding.
 """

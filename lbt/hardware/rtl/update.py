@@ -1,5 +1,5 @@
 """The update: SGD with momentum on integer master weights with a stochastic step, bit for bit that of
-:class:`lbt.nn.integer.update.IntegerSGD` without weight decay.
+:class:`lbt.fixed.update.IntegerSGD` without weight decay.
 
     v ← clamp(⌊μ·v / 2¹⁵⌉ + ⌊g · 2¹⁶ / 2^drop⌉)     μ in 2⁻¹⁵; ⌊·⌉ to nearest, ties to even
     w ← clamp(w − ⌊(η·v + r) / 2¹⁵⌋)                  η in 2⁻¹⁵; r: the top 15 of 32 random bits

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from lbt.errors import LbtError
-from lbt.nn.integer import batch_norm as fixed
-from lbt.nn.integer.fixed import divide_round, shift_exact
+from lbt.fixed import batch_norm as fixed
+from lbt.fixed.arithmetic import divide_round, shift_exact
 from lbt.nn.norms._base import Norm
 from lbt.nn.norms._cost import NormCost, Operations, Pass
 
@@ -104,7 +104,7 @@ class _IntegerBatchNorm(torch.autograd.Function):
 
 
 class IntegerBN(Norm):
-    """Batch norm of a machine without float units; what is computed is defined in :mod:`lbt.nn.integer.batch_norm`.
+    """Batch norm of a machine without float units; what is computed is defined in :mod:`lbt.fixed.batch_norm`.
 
     Training, over the n = N·H·W 16-bit codes q of a channel (all integers; ⌊·⌉ rounds)::
 

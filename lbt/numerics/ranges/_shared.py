@@ -30,7 +30,7 @@ class Shared(RuleBase):
         return self.inner.memory
 
     def limit(self, x: Tensor, dim: int, form: FormatBase) -> Tensor:
-        from lbt.nn.distributed import channel, largest
+        from lbt.distributed import channel, largest
 
         # NaN would not survive a maximum everywhere; infinity does, and is reported by the caller in every process
         own = self.inner.limit(x, dim, form).nan_to_num(nan=float("inf"), posinf=float("inf"))

@@ -43,8 +43,8 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
     from lbt.artifacts import read_json
     from lbt.hardware.params import HardwareParams
     from lbt.hardware.stage import Inputs, Outputs, run
+    from lbt.models import build, read_architecture
     from lbt.nas.supernet.network import cell_network
-    from lbt.nn.models import build, read_architecture
 
     model: nn.Module
     architecture = read_architecture(paths.needs["network"] / "student.safetensors")

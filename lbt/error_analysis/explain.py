@@ -1,0 +1,176 @@
+"""Where low precision hurts: one row for each layer and role of a training step, measured beside predicted."""
+
+from __future__ import annotations
+
+import copy
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lbt.error_analysis.heat_map import heat_map as heat_map
+from lbt.error_analysis.record import Loss, record
+from lbt.errors import LbtError
+from lbt.nn.context import context_of, find_context
+from lbt.nn.conversion.convert import quantize
+from lbt.nn.layers.base import QuantizedLayer
+from lbt.numerics import analysis
+from lbt.numerics.formats import Int
+from lbt.numerics.rounding import Key
+from lbt.numerics.spec import RoleSpec
+from lbt.recipe import Recipe
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def explain(
+    model: nn.Module,
+    batch: Tensor | tuple[Tensor, Tensor],
+    loss_fn: Loss | None = None,
+    *,
+    recipe: str | Path | Recipe | None = None,
+    budget: float = 20.0,
+) -> pa.Table:
+    """Run one training step on a copy of ``model`` and say what quantization does to each tensor of it.
+
+    Each tensor is looked at where its layer receives it: it carries the errors of the layers before, and the row tells
+    what its own quantization adds.
+
+    Args:
+        model: a converted model, or any float model together with ``recipe``. It is not changed.
+        batch: inputs, or (inputs, labels). Without labels the model's own predictions serve.
+        loss_fn: loss from (output, labels); cross-entropy by default.
+        recipe: what a float model is converted with; a converted model has its own.
+        budget: SQNR in dB for which ``bits_needed`` is asked.
+
+    Returns:
+        One row for each tensor that is quantized: W, A, E, EG, G of each layer; A and E of what a converted norm, pool
+        or addition writes and receives (a norm's quantized input is ``NAME.input``). The columns:
+
+        - ``step``, ``layer``, ``role`` (W, A, E, EG, G), ``format``, ``bits``, ``elements``;
+        - ``scale`` (median over groups), ``limit_sigma`` (the range in standard deviations, median);
+        - ``sqnr`` (dB), ``cosine_distance``, ``clipped_share``, ``rounding_share`` (of the mean squared error);
+        - ``levels`` (distinct codes used);
+        - ``predicted_gaussian``, ``predicted_laplace``: SQNR (dB) expected for this range and width (integers with a
+          single scale only, else null);
+        - ``bits_needed``: fewest integer bits that reach ``budget`` with this range (symmetric integers), null if none;
+          ``bits_needed_gaussian``: the same expected for a Gaussian tensor at its best clip.
+
+    Raises:
+        LbtError: a float model without a recipe, a recipe for a converted model, or nothing is quantized.
+    """
+    import pyarrow as pa
+
+    model = _converted(model, recipe)
+    context = context_of(model)
+    context.calls.clear()
+    if not any(isinstance(module, QuantizedLayer) for module in model.modules()):
+        raise LbtError(f"explain: the recipe {context.recipe.name!r} quantizes no layer of {type(model).__name__}")
+    inputs, labels = batch if isinstance(batch, tuple) else (batch, None)
+    found = record(model, inputs, labels, loss_fn or functional.cross_entropy)
+    rows = [
+        {"step": context.step, **describe(one.x, one.spec, context.key(one.layer, one.role), budget, one.running)}
+        for one in found
+        if one.x.numel()
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+class History:
+    """:func:`explain` every now and then during training: ``history.see(model)`` after each step, ``history.table()``.
+
+    Args:
+        batch: what to look at, always the same; inputs, or (inputs, labels).
+        every: steps between two looks (the step is that of :func:`lbt.nn.set_step`).
+        loss_fn, budget: as for :func:`explain`.
+    """
+
+    def __init__(
+        self,
+        batch: Tensor | tuple[Tensor, Tensor],
+        *,
+        every: int = 50,
+        loss_fn: Loss | None = None,
+        budget: float = 20.0,
+    ) -> None:
+        if every < 1:
+            raise LbtError(f"explain: every: found {every!r}; accepted: a whole number of steps from 1")
+        self.batch, self.every, self.loss_fn, self.budget = batch, every, loss_fn, budget
+        self.rows: list[dict[str, Any]] = []
+
+    def see(self, model: nn.Module) -> None:
+        """Look, if it is time."""
+        if context_of(model).step % self.every == 0:
+            self.rows += explain(model, self.batch, self.loss_fn, budget=self.budget).to_pylist()
+
+    def table(self) -> pa.Table:
+        """The rows of all looks; the column ``step`` tells them apart."""
+        import pyarrow as pa
+
+        return pa.Table.from_pylist(self.rows)
+
+
+def describe(
+    x: Tensor, spec: RoleSpec, key: Key, budget: float = 20.0, running: Tensor | None = None
+) -> dict[str, Any]:
+    """One row of :func:`explain` for the tensor ``x``; see there for the columns."""
+    form, x = spec.format, x.detach().float()
+    q = spec.quantize(x, key, running=None if running is None else running.clone())
+    back = q.dequantize()
+    # the range of each group, in the tensor's shape
+    top = form.largest if isinstance(form, Int) and form.symmetric else None
+    limit = _spread(q, top) if top is not None and form.scaled else x.abs().amax() * 2
+    parts = analysis.decompose(x, back, limit * (1 + 1e-6))
+    single = float(q.scale.flatten()[0]) * top if top is not None and q.scale.numel() == 1 else None
+    rms = math.sqrt(float(x.double().square().mean()))
+    row: dict[str, Any] = {
+        "layer": key.layer,
+        "role": key.role,
+        "format": str(spec),
+        "bits": float(spec.bits),
+        "elements": x.numel(),
+        "scale": float(q.scale.median()),
+        "limit_sigma": float(q.scale.median()) * top / rms if top is not None and rms else None,
+        "sqnr": _finite(analysis.sqnr(x, back)),
+        "cosine_distance": analysis.cosine_distance(x, back),
+        "clipped_share": analysis.clipped_share(x, limit * (1 + 1e-6)),
+        "rounding_share": parts.rounding_share,
+        "levels": analysis.levels_used(q.codes),
+        "predicted_gaussian": None,
+        "predicted_laplace": None,
+        "bits_needed": None,
+        "bits_needed_gaussian": analysis.bits_needed("gaussian", budget, spec.rounding),
+    }
+    if top is not None and rms:
+        row["bits_needed"] = analysis.bits_needed_by(x, budget, limit)
+    if single is not None and isinstance(form, Int) and rms:
+        steps = analysis.half_steps(form.bits)
+        for name in ("gaussian", "laplace"):
+            row[f"predicted_{name}"] = analysis.predicted_sqnr(name, single / rms, steps, spec.rounding)  # type: ignore[arg-type]
+    return row
+
+
+def _converted(model: nn.Module, recipe: str | Path | Recipe | None) -> nn.Module:
+    """A converted copy of ``model``."""
+    if find_context(model) is None:
+        if recipe is None:
+            raise LbtError(
+                f"explain: {type(model).__name__} was not converted; give the recipe to look at, as in "
+                "explain(model, batch, recipe='int8')"
+            )
+        return quantize(model, recipe)
+    if recipe is not None:
+        raise LbtError("explain: the model was converted before, with its own recipe; leave recipe out")
+    return copy.deepcopy(model)
+
+
+def _spread(q: Any, top: float) -> Tensor:
+    """The limit of each element: its group's scale times the largest code, in the tensor's shape."""
+    return q.layout.restore((q.scale * top).expand(q.codes.shape).contiguous())
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,1 @@
+"""How the arithmetic of a training step is computed: quantizing a tensor, and the products of quantized operands."""

@@ -1,0 +1,98 @@
+"""What the quantized convolution and linear layers share."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from lbt.kernels.quantize import fake_quantize
+from lbt.nn.context import Context
+from lbt.nn.layers.product import Kernel, Product
+from lbt.numerics.analysis import cosine_distance
+from lbt.numerics.rounding import Key
+from lbt.recipe import Roles
+
+if TYPE_CHECKING:
+    from lbt.nn.norms.folded_bn import FoldedBN
+
+M = TypeVar("M", bound=nn.Module)
+
+
+class QuantizedLayer(nn.Module):
+    """Mixin of a layer whose products run on quantized operands; parameters and state dict stay the float layer's.
+
+    Attributes:
+        lbt_name: the layer's name, which keys its random numbers and is named in errors.
+        roles: its formats.
+        context: what it shares with the model's other layers.
+        folded: the norm that this layer carries in its weight, or nothing. In a tuple, since the norm is registered
+            elsewhere in the model.
+    """
+
+    lbt_name: str
+    roles: Roles
+    context: Context
+    folded: tuple[FoldedBN, ...] = ()
+    weight: Any  # a parameter; the float layer that is mixed in says so
+    bias: Any  # a parameter, or None where the layer has no bias
+
+    @classmethod
+    def from_float(cls, layer: nn.Module, name: str, roles: Roles, context: Context) -> Any:
+        """A quantized layer with the same parameter objects, hooks and mode as ``layer``."""
+        new = adopt(layer, cls)
+        new.lbt_name, new.roles, new.context = name, roles, context
+        for role in ("W", "A", "E", "EG", "G"):
+            spec = getattr(roles, role)
+            if spec is not None and spec.range.memory:
+                new.register_buffer(f"running_limit_{role}", torch.full((1,), -1.0))
+        return new
+
+    def limits(self) -> dict[str, Tensor]:
+        """The running limits of the roles whose range rule has a memory."""
+        prefix = "running_limit_"
+        return {n[len(prefix) :]: b for n, b in self._buffers.items() if n.startswith(prefix) and b is not None}
+
+    @torch.compiler.disable
+    def product(self, x: Tensor, kernel: Kernel) -> Tensor:
+        """``kernel`` on ``x`` and this layer's weight and bias, a norm that follows folded in."""
+        context = self.context
+        key = context.key(self.lbt_name, "A", context.next_call(self.lbt_name))
+        weight, bias = self.weight, self.bias
+        if self.folded:
+            weight, bias = self.folded[0].fold(weight, bias)
+        result: Tensor = Product.apply(x, weight, bias, kernel, self.roles, key, context, self.limits())
+        update = context.recipe.update
+        if result.requires_grad and (update.loss_scale is not None or update.counteract is not None):
+            result.register_hook(partial(self._see_error, key))
+        return result
+
+    @torch.no_grad()
+    def _see_error(self, key: Key, error: Tensor) -> Tensor:
+        """What happens to the error before it is quantized; notes how far quantization will turn it."""
+        error = self.context.finite(error)
+        spec = self.roles.E
+        if self.context.recipe.update.counteract is not None and spec is not None:
+            running = self.limits().get("E")
+            running = None if running is None else running.clone()
+            own = Key(key.seed, key.step, key.layer, "E", key.call)
+            self.context.deviations[self.lbt_name] = cosine_distance(
+                error, fake_quantize(error, spec, own, running=running)
+            )
+        return error
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *arguments: Any) -> None:
+        for name, limit in self.limits().items():  # a float model's state dict has no running limits
+            state_dict.setdefault(f"{prefix}running_limit_{name}", limit)
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
+
+
+def adopt(module: nn.Module, cls: type[M]) -> M:
+    """A module of type ``cls`` that takes over everything ``module`` has: parameters, buffers, hooks, options."""
+    new = cls.__new__(cls)
+    new.__dict__.update(module.__dict__)
+    for registry in ("_parameters", "_buffers", "_modules"):
+        new.__dict__[registry] = dict(module.__dict__[registry])
+    return new

@@ -1,0 +1,78 @@
+"""Quantizing what flows between layers: an activation on its way forward, its error on its way back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from lbt.kernels.quantize import fake_quantize
+from lbt.nn.context import Context
+from lbt.numerics.rounding import Key
+from lbt.numerics.spec import RoleSpec
+
+
+class _Flow(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, flow: Flow, key: Key) -> Tensor:
+        ctx.flow, ctx.key = flow, key
+        assert flow.a is not None
+        y = fake_quantize(x, flow.a, key, offset=_offset(flow.context, x)).to(x.dtype)
+        return y.data  # not a view of what it was computed in: an in-place ReLU may follow
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        return ctx.flow.error(dy, ctx.key), None, None
+
+
+def _offset(context: Context, x: Tensor) -> int:
+    return context.first_sample * (x[0].numel() if x.dim() and len(x) else 0)
+
+
+class Flow:
+    """A forward hook: quantizes a module's output by ``a``, and in backward the error that arrives there by ``e``.
+
+    Registered as a forward pre-hook (:meth:`enter`) it does the same to what the module reads.
+    """
+
+    def __init__(self, name: str, a: RoleSpec | None, e: RoleSpec | None, context: Context) -> None:
+        self.name, self.a, self.e, self.context = name, a, e, context
+
+    @torch.compiler.disable
+    def __call__(self, module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        key = self.context.key(self.name, "A", self.context.next_call(self.name))
+        if self.a is not None:
+            return _Flow.apply(output, self, key)  # type: ignore[no-any-return]
+        if output.requires_grad:
+            output.register_hook(lambda dy: self.error(dy, key))
+        return output
+
+    @torch.no_grad()
+    def error(self, dy: Tensor, key: Key) -> Tensor:
+        """The error that arrives at the output, quantized by ``e``."""
+        dy = self.context.finite(dy)
+        if self.e is None:
+            return dy
+        key = Key(key.seed, key.step, key.layer, "E", key.call)
+        return fake_quantize(dy, self.e, key, offset=_offset(self.context, dy)).to(dy.dtype)
+
+    def enter(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The hook for a module's first input."""
+        return (self(module, (), inputs[0]), *inputs[1:])
+
+
+def flows(module: nn.Module) -> list[Flow]:
+    """What quantizes the input and the output of ``module`` itself."""
+    hooks = [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]
+    owners = [getattr(hook, "__self__", hook) for hook in hooks]
+    return [owner for owner in owners if isinstance(owner, Flow)]
+
+
+class Add(nn.Module):
+    """``a + b`` as a module, so that a recipe can quantize the sum of a residual connection."""
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return a + b

@@ -1,0 +1,1 @@
+"""Optimizers with low-bit state and master weights, and loss scaling."""

@@ -1,0 +1,130 @@
+"""Every fast loop gives the bits of the plain tensor definition, on random shapes, formats, groups and parts."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lbt.errors import LbtError
+from lbt.kernels import loops as kernels
+from lbt.kernels.quantize import fake_quantize, quantize
+from lbt.numerics.rounding import Key
+from lbt.numerics.spec import RoleSpec
+
+numba = pytest.importorskip("numba")
+
+FORMATS = [
+    "int2", "int5", "int8", "int16", "int8-pow2", "uint2", "uint4", "uint8", "uint16", "e4m3", "e5m2", "e2m1", "e1m3",
+    "e5m2-pow2", "e7m3", "fp16", "bf16", "bfp8", "bfp3", "mxe4m3", "mxe2m1", "mxint8", "mxint4", "mls-e2m4", "mls-e2m1",
+]  # fmt: skip
+
+
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=4),
+    st.sampled_from(FORMATS),
+    st.sampled_from(["tensor", "channel", "sample", "block(4)", "block(7)"]),
+    st.sampled_from(["nearest", "stochastic", "floor"]),
+    st.sampled_from(["max", "max", "sigma", "percentile"]),
+    st.sampled_from("WAE"),
+    st.integers(0, 2**33),
+    st.integers(-40, 40),
+    st.booleans(),
+)
+@settings(max_examples=250, deadline=None)
+def test_equal_to_the_definition(
+    shape: list[int], word: str, granularity: str, rounding: str, rule: str, role: str, offset: int, power: int,
+    zeros: bool,
+) -> None:  # fmt: skip
+    shape = shape if torch.Size(shape).numel() < 30_000 else shape[:2]
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape))) * 2.0**power
+    if zeros:
+        x = x * (torch.arange(x.numel()).view(shape) % 3 == 0)
+    if word.startswith(("bfp", "mx")):
+        granularity = RoleSpec.model_validate(word).granularity
+    if role == "W" and granularity == "sample":
+        granularity = "channel"
+    spec = RoleSpec.model_validate(
+        {"format": word, "granularity": granularity, "rounding": rounding, "range": rule if word != "fp16" else "max"}
+    )
+    key = Key(3, 5, "layer", role)
+    slow = quantize(x, spec, key, offset=offset)
+    fast = kernels.quantize_groups(x, spec, key, offset=offset, out=torch.empty(x.numel()))
+    assert fast is not None
+    assert fast.groups is not None
+    assert fast.groups.codes.dtype == slow.codes.dtype
+    assert torch.equal(fast.groups.codes, slow.codes)
+    assert torch.equal(fast.groups.scale, slow.scale)
+    assert (fast.groups.zero_point is None) == (slow.zero_point is None)
+    if slow.zero_point is not None:
+        assert torch.equal(fast.groups.zero_point, slow.zero_point)
+    assert torch.equal(fast.values * fast.scale, slow.dequantize())
+    again = kernels.dequantize_groups(fast.groups)
+    assert again is not None
+    assert torch.equal(again, fast.values)
+    assert torch.equal(fake_quantize(x, spec, key, offset=offset), slow.dequantize())
+    room = torch.empty(x.numel())
+    assert torch.equal(fake_quantize(x, spec, key, offset=offset, out=room), slow.dequantize())
+
+
+def test_the_format_without_a_loop_uses_the_definition() -> None:
+    x, spec, key = torch.randn(5, 6), RoleSpec.model_validate("int1"), Key()
+    assert kernels.quantize_fast(x, spec, key) is None
+    assert torch.equal(fake_quantize(x, spec, key), quantize(x, spec, key).dequantize())
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [{"format": "mxe4m3"}, {"format": "e4m3"}, {"format": "uint4"}, {"format": "int8", "granularity": "channel"},
+     {"format": "int4", "granularity": "sample"}],
+)  # fmt: skip
+def test_threads_do_not_change_the_numbers(spec: dict) -> None:
+    x = torch.randn(5, 64, 40, 41, generator=torch.Generator().manual_seed(0))
+    role = RoleSpec.model_validate({**spec, "rounding": "stochastic"})
+    before = torch.get_num_threads()
+    try:
+        found = []
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(fake_quantize(x, role, Key()))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("word", ["int8", "mxe4m3", "e4m3", "uint8", "fp16"])
+def test_what_is_not_finite_is_refused(bad: float, word: str) -> None:
+    x = torch.randn(4, 70)
+    x[2, 3] = bad
+    with pytest.raises(LbtError, match="layer 'conv', role E: found NaN or infinity"):
+        fake_quantize(x, RoleSpec.model_validate(word), Key(layer="conv", role="E"))
+
+
+def test_codes_alone_equal_codes_beside_values() -> None:
+    x = torch.randn(3, 5, 7, 7)
+    for rounding in ("nearest", "stochastic"):
+        spec = RoleSpec.model_validate({"format": "int8", "rounding": rounding})
+        both, alone = (kernels.quantize_fast(x, spec, Key(), only_codes=only) for only in (False, True))
+        assert both is not None
+        assert alone is not None
+        assert torch.equal(both.codes, alone.codes)
+        assert torch.equal(both.values, both.codes.float())
+
+
+def test_a_machine_without_numba_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lbt.kernels._loops", None)
+    kernels.loops.cache_clear()
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = [kernels.quantize_fast(torch.ones(3), RoleSpec.model_validate("int8"), Key()) for _ in range(3)]
+        assert found == [None] * 3
+        assert [str(w.message)[:22] for w in caught] == ["numba is not installed"]
+    finally:
+        kernels.loops.cache_clear()
