@@ -96,9 +96,8 @@ def _check_needs(plan: Plan, job: Job) -> None:
 
 def _in_short(metrics: dict[str, Any], headline: tuple[str, ...]) -> str:
     shown = {key: metrics[key] for key in worth_a_line(metrics, headline) or list(metrics)[:4]}
-    return ", ".join(
-        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in shown.items()
-    )
+    told = {None: "not measured"}
+    return ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {told.get(v, v)}" for k, v in shown.items())
 
 
 def _help_on_params(sections: tuple[str, ...]) -> str:

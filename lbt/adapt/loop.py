@@ -26,8 +26,8 @@ class History:
     """What was seen during training.
 
     Attributes:
-        curve: a row per evaluation. ``step``; ``student_target_validation`` (and ``teacher_…``), accuracy in percent;
-            ``student_class_entropy`` (and ``teacher_…``), the entropy of the classes that are predicted on these images
+        curve: a row per evaluation. ``step``; ``student_target_validation`` (and ``teacher_…``), accuracy in percent, None
+            without labels; ``student_class_entropy`` (and ``teacher_…``), the entropy of the classes that are predicted on these images
             as a share of the largest possible: 1 when all are predicted equally often, 0 when it is always the same.
             Means over the steps since the row before: losses by the names that the method gives them,
             ``class_balance`` (a loss), ``mask_rate`` (share of the target images whose prediction is confident).
@@ -43,7 +43,7 @@ def train(method: Base, validation: Split, scratch: Path | None, identity: dict[
 
     Args:
         method: what is trained.
-        validation: labelled target images, for the curve only.
+        validation: target images, for the curve only.
         scratch: a folder for checkpoints; a job that is killed goes on from there and ends with the same weights. The
             checkpoint is removed when the training is complete.
         identity: what the checkpoint must belong to (params, inputs); one of another job is ignored.

@@ -77,6 +77,8 @@ class Base:
     """Whether ``source_steps`` of low-bit training on the source come first, before the network is deployed."""
     uses_source: ClassVar[bool] = True
     """Whether the device must keep source images."""
+    needs_labels: ClassVar[bool] = False
+    """Whether the target must have labels for training."""
     uses_target: ClassVar[bool] = True
     """Whether the device must keep unlabelled target images."""
     graphs: ClassVar[int] = 2

@@ -10,7 +10,7 @@ rounding of float sums, and the first process writes it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch import nn
 
 from lbt.adapt.batches import Split, read_split
 from lbt.adapt.evaluate import accuracy, collapsed, predict
+from lbt.adapt.evidence import unlabelled_evidence
 from lbt.adapt.explained import table
 from lbt.adapt.levels import weight_levels
 from lbt.adapt.loop import History, train
@@ -32,7 +33,7 @@ from lbt.errors import LbtError
 from lbt.models import Architecture, read_model, write_model
 from lbt.recipe import Recipe
 
-Metrics = dict[str, float | int | str]
+Metrics = dict[str, float | int | str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +81,12 @@ def run(params: AdaptParams, inputs: Inputs, outputs: Outputs) -> Metrics:
 
     Args:
         params: with the grid narrowed to one job (:meth:`AdaptParams.job`).
-        inputs: must have the same classes in source and target.
+        inputs: the target's classes are among the network's, in any order; it may have no label.
         outputs: files to write.
 
     Returns:
-        Accuracies in percent on both domains' test splits: ``before/…`` of the pretrained float network, ``student/…``
+        Accuracies in percent on both domains' test splits (None where no test image has a label; then also what
+        :func:`lbt.adapt.evidence.unlabelled_evidence` tells of them): ``before/…`` of the pretrained float network, ``student/…``
         and ``teacher/…`` after, and ``target_accuracy``/``source_accuracy`` of the network that would be deployed (the
         teacher if there is one). ``collapsed`` 0 or 1, judged without labels; ``confident_share``: share of the
         target's training images whose largest probability exceeds 0.9; ``weight_levels``: distinct weight values
@@ -99,11 +101,12 @@ def run(params: AdaptParams, inputs: Inputs, outputs: Outputs) -> Metrics:
     model, architecture = read_model(inputs.model)
     source = _read(inputs.source, architecture, "source")
     target = _read(inputs.target, architecture, "target")
-    _check_classes(architecture, inputs, source, target)
+    kind = METHODS.load(params.method[0]).Method
+    _check_labels(kind, params, target["train"])
 
     recipe = Recipe.load(params.recipe[0])
     task = Task(params, recipe, model, source["train"].labelled(), target["train"])
-    method: Base = METHODS.load(params.method[0]).Method(task)
+    method: Base = kind(task)
     history = train(method, target["validation"], outputs.scratch, _identity(params, inputs))
 
     metrics: Metrics = {}
@@ -125,6 +128,11 @@ def run(params: AdaptParams, inputs: Inputs, outputs: Outputs) -> Metrics:
         "weight_levels": weight_levels(method.student, task.target.images[:2]),
         **{f"memory/{name}_bytes": value for name, value in device_memory(method).items()},
     }
+
+    if metrics["target_accuracy"] is None:
+        with method.on(method.networks[deployed], "target"):
+            after = predict(method.networks[deployed], target["test"])
+        metrics |= unlabelled_evidence(after, predict(model, target["test"]), architecture.classes)
 
     if world().rank == 0:
         _write(outputs, history, method, architecture)
@@ -152,19 +160,30 @@ def _write(outputs: Outputs, history: History, method: Base, architecture: Archi
 def _read(splits: Splits, architecture: Architecture, name: str) -> dict[str, Split]:
     channels, size = architecture.channels, architecture.size
     paths = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    return {kind: read_split(path, channels, size, f"{name}/{kind}") for kind, path in paths.items()}
+    read = {kind: read_split(path, channels, size, f"{name}/{kind}") for kind, path in paths.items()}
+    return {kind: _in_order(split, architecture.classes, paths[kind]) for kind, split in read.items()}
 
 
-def _check_classes(architecture: Architecture, inputs: Inputs, *domains: dict[str, Split]) -> None:
-    for splits, paths in zip(domains, (inputs.source, inputs.target), strict=True):
-        if splits["train"].classes != architecture.classes:
-            raise LbtError(
-                f"{paths.train}: its classes {list(splits['train'].classes)} are not those of the pretrained network, "
-                f"{list(architecture.classes)}"
-            )
+def _in_order(split: Split, classes: tuple[str, ...], path: Path) -> Split:
+    """``split`` with its labels numbered as the network's logits are."""
+    if split.classes == classes:
+        return split
+    if not set(split.classes) <= set(classes):
+        raise LbtError(
+            f"{path}: its classes {list(split.classes)} are not those of the pretrained network, {list(classes)}"
+        )
+    number = torch.tensor([*map(classes.index, split.classes), -1])  # the last is that of no label, -1
+    return replace(split, labels=number[split.labels], classes=classes)
 
 
-def _test(network: nn.Module, test: Split) -> float:
+def _check_labels(kind: type[Base], params: AdaptParams, train: Split) -> None:
+    """Refuse a method that needs labels of the target where there are none."""
+    if kind.needs_labels and not (train.labels >= 0).any():
+        domain = params.pair[0].partition("-")[2]
+        raise LbtError(f"adapt.method: {params.method[0]} needs labels of the target, and domain {domain} has none")
+
+
+def _test(network: nn.Module, test: Split) -> float | None:
     return accuracy(predict(network, test), test.labels)
 
 

@@ -57,8 +57,9 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
         read_split(path, params.channels, params.size, name).labelled()
         for path, name in ((inputs.train, "train"), (inputs.validation, "validation"), (inputs.test, "test"))
     )
-    if not len(train):
-        raise LbtError(f"{inputs.train}: no image has a label, but pretraining is supervised")
+    for path, split_ in ((inputs.train, train), (inputs.validation, validation)):
+        if not len(split_):
+            raise LbtError(f"{path}: no image has a label, but pretraining is supervised")
     seed = params.seed or 0
     model = build(params.model, len(train.classes), params.channels, seed=seed)
     model = model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
