@@ -121,7 +121,12 @@ def _refuse_beside(option: str, others: Iterable[str], accepted: Iterable[str]) 
 @click.option("--verify", is_flag=True, help="Hash every file anew, also those whose size and times have not changed.")
 def check(params_file: str, verify: bool) -> None:
     """Check a params file without running anything."""
+    from lbt.pipeline.preflight import lines, used
+
     plan = Plan(params_file, verify)
+    unused = sorted(set(plan.params.data.domains) - used(plan.params))
+    for line in (*lines(plan.params), *(f"data.domains.{name}: no stage of this run needs it" for name in unused)):
+        warn(line)
     stale = sum(bool(plan.stale(job)) for job in plan.jobs.values())
     plan.digest.save()
     click.echo(f"{params_file}: valid; {len(plan.jobs)} jobs, {stale} of them to run")

@@ -26,9 +26,10 @@ class History:
     """What was seen during training.
 
     Attributes:
-        curve: a row per evaluation. ``step``; ``student_target_validation`` (and ``teacher_…``), accuracy in percent, None
-            without labels; ``student_class_entropy`` (and ``teacher_…``), the entropy of the classes that are predicted on these images
-            as a share of the largest possible: 1 when all are predicted equally often, 0 when it is always the same.
+        curve: a row per evaluation. ``step``; ``student_target_validation`` (and ``teacher_…``), accuracy in percent,
+            None without labels; ``student_class_entropy`` (and ``teacher_…``), the entropy of the classes that are
+            predicted on these images as a share of the largest possible: 1 when all are predicted equally often, 0 when
+            it is always the same.
             Means over the steps since the row before: losses by the names that the method gives them,
             ``class_balance`` (a loss), ``mask_rate`` (share of the target images whose prediction is confident).
         explained: rows of :func:`lbt.adapt.explained.look`.

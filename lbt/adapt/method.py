@@ -79,6 +79,8 @@ class Base:
     """Whether the device must keep source images."""
     needs_labels: ClassVar[bool] = False
     """Whether the target must have labels for training."""
+    few_labels: ClassVar[bool] = False
+    """Whether those are ``labels_per_class`` images of each class."""
     uses_target: ClassVar[bool] = True
     """Whether the device must keep unlabelled target images."""
     graphs: ClassVar[int] = 2

@@ -85,12 +85,12 @@ def run(params: AdaptParams, inputs: Inputs, outputs: Outputs) -> Metrics:
         outputs: files to write.
 
     Returns:
-        Accuracies in percent on both domains' test splits (None where no test image has a label; then also what
-        :func:`lbt.adapt.evidence.unlabelled_evidence` tells of them): ``before/…`` of the pretrained float network, ``student/…``
-        and ``teacher/…`` after, and ``target_accuracy``/``source_accuracy`` of the network that would be deployed (the
-        teacher if there is one). ``collapsed`` 0 or 1, judged without labels; ``confident_share``: share of the
-        target's training images whose largest probability exceeds 0.9; ``weight_levels``: distinct weight values
-        in a product, see :func:`lbt.adapt.levels.weight_levels`; ``memory/…``: bytes on the device.
+        Accuracies in percent on both domains' test splits (None where no test image has a label; then the metrics of
+        :func:`lbt.adapt.evidence.unlabelled_evidence` are there too): ``before/…`` of the pretrained float network,
+        ``student/…`` and ``teacher/…`` after, and ``target_accuracy``/``source_accuracy`` of the network that would be
+        deployed (the teacher if there is one). ``collapsed`` 0 or 1, judged without labels; ``confident_share``: share
+        of the target's training images whose largest probability exceeds 0.9; ``weight_levels``: distinct weight
+        values in a product, see :func:`lbt.adapt.levels.weight_levels`; ``memory/…``: bytes on the device.
 
     Raises:
         LbtError: the params name more than one job, files are unreadable, or classes do not match.

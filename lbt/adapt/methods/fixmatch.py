@@ -16,7 +16,7 @@ from lbt.adapt.method import Base, Task
 class Method(Base):
     prepared = True
     uses_source = False
-    needs_labels = True
+    needs_labels = few_labels = True
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)

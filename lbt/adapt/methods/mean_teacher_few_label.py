@@ -10,7 +10,7 @@ from lbt.adapt.methods import mean_teacher
 
 
 class Method(mean_teacher.Method):
-    needs_labels = True
+    needs_labels = few_labels = True
     graphs = 3
 
     def __init__(self, task: Task) -> None:
