@@ -19,6 +19,8 @@ from lbt.data import DomainSpec, load_domain, readers
 from lbt.data.readers import READERS
 from lbt.data.splits import Splits
 from lbt.errors import LbtError
+from lbt.params import load_params
+from lbt.pipeline.stages import data as stage
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 12, 12, 1), dtype=np.uint8)
 LABELS = np.arange(40) % 4
@@ -217,3 +219,12 @@ def test_nothing_there(workspace: Path) -> None:
     Path("empty").mkdir()
     with pytest.raises(LbtError, match="empty: no image in this folder"):
         readers.read(Path("empty"))
+
+
+def test_a_file_of_labels_is_an_input_of_the_job(workspace: Path) -> None:
+    np.save("mine.npy", PIXELS)
+    np.save("mine_labels.npy", LABELS)
+    Path("p.yaml").write_text("data: {domains: {mine: {kind: arrays, path: mine.npy}, mnist: {}, optdigits: {}}}")
+    jobs = {job.name: job for job in stage.jobs(load_params("p.yaml"), {})}
+    assert jobs["mine"].files == ("mine.npy", "mine_labels.npy")
+    assert jobs["mnist"].files == ()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lbt.data.beside import labels_beside
 from lbt.data.formats import read_idx
 from lbt.data.keyed import listing
 from lbt.data.listing import SPLIT_NAMES, Listing
@@ -35,8 +36,7 @@ def read(path: Path) -> Listing:
         if f"{prefix}images" in arrays:
             raise LbtError(f"{path}: {file.name} and another file are for one split twice")
         arrays[f"{prefix}images"] = partial(read_idx, file, 3)
-        labels = file.with_name(file.name.replace("images", "labels").replace("idx3", "idx1"))
-        if labels != file and labels.is_file():
+        if (labels := labels_beside(file)) is not None:
             arrays[f"{prefix}labels"] = partial(read_idx, labels, 1)
     return listing(path, "idx files", arrays)
 

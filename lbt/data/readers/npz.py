@@ -1,7 +1,6 @@
 """NumPy's .npz and .npy files; pickles in them are refused. For the names of arrays see :mod:`lbt.data.keyed`.
 
-Labels of ``NAME.npy`` lie in ``NAME_labels.npy``, or in the file that is called the same with ``images`` (or ``x``)
-replaced by ``labels`` (or ``y``).
+Labels of a .npy file lie in the file that :mod:`lbt.data.beside` finds.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from lbt.data.beside import labels_beside
 from lbt.data.keyed import listing
 from lbt.data.listing import Listing
 from lbt.errors import LbtError, reading
 
 SUFFIXES = (".npz", ".npy")
-_BESIDE = (("images", "labels"), ("x", "y"), ("X", "y"))
 
 
 def read(path: Path) -> Listing:
@@ -26,7 +25,7 @@ def read(path: Path) -> Listing:
         names = reading(path, ".npz", _names)
         return listing(path, ".npz arrays", {name: partial(_member, path, name) for name in names})
     arrays: dict[str, Callable[[], np.ndarray]] = {"images": partial(_array, path)}
-    if (beside := _labels_beside(path)) is not None:
+    if (beside := labels_beside(path)) is not None:
         arrays["labels"] = partial(_array, beside)
     return listing(path, ".npy array", arrays)
 
@@ -50,11 +49,3 @@ def _member(path: Path, name: str) -> np.ndarray:
 def _array(path: Path) -> np.ndarray:
     array: np.ndarray = reading(path, ".npy", partial(np.load, mmap_mode="r", allow_pickle=False))
     return array
-
-
-def _labels_beside(path: Path) -> Path | None:
-    found = [path.with_name(f"{path.stem}_labels.npy")]
-    for images, labels in _BESIDE:
-        if path.stem == images or path.stem.startswith(f"{images}_") or path.stem.endswith(f"_{images}"):
-            found.append(path.with_name(path.name.replace(images, labels, 1)))
-    return next((one for one in found if one.is_file() and one != path), None)
