@@ -133,6 +133,20 @@ def check(params_file: str, verify: bool) -> None:
 
 
 @cli.command()
+@click.argument("path", type=Path)
+@click.option("--sheet", type=Path, help="Also write a contact sheet (PNG) here, a class a row.")
+def look(path: Path, sheet: Path | None) -> None:
+    """Tell how lbt understands images at PATH: format, classes, split, size, and what looks odd."""
+    from lbt.data.look import describe, look, save_sheet
+
+    seen = look(path)
+    click.echo("\n".join(describe(seen)))
+    if sheet:
+        save_sheet(seen, sheet)
+        click.echo(f"{sheet}: contact sheet")
+
+
+@cli.command()
 @params_option
 def declare(params_file: str) -> None:
     """Write into dvc.yaml which files of the workspace each stage reads besides code, as the params name them."""
