@@ -147,6 +147,26 @@ def look(path: Path, sheet: Path | None) -> None:
 
 
 @cli.command()
+@click.argument("folder", type=Path, default=Path())
+@click.option("--source", type=Path, required=True, help="Labelled images: what the network learns first.")
+@click.option("--target", type=Path, required=True, help="Images to adapt to, with or without labels.")
+@click.option("--params", "params_file", type=Path, default=DEFAULT, show_default=True, help="Params file to write.")
+def init(folder: Path, source: Path, target: Path, params_file: Path) -> None:
+    """Make a workspace in FOLDER: the workflow's files, and params that run on your images."""
+    from lbt.workspace import init
+
+    made = init(folder, source, target, params_file)
+    for name in made.kept:
+        warn(f"{folder / name}: is there already, and not lbt's; left as it is")
+    click.echo(f"{folder / made.params}: written, with {len(made.written) - 1} other files")
+    steps = [*([] if folder == Path() else [f"cd {folder}"]), "lbt declare", "lbt check", "snakemake adapt"]
+    options = {"lbt declare": f" --params {params_file}", "lbt check": f" --params {params_file}"}
+    options["snakemake adapt"] = f" --configfile {params_file}"
+    shown = steps if params_file == Path(DEFAULT) else [step + options.get(step, "") for step in steps]
+    click.echo(f"next: {'; '.join(shown)}")
+
+
+@cli.command()
 @params_option
 def declare(params_file: str) -> None:
     """Write into dvc.yaml which files of the workspace each stage reads besides code, as the params name them."""
