@@ -236,7 +236,12 @@ def schema(only_check: bool) -> None:
 
 
 @cli.command()
-@click.option("--model", default="digit_cnn", show_default=True, help="A network's name, or a weights file of lbt's.")
+@click.option(
+    "--model",
+    default="digit_cnn",
+    show_default=True,
+    help="A network's name, my_module:build, or a weights file of lbt's.",
+)
 @click.option("--recipe", default="int8", show_default=True, help="Name or path of a recipe.")
 @click.option("--board", default="zcu102", show_default=True, help="Name or path of a board.")
 @click.option("--batch", type=click.IntRange(1, 65536), default=32, show_default=True, help="Images per training step.")
@@ -257,9 +262,10 @@ def cost(
     from lbt.hardware import cost
     from lbt.hardware.explore import compare
     from lbt.hardware.params import HardwareParams
-    from lbt.models import build, read_model
+    from lbt.models import allow, build, read_model
     from lbt.report.tables import markdown
 
+    allow(model)
     image = _image_shape(shape)
     network = read_model(model)[0] if model.endswith(".safetensors") else build(model, classes, image[0])
     click.echo(cost(network, image, recipe=recipe, board=board, batch=batch, training=not inference))

@@ -119,7 +119,7 @@ def _params(source: Seen, target: Seen, domains: dict[str, dict[str, str]]) -> s
         "data:",
         "  domains:",
         *(f"    {name}: {{kind: {spec['kind']}, path: {_quoted(spec['path'])}}}" for name, spec in domains.items()),
-        f"pretrain: {{size: {size}, channels: {3 if colour else 1}, pair_augmentation: {{}}}}",
+        f"pretrain: {{model: digit_cnn, size: {size}, channels: {3 if colour else 1}, pair_augmentation: {{}}}}",
         "adapt:",
         f"  pair: {first}-{second}",
         f"  method: [{', '.join(methods)}]",

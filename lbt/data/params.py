@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from lbt.config import Section, Seed
+from lbt.config import Section, Seed, in_workspace
 from lbt.data.domains import DOMAINS
 from lbt.errors import unknown
 
@@ -70,10 +69,7 @@ class DomainSpec(Section):
             if info.data.get("kind") in _NEEDS_PATH:
                 raise ValueError(f"kind {info.data['kind']} needs a path in the workspace, such as inputs/mine")
             return None
-        parts = PurePosixPath(path.replace("\\", "/"))
-        if not path or parts.is_absolute() or ".." in parts.parts or re.match(r"[A-Za-z]:|~", path):
-            raise ValueError(f"found {path!r}; accepted: a path inside the workspace, relative and without '..'")
-        return path
+        return in_workspace(path)
 
     @field_validator("url")
     @classmethod

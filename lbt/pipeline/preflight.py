@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 from lbt.adapt.params import METHODS
 from lbt.data.peek import Peek, peek
 from lbt.errors import LbtError
+from lbt.models import Architecture, allow, build_with, is_own
 from lbt.params import Params
 
 
@@ -29,7 +31,22 @@ def preflight(params: Params) -> list[str]:
         source, target = pair.split("-")
         _check_classes(source, target, peeks)
         _check_labels(params, method, target, peeks[target])
+    _check_network(params, peeks)
     return [line for found in peeks.values() for line in found.notes]
+
+
+def _check_network(params: Params, peeks: dict[str, Peek]) -> None:
+    """Build a user's own network, and put a user's own weights into it, for each source."""
+    knobs = params.pretrain
+    if not is_own(knobs.model) and knobs.weights is None:
+        return
+    allow(knobs.model)
+    for source in sorted({job.pair[0].split("-")[0] for job in params.adapt.jobs()}):
+        architecture = Architecture(knobs.model, peeks[source].classes, knobs.channels, knobs.size)
+        try:
+            build_with(architecture, Path(knobs.weights) if knobs.weights else None)
+        except LbtError as error:
+            raise LbtError(f"pretrain: {error}") from None
 
 
 def used(params: Params) -> set[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +49,11 @@ def test_a_workspace_that_runs(photos: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.workflow
 def test_snakemake_plans_it(photos: Path) -> None:
     workspace.init(Path("mine"), photos / "bars", photos / "My field!")
-    told = subprocess.run(["snakemake", "-n", "adapt"], cwd="mine", capture_output=True, text=True, check=True)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(workspace.PACKAGE.parent)}
+    told = subprocess.run(
+        ["snakemake", "-n", "adapt"], cwd="mine", env=environment, capture_output=True, text=True, check=True
+    )
     assert "adapt bars-my_field/mean_teacher/int8/0: not made yet" in told.stdout
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from lbt.config import find_yaml
 from lbt.params import Params
 from lbt.pipeline.job import Job, Paths
+from lbt.pipeline.own_network import allow_in, files_of, params_of
 from lbt.pipeline.stages.data import SPLITS
 
 SECTIONS = ("adapt",)
@@ -23,14 +24,14 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
         yield Job(
             "adapt",
             f"{pair}/{method}/{path.stem}/{seed}",
-            {"adapt": one.model_dump()},
+            {"adapt": one.model_dump(), **params_of(params)},
             ("metrics.json", "curve.parquet", "explain.parquet", "student.safetensors", "teacher.safetensors"),
             needs={
                 "model": made[f"pretrain/{params.pretrain.start_name(pair, seed)}"],
                 "source": made[f"data/{source}"],
                 "target": made[f"data/{target}"],
             },
-            files=(path.as_posix(),),
+            files=(path.as_posix(), *files_of(params)),
             group=f"{pair}/{method}/{path.stem}",
         )
 
@@ -40,6 +41,7 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
     from lbt.adapt.params import AdaptParams
     from lbt.adapt.stage import Inputs, Outputs, Splits, run
 
+    allow_in(job)
     domains = {
         role: Splits(**{split: paths.needs[role] / f"{split}.parquet" for split in SPLITS})
         for role in ("source", "target")

@@ -10,6 +10,7 @@ from lbt.config import find_yaml
 from lbt.params import Params
 from lbt.pipeline import summary
 from lbt.pipeline.job import Job, Paths
+from lbt.pipeline.own_network import allow_in, files_of, params_of
 
 SECTIONS = ("hardware",)
 HEADLINE = ("images_per_second", "energy_per_image_mj", "mac_lut", "storage_bytes")
@@ -28,9 +29,9 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
         common: dict[str, Any] = {
             "stage": "hardware",
             "outputs": ("metrics.json", "layers.parquet", "comparison.parquet", "norms.parquet"),
-            "files": (recipe.as_posix(), board.as_posix()),
+            "files": (recipe.as_posix(), board.as_posix(), *files_of(params)),
         }
-        knobs = {"hardware": params.hardware.model_dump()}
+        knobs = {"hardware": params.hardware.model_dump(), **params_of(params)}
         for name, needs in ((NETWORK, {"network": network}), (SEARCHED, {"network": network, **searches})):
             own = f"{name}/{recipe.stem}"
             yield Job(name=own, params=knobs, needs=needs, group=own, **common)
@@ -46,6 +47,7 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
     from lbt.models import build, read_architecture
     from lbt.nas.supernet.network import cell_network
 
+    allow_in(job)
     model: nn.Module
     architecture = read_architecture(paths.needs["network"] / "student.safetensors")
     classes = len(architecture.classes)

@@ -7,6 +7,7 @@ from typing import Any
 
 from lbt.params import Params
 from lbt.pipeline.job import Job, Paths
+from lbt.pipeline.own_network import allow_in, files_of, params_of
 from lbt.pipeline.stages.data import SPLITS
 
 SECTIONS = ("pretrain",)
@@ -20,9 +21,10 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
         yield Job(
             "pretrain",
             name,
-            {"pretrain": params.pretrain.start(pair, seed).model_dump()},
+            {"pretrain": params.pretrain.start(pair, seed).model_dump(), **params_of(params)},
             ("metrics.json", "model.safetensors", "curve.parquet"),
             needs={"source": made[f"data/{pair.split('-')[0]}"]},
+            files=(*files_of(params), *([params.pretrain.weights] if params.pretrain.weights else [])),
             group=params.pretrain.start_group(pair),
         )
 
@@ -32,6 +34,7 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
     from lbt.pretrain.params import PretrainParams
     from lbt.pretrain.stage import Inputs, Outputs, run
 
+    allow_in(job)
     inputs = Inputs(**{split: paths.needs["source"] / f"{split}.parquet" for split in SPLITS})
     outputs = Outputs(model=paths.out("model.safetensors"), curve=paths.out("curve.parquet"))
     return run(PretrainParams.model_validate(job.params["pretrain"]), inputs, outputs)
