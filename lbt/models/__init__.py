@@ -1,7 +1,7 @@
 """Float networks of plain ``nn`` modules, one per file; anything here can be converted by :func:`lbt.nn.quantize`.
 
 Every network has two parts, ``features(x)`` → (N, D) and ``classifier`` (a linear layer), because adaptation methods
-look at the features. Inputs are (N, C, H, W) float32 in [-1, 1].
+look at the features. Inputs are (N, C, H, W) float32 in the range of :mod:`lbt.data.inputs`.
 """
 
 from __future__ import annotations
