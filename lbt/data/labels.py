@@ -58,6 +58,8 @@ def number(
         mixed = " among numbers" if isinstance(strange[0], str) else ""
         accepted = "whole numbers from 0, or names; -1 or null for none"
         raise LbtError(f"{where}: label {told(strange[0])}{mixed}; accepted: {accepted}")
+    if (largest := max(int(label) for label in known)) > LAST_CLASS:  # type: ignore[call-overload]
+        raise LbtError(f"{where}: label {told(largest)}; accepted: -1 (none), or a class from 0 to {LAST_CLASS}")
     found = np.array([-1 if label is None else int(label) for label in plain], np.int64)  # type: ignore[call-overload]
     notes = [f"{where}: labels are floats that hold whole numbers"] if _floats(known) else []
     return _of_numbers(found, names, where, asked, notes)
@@ -101,8 +103,6 @@ def _of_numbers(
     labels: np.ndarray, names: Sequence[str] | None, where: str, asked: Sequence[str] | None, notes: list[str]
 ) -> Numbered:
     largest = int(labels.max())
-    if largest > LAST_CLASS:
-        raise LbtError(f"{where}: label {largest}; accepted: -1 (none), or a class from 0 to {LAST_CLASS}")
     values = np.unique(labels[labels >= 0])
     if names is None and asked and not set(asked) <= {str(value) for value in values} and largest < len(asked):
         names = asked
