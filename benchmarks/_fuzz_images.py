@@ -48,11 +48,11 @@ def use_folder(path: Path) -> None:
     use(PHOTOS.absolute())
 
 
-def make_folder(path: Path) -> None:
+def make_folder(path: Path, photos: Path = PHOTOS) -> None:
     for shape in ("cup", "mug"):
-        (PHOTOS / shape).mkdir(parents=True)
+        (photos / shape).mkdir(parents=True)
         for index in range(COUNT // 2):
-            Image.fromarray(PIXELS[index]).save(PHOTOS / shape / f"{index}.png")
+            Image.fromarray(PIXELS[index]).save(photos / shape / f"{index}.png")
     path.write_text("[]", encoding="utf-8")
 
 
@@ -189,7 +189,8 @@ def mutate_arrays(path: Path, draw: random.Random) -> None:
             content[draw.choice(RENAMED)] = content.pop(key)
         else:
             try:
-                content[key] = draw.choice(ALTERED)(content[key])
+                with np.errstate(all="ignore"):
+                    content[key] = draw.choice(ALTERED)(content[key])
             except (TypeError, ValueError, IndexError):  # a change that this type of array does not know
                 continue
     np.savez(path, **content)

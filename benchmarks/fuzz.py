@@ -411,6 +411,7 @@ def make_options(path: Path) -> None:
     make_table(path.parent / "table.parquet")
     make_model(path.parent / "model.safetensors")
     copied("tests/workflow/tiny.yaml")(path.parent / "params.yaml")
+    _fuzz_images.make_folder(path.parent / "made.json", path.parent / "inputs" / "mine")
     path.write_text('["cost"]', encoding="utf-8")
 
 

@@ -129,6 +129,9 @@ def _decode(
     shapes = {part.shape[1:] for part in parts}
     if len(shapes) > 1:
         raise LbtError(f"{path}: {' and '.join(names)} have images of different shapes: {sorted(shapes)}")
+    types = {part.dtype for part in parts}
+    if len(types) > 1:
+        raise LbtError(f"{path}: {' and '.join(names)} are of different types: {', '.join(sorted(map(str, types)))}")
     if sum(map(len, parts)) != count:
         raise LbtError(f"{path}: {sum(map(len, parts))} images but {count} labels")
     whole = parts[0] if len(parts) == 1 else np.concatenate(parts)

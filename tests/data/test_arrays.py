@@ -171,6 +171,12 @@ def test_the_users_own_split_of_keras(workspace: Path) -> None:
     )
 
 
+def test_parts_of_different_types_are_refused(workspace: Path) -> None:
+    np.savez("mine.npz", x_train=PIXELS[:30], y_train=LABELS[:30], x_test=PIXELS[30:] / 255, y_test=LABELS[30:])
+    with pytest.raises(LbtError, match="x_train and x_test are of different types: float64, uint8"):
+        load_domain(SPEC)
+
+
 def test_a_column_of_splits_users_and_times(workspace: Path) -> None:
     split = np.array(["train"] * 20 + ["Valid"] * 10 + ["test"] * 10)
     user, time = np.array(["ann", "bo"] * 20), np.arange(40) * 0.5
