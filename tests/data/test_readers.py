@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
-from lbt.data import DomainSpec, load_domain, readers
+from lbt.data import DomainSpec, load_domain, matlab, readers
 from lbt.data.readers import READERS
 from lbt.data.splits import Splits
 from lbt.errors import LbtError
@@ -95,6 +95,36 @@ def test_mat(workspace: Path, layout: str) -> None:
         savemat("mine.mat", {"images": colour, "labels": LABELS})
     expected = {pixels.tobytes(): int(label) for pixels, label in zip(colour, LABELS, strict=True)}
     assert is_whole(load("mine.mat"), expected)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_matlab_files_are_read_as_scipy_reads_them(workspace: Path, packed: bool) -> None:
+    held = {
+        "x": PIXELS,
+        "y": LABELS.astype(np.uint8),
+        "single": np.float32([[1.5, -2]]),
+        "long_name_of_an_array": np.arange(6, dtype=np.int16).reshape(3, 2),
+        "one": np.array([[7.0]]),
+        "empty": np.zeros((0, 3)),
+        "text": "left out",
+        "cell": np.array(["a", 1], dtype=object),
+        "z": np.array([1j]),
+    }
+    savemat("mine.mat", held, do_compression=packed)
+    found, expected = matlab.read(Path("mine.mat")), loadmat("mine.mat")
+    assert sorted(found) == ["empty", "long_name_of_an_array", "one", "single", "x", "y"]
+    for name, array in found.items():
+        np.testing.assert_array_equal(array, expected[name])
+        assert array.dtype == expected[name].dtype
+
+
+def test_what_is_no_matlab_5_file_is_one_line(workspace: Path) -> None:
+    savemat("mine.mat", {"images": PIXELS, "labels": LABELS})
+    whole = Path("mine.mat").read_bytes()
+    for content in (b"", b"x" * 300, whole[:3000], whole[:130] + b"\xff" * 40 + whole[170:]):
+        Path("mine.mat").write_bytes(content)
+        with pytest.raises(LbtError, match=r"mine\.mat: "):
+            load("mine.mat")
 
 
 @pytest.mark.parametrize("name", ["mine.h5", "mine.mat"])

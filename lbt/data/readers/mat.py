@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lbt.data import matlab
 from lbt.data.keyed import listing
 from lbt.data.listing import Listing
 from lbt.data.readers import h5
@@ -24,14 +25,12 @@ def read(path: Path) -> Listing:
 
 
 def _load(path: Path) -> dict[str, np.ndarray] | None:
-    from scipy.io import loadmat
-
     with path.open("rb") as file:
         if file.read(8) == b"\x89HDF\r\n\x1a\n" or b"MATLAB 7.3" in file.read(120):
             return None
-    held = {name: array for name, array in loadmat(path).items() if isinstance(array, np.ndarray)}
+    held = matlab.read(path)
     if not held:
-        raise LbtError(f"{path}: no arrays")
+        raise LbtError(f"{path}: no array of numbers")
     counts = {array.size for array in held.values() if array.ndim == 2 and 1 in array.shape}
     return {
         name: array.transpose(3, 0, 1, 2) if array.ndim == 4 and len(array) not in counts else array

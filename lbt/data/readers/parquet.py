@@ -106,7 +106,7 @@ def _class_names(path: Path, table: pa.Table) -> tuple[str, ...] | None:
         held = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
         feature = held.get("info", {}).get("features", {}).get(_column(table, LABEL) or "", {})
         names = feature.get("names") if isinstance(feature, dict) else None
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         raise LbtError(f"{path}: metadata: huggingface: not the JSON of a schema") from None
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise LbtError(f"{path}: metadata: huggingface: names of the label: accepted: a list of text")
