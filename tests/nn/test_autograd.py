@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lbt.kernels.quantize import fake_quantize
+from lbt.kernels.quantize import quantize as quantize_tensor
 from lbt.nn import quantize, set_step
 from lbt.nn.context import context_of
 from lbt.numerics.rounding import Key
@@ -111,7 +112,7 @@ def test_a_few_bits_in_one_dimension(word: str, shape: dict) -> None:
     dy = torch.randn(y.shape)
     y.backward(dy)
     a, w, e = (
-        getattr(recipe, role).quantize(t, Key(role=role)).dequantize().double()
+        quantize_tensor(t, getattr(recipe, role), Key(role=role)).dequantize().double()
         for role, t in (("A", x), ("W", layer.weight), ("E", dy))
     )
     assert w.unique().numel() <= 2**recipe.W.bits

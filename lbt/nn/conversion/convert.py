@@ -123,7 +123,7 @@ def _convert(name: str, module: nn.Module, ends: tuple[str, str], pairs: dict[st
             row("float", "engine is float" if context.engine == "float" else "the recipe leaves it in float")
             return module
         if context.engine == "integer":
-            from lbt.kernels.int8.products import check
+            from lbt.kernels.choose import check
 
             check(name, module, roles)
         row("quantized", "; ".join(f"{r} {getattr(roles, r)}" for r in ("W", "A", "E", "EG", "G") if getattr(roles, r)))

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from lbt.kernels.kernel import Kernel
 from lbt.kernels.quantize import fake_quantize
 from lbt.nn.context import Context
-from lbt.nn.layers.product import Kernel, Product
+from lbt.nn.layers.product import Product
 from lbt.numerics.analysis import cosine_distance
 from lbt.numerics.rounding import Key
 from lbt.recipe import Roles

@@ -19,17 +19,13 @@ class _Flow(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, flow: Flow, key: Key) -> Tensor:
         ctx.flow, ctx.key = flow, key
         assert flow.a is not None
-        y = fake_quantize(x, flow.a, key, offset=_offset(flow.context, x)).to(x.dtype)
+        y = fake_quantize(x, flow.a, key, offset=flow.context.offset(x)).to(x.dtype)
         return y.data  # not a view of what it was computed in: an in-place ReLU may follow
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         return ctx.flow.error(dy, ctx.key), None, None
-
-
-def _offset(context: Context, x: Tensor) -> int:
-    return context.first_sample * (x[0].numel() if x.dim() and len(x) else 0)
 
 
 class Flow:
@@ -57,7 +53,7 @@ class Flow:
         if self.e is None:
             return dy
         key = Key(key.seed, key.step, key.layer, "E", key.call)
-        return fake_quantize(dy, self.e, key, offset=_offset(self.context, dy)).to(dy.dtype)
+        return fake_quantize(dy, self.e, key, offset=self.context.offset(dy)).to(dy.dtype)
 
     def enter(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The hook for a module's first input."""

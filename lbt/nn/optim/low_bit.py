@@ -156,7 +156,8 @@ class _LowBit(torch.optim.Optimizer):
             # its root is what Adam divides by: stored as the root, rounded up, so that a small one never becomes zero
             root = square_root(second)
             scale = spec.format.scale_for(root.amax())
-            second.copy_(((root / scale).ceil() * scale).square() if isinstance(spec.format, Int) else
+            second.copy_(((root / scale).ceil() * scale).square() if spec.format.multiplier.exponent == 0
+                         and spec.format.granularity is None else
                          fake_quantize(root, spec, self._key(name, "U2", step)).square())  # fmt: skip
 
     def _round_weights(self, step: int) -> None:

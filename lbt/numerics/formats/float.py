@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lbt.numerics.formats._base import SMALLEST_RANGE, FormatBase
+from lbt.numerics.formats._base import SMALLEST_RANGE, FormatBase, Multiplier
 from lbt.numerics.formats.int import power_of_two
 
 if TYPE_CHECKING:
@@ -50,6 +50,14 @@ class Float(FormatBase):
     @property
     def storage_bits(self) -> float:
         return float(1 + self.exponent + self.mantissa)
+
+    @property
+    def multiplier(self) -> Multiplier:
+        return Multiplier(self.exponent, self.mantissa, "float")
+
+    @property
+    def grid(self) -> Literal["minifloats"]:
+        return "minifloats"
 
     @property
     def bias(self) -> int:

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 from lbt.errors import LbtError
-from lbt.kernels.int8 import implicit
+from lbt.kernels.geometry import PLAIN, Geometry
 from lbt.kernels.int8.gemm import matmul
-from lbt.kernels.int8.geometry import PLAIN, Geometry
 
 BUFFER = 8 * 2**20
 """Bytes of columns made at a time: fresh buffers of some tens of MB cost more in page faults than the product."""
@@ -35,8 +34,6 @@ def conv2d(x: Tensor, weight: Tensor, geometry: Geometry = PLAIN) -> Tensor:
     """
     _check(x, weight, geometry)
     kernel = (weight.shape[2], weight.shape[3])
-    if implicit.pays(x, weight[0].numel(), geometry.groups):
-        return implicit.convolve(x, weight, geometry)
     parts = []
     for part in _parts(_padded(x, geometry), kernel, geometry):
         columns = patches(part, kernel, geometry.stride, geometry.dilation)  # (n, OH, OW, KH, KW, C)
@@ -44,7 +41,7 @@ def conv2d(x: Tensor, weight: Tensor, geometry: Geometry = PLAIN) -> Tensor:
     return torch.cat(parts).permute(0, 3, 1, 2)
 
 
-def conv2d_error(dy: Tensor, weight: Tensor, size: tuple[int, int], geometry: Geometry = PLAIN) -> Tensor:
+def conv2d_error(dy: Tensor, weight: Tensor, size: tuple[int, ...], geometry: Geometry = PLAIN) -> Tensor:
     """Error of the input: the transposed product.
 
     Args:
@@ -57,8 +54,6 @@ def conv2d_error(dy: Tensor, weight: Tensor, size: tuple[int, int], geometry: Ge
         int32 (N, C, H, W), channels_last in memory (int64 where one sum has over 131,071 products).
     """
     kernel, groups = (weight.shape[2], weight.shape[3]), geometry.groups
-    if implicit.pays(dy, weight[:, 0].numel(), groups):
-        return implicit.error(dy, weight, size, geometry)
     # dy spread out by the stride, in a frame from which a kernel turned round reads exactly H × W patches
     reach = tuple(geometry.dilation[i] * (kernel[i] - 1) for i in (0, 1))
     frame = dy.new_zeros(dy.shape[0], size[0] + reach[0], size[1] + reach[1], dy.shape[1])
@@ -77,7 +72,7 @@ def conv2d_error(dy: Tensor, weight: Tensor, size: tuple[int, int], geometry: Ge
     return torch.cat(parts).permute(0, 3, 1, 2)
 
 
-def conv2d_weight(x: Tensor, dy: Tensor, kernel: tuple[int, int], geometry: Geometry = PLAIN) -> Tensor:
+def conv2d_weight(x: Tensor, dy: Tensor, kernel: tuple[int, ...], geometry: Geometry = PLAIN) -> Tensor:
     """Gradient of the weight, summed over samples and positions.
 
     Args:
@@ -93,8 +88,6 @@ def conv2d_weight(x: Tensor, dy: Tensor, kernel: tuple[int, int], geometry: Geom
     groups, o = geometry.groups, dy.shape[1]
     wide = dy.shape[0] * dy.shape[2] * dy.shape[3] * 128**2 >= 2**31
     dtype = torch.int64 if wide else torch.int32
-    if implicit.pays(x, implicit.RUN, groups):
-        return implicit.weight_gradient(x, dy, kernel, geometry).to(dtype)
     total, start = None, 0
     for part in _parts(_padded(x, geometry), kernel, geometry):
         columns = patches(part, kernel, geometry.stride, geometry.dilation)
@@ -106,7 +99,7 @@ def conv2d_weight(x: Tensor, dy: Tensor, kernel: tuple[int, int], geometry: Geom
     return total.permute(0, 3, 1, 2)
 
 
-def patches(x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]) -> Tensor:
+def patches(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Tensor:
     """All patches of a padded, contiguous NHWC tensor: a view (N, OH, OW, KH, KW, C) of it."""
     n, h, w, c = x.shape
     (kh, kw), (sh, sw), (dh, dw) = kernel, stride, dilation
@@ -137,7 +130,7 @@ def _padded(x: Tensor, geometry: Geometry) -> Tensor:
     return padded
 
 
-def _parts(x: Tensor, kernel: tuple[int, int], geometry: Geometry) -> Iterator[Tensor]:
+def _parts(x: Tensor, kernel: tuple[int, ...], geometry: Geometry) -> Iterator[Tensor]:
     """Runs of samples of a padded NHWC tensor whose columns fit the buffer."""
     one = patches(x[:1], kernel, geometry.stride, geometry.dilation).numel()
     size = max(1, BUFFER // max(1, one))
