@@ -27,7 +27,8 @@ from lbt.nn.layers.base import QuantizedLayer
 from lbt.nn.layers.flow import Add, Flow, flows
 from lbt.nn.norms.folded_bn import FoldedBN
 from lbt.nn.norms.integer_bn import IntegerBN
-from lbt.numerics.formats import FormatBase, Int
+from lbt.numerics.formats import FormatBase
+from lbt.numerics.formats.int import Int
 from lbt.numerics.rounding import Key
 from lbt.numerics.spec import RoleSpec
 

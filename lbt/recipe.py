@@ -10,11 +10,10 @@ from pydantic import Field, field_validator, model_validator
 
 from lbt.config import Section, find_yaml, load_yaml, yaml_names
 from lbt.errors import nearest
+from lbt.nn.norms import NORMS
 from lbt.numerics.spec import RoleSpec
-from lbt.registry import Registry
 
 ROLES = ("W", "A", "E", "G", "U")
-NORMS = Registry("norm", "lbt.nn.norms")
 
 
 class Roles(Section):

@@ -23,7 +23,8 @@ from lbt.kernels.int8 import columns, direct, implicit, products
 from lbt.kernels.int8.exact import is_exact
 from lbt.kernels.kernel import Kernel
 from lbt.kernels.quantized import Quantized
-from lbt.numerics.formats import FormatBase, Int
+from lbt.numerics.formats import FormatBase
+from lbt.numerics.formats.int import Int
 from lbt.numerics.spec import RoleSpec
 from lbt.recipe import Roles
 

@@ -21,7 +21,7 @@ from lbt.nn.layers.base import QuantizedLayer
 from lbt.nn.layers.flow import flows
 from lbt.nn.norms._base import Norm
 from lbt.nn.norms.float_bn import FloatBN
-from lbt.numerics.ranges._shared import Shared
+from lbt.nn.shared_range import Shared
 from lbt.numerics.spec import RoleSpec
 from lbt.recipe import Roles
 

@@ -13,15 +13,13 @@ from hypothesis import strategies as st
 from lbt.errors import LbtError
 from lbt.kernels import loops, plain
 from lbt.kernels.quantize import choose, fake_quantize, quantize
+from lbt.numerics.formats import parse_format, words
 from lbt.numerics.rounding import Key
 from lbt.numerics.spec import RoleSpec
 
 numba = pytest.importorskip("numba")
 
-FORMATS = [
-    "int2", "int5", "int8", "int16", "int8-pow2", "uint2", "uint4", "uint8", "uint16", "e4m3", "e5m2", "e2m1", "e1m3",
-    "e5m2-pow2", "e7m3", "fp16", "bf16", "bfp8", "bfp3", "mxe4m3", "mxe2m1", "mxint8", "mxint4", "mls-e2m4", "mls-e2m1",
-]  # fmt: skip
+FORMATS = [word for word in words() if parse_format(word).element_format.grid != "other"]
 
 
 @given(
@@ -44,12 +42,12 @@ def test_equal_to_the_definition(
     x = torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape))) * 2.0**power
     if zeros:
         x = x * (torch.arange(x.numel()).view(shape) % 3 == 0)
-    if word.startswith(("bfp", "mx")):
-        granularity = RoleSpec.model_validate(word).granularity
+    form = parse_format(word)
+    granularity = form.granularity or granularity
     if role == "W" and granularity == "sample":
         granularity = "channel"
     spec = RoleSpec.model_validate(
-        {"format": word, "granularity": granularity, "rounding": rounding, "range": rule if word != "fp16" else "max"}
+        {"format": word, "granularity": granularity, "rounding": rounding, "range": rule if form.scaled else "max"}
     )
     key = Key(3, 5, "layer", role)
     slow = quantize(x, spec, key, offset=offset, backend=plain)

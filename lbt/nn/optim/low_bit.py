@@ -13,7 +13,7 @@ from lbt.errors import LbtError, unknown
 from lbt.kernels.quantize import fake_quantize
 from lbt.nn.context import Context, find_context, unwrapped
 from lbt.nn.optim.scaling import LossScaling
-from lbt.numerics.formats import Int
+from lbt.numerics.formats.int import Int
 from lbt.numerics.ranges.cosine import learning_rate_factor
 from lbt.numerics.root import square_root
 from lbt.numerics.rounding import Key, round_to_integer

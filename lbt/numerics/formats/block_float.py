@@ -56,6 +56,7 @@ class BlockFloat(FormatBase):
 
 
 Format = BlockFloat
+WORDS = ("bfp8", "bfp3")
 
 
 def shorthand(text: str) -> BlockFloat | None:

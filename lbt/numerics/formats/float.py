@@ -125,6 +125,7 @@ def _shifted(x: Tensor, exponent: Tensor) -> Tensor:
 
 
 Format = Float
+WORDS = ("e4m3", "e5m2", "e2m1", "e1m3", "e7m3", "e5m2-pow2", "fp16", "bf16")
 
 _NAMED = {
     "fp16": {"exponent": 5, "mantissa": 10, "specials": "ieee", "scale": "one"},

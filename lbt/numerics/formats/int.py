@@ -120,6 +120,7 @@ def power_of_two(scale: Tensor, rounding: str) -> Tensor:
 
 
 Format = Int
+WORDS = ("int8", "int16", "int5", "int4", "int8-pow2", "uint8", "uint2", "uint4", "uint16", "ternary", "sign")
 
 
 def shorthand(text: str) -> Int | None:

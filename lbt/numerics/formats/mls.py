@@ -65,6 +65,7 @@ class MLS(FormatBase):
 
 
 Format = MLS
+WORDS = ("mls-e2m4", "mls-e2m1")
 
 
 def shorthand(text: str) -> MLS | None:

@@ -82,6 +82,7 @@ class MX(FormatBase):
 
 
 Format = MX
+WORDS = tuple(f"mx{element}" for element in _ELEMENTS)
 
 
 def shorthand(text: str) -> MX | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import SerializeAsAny
 
+from lbt.distributed import channel, largest
 from lbt.numerics.ranges._base import RuleBase
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ class Shared(RuleBase):
         return self.inner.memory
 
     def limit(self, x: Tensor, dim: int, form: FormatBase) -> Tensor:
-        from lbt.distributed import channel, largest
-
         # NaN would not survive a maximum everywhere; infinity does, and is reported by the caller in every process
         own = self.inner.limit(x, dim, form).nan_to_num(nan=float("inf"), posinf=float("inf"))
         return largest([own], channel())[0]
