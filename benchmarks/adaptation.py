@@ -79,7 +79,7 @@ def worth(grid: AdaptParams) -> Callable[[AdaptParams], tuple[int, int, int, int
 
 
 def cell(job: AdaptParams) -> Row:
-    """Where in the grid a job is."""
+    """The place of a job in the grid."""
     return {name: getattr(job, name)[0] for name in ("pair", "method", "recipe", "seed")}
 
 

@@ -1,4 +1,4 @@
-"""What decides whether low-bit adaptation works: one ingredient at a time, three seeds, one figure each.
+"""Ablations of low-bit adaptation: one ingredient at a time, three seeds, one figure each.
 
     python benchmarks/adaptation_ablations.py --work /tmp/w --images docs/images --json ablations.json
 

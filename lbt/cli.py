@@ -215,7 +215,7 @@ def schema(only_check: bool) -> None:
 def cost(
     model: str, recipe: str, board: str, batch: int, shape: str, classes: int, inference: bool, side_by_side: bool
 ) -> None:
-    """What a training step of a network costs on a board, and what limits it."""
+    """Estimate the cost of a network's training step on a board, and its bottleneck."""
     from lbt.hardware import cost
     from lbt.hardware.explore import compare
     from lbt.hardware.params import HardwareParams

@@ -137,7 +137,7 @@ def yaml_names(kind: str) -> list[str]:
 
 
 def yaml_folders(kind: str) -> list[Path]:
-    """Where recipes or boards are looked for: the workspace, then the installed package, then the source tree."""
+    """The folders of recipes or boards: the workspace's, then the installed package's, then the source tree's."""
     package = Path(__file__).resolve().parent
     candidates = [Path("params") / kind, package / "params" / kind, package.parent / "params" / kind]
     return [folder for folder in candidates if folder.is_dir()]

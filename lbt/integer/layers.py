@@ -39,7 +39,7 @@ class Codes(NamedTuple):
 
 @dataclass(frozen=True)
 class Moment:
-    """Where a part of a step stands: the key of its random numbers, and the index of its first sample.
+    """The place of a part of a step: the key of its random numbers, and the index of its first sample.
 
     ``calibrating``: shifts are taken from the data at hand (which must be the whole batch).
     """
@@ -118,7 +118,7 @@ class Layer:
 
     @property
     def sums(self) -> list[Tensor]:
-        """What has to be summed over all samples, int64."""
+        """The sums over all samples, int64."""
         return [parameter.gradient for parameter in self.parameters]
 
     @sums.setter

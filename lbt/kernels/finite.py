@@ -47,7 +47,7 @@ def check(limit: float | Tensor, key: Key) -> None:
 
 
 def settle() -> None:
-    """Look at what :func:`check` kept.
+    """Look at the limits that :func:`check` kept.
 
     Raises:
         LbtError: one of the limits was not finite; names the layer, role and step of the first.
@@ -62,7 +62,7 @@ def settle() -> None:
 
 
 def refused(key: Key) -> LbtError:
-    """What to raise for the tensor of ``key``."""
+    """The error for the tensor of ``key``."""
     return LbtError(
         f"{key.where()}: found NaN or infinity in the tensor to quantize (step {key.step}); "
         "lower the learning rate, or the loss scale"

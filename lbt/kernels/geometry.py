@@ -1,4 +1,4 @@
-"""How a convolution's kernel moves over its image."""
+"""The movement of a convolution's kernel over its image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the groups of a matrix share: format, scales, zero points."""
+"""Format, scales and zero points of the groups of a matrix."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from lbt.distributed import average, channel, share, total, world
+from lbt.distributed import average, own_group, share, total, world
 from lbt.errors import LbtError
 from lbt.nn.context import context_of, find_context, set_first_sample, unwrapped
 from lbt.nn.layers.base import QuantizedLayer
@@ -43,7 +43,7 @@ def share_ranges(model: nn.Module) -> None:
     context = context_of(model)
     if not (dist.is_available() and dist.is_initialized()):
         raise LbtError("share_ranges: torch.distributed is not initialised; call init_process_group first")
-    channel()
+    own_group()
     context.shared = True
     for module in unwrapped(model).modules():
         if isinstance(module, QuantizedLayer):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import SerializeAsAny
 
-from lbt.distributed import channel, largest
+from lbt.distributed import largest, own_group
 from lbt.numerics.ranges._base import RuleBase
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Shared(RuleBase):
     def limit(self, x: Tensor, dim: int, form: FormatBase) -> Tensor:
         # NaN would not survive a maximum everywhere; infinity does, and is reported by the caller in every process
         own = self.inner.limit(x, dim, form).nan_to_num(nan=float("inf"), posinf=float("inf"))
-        return largest([own], channel())[0]
+        return largest([own], own_group())[0]
 
     def remember(self, limit: Tensor, running: Tensor) -> Tensor:
         return self.inner.remember(limit, running)

@@ -1,4 +1,4 @@
-"""How the tensors of one role are quantized: format, granularity, range rule, rounding."""
+"""The quantization of the tensors of one role: format, granularity, range rule, rounding."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class RoleSpec(Section):
     """One line of a recipe. In YAML the format's word alone (``int8``) is enough."""
 
     format: AnyFormat
-    """How a number is written: a word (``int8``, ``uint4``, ``e4m3``, ``mxe4m3``, …) or a mapping with ``kind``."""
+    """The number format: a word (``int8``, ``uint4``, ``e4m3``, ``mxe4m3``, …) or a mapping with ``kind``."""
     granularity: Granularity = "tensor"
-    """Which elements share a scale: ``tensor``, ``channel``, ``sample``, ``block(n)``."""
+    """The elements that share a scale: ``tensor``, ``channel``, ``sample``, ``block(n)``."""
     range: AnyRule = parse_rule("max")
-    """How the scale is found: a rule's name, or a mapping with ``rule`` and its options."""
+    """The range rule that finds the scale: its name, or a mapping with ``rule`` and its options."""
     rounding: Literal["nearest", "stochastic", "floor"] = "nearest"
     """``nearest`` (ties to even), ``stochastic``, ``floor``."""
 

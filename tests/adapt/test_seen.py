@@ -1,4 +1,4 @@
-"""What a job shows of its training: curve, explanation, and the accuracy of a teacher on the source."""
+"""The traces of a job's training: curve, explanation, and the accuracy of a teacher on the source."""
 
 from __future__ import annotations
 

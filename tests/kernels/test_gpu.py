@@ -1,4 +1,4 @@
-"""What a GPU runs: the definition traced and compiled gives the definition's bits, and a step asks for no number."""
+"""The code of a GPU: the definition traced and compiled gives the definition's bits, and a step asks for no number."""
 
 from __future__ import annotations
 

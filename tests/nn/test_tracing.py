@@ -1,4 +1,4 @@
-"""What a forward does without modules is told in the table."""
+"""Functions of a forward are rows of the conversion table."""
 
 from __future__ import annotations
 

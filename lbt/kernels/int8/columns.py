@@ -114,7 +114,7 @@ class _Spread(NamedTuple):
 
 
 def _spread(count: int, offset: int, stride: int, length: int) -> _Spread:
-    """Which of ``count`` elements lie inside a line of ``length``, at offset + stride · i, and where."""
+    """The part of ``count`` elements that lies inside a line of ``length``, at offset + stride · i, and its place."""
     first = max(0, -(offset // stride)) if offset < 0 else 0
     last = min(count, (length - 1 - offset) // stride + 1)
     return _Spread(slice(first, last), slice(offset + first * stride, offset + (last - 1) * stride + 1, stride))

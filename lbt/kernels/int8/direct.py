@@ -30,7 +30,7 @@ _ALIGN = 64  # the int8 product is several times slower when its reduction is no
 
 @functools.cache
 def works() -> bool:
-    """Whether the quantized convolution is here and exact: full-scale codes, padding and stride included."""
+    """True if the quantized convolution is there and exact: full-scale codes, padding and stride included."""
     g = torch.Generator().manual_seed(0)
     x = torch.randint(0, 2, (2, 40, 5, 6), dtype=torch.int8, generator=g) * 127 * 2 - 127
     w = torch.randint(0, 2, (24, 40, 3, 3), dtype=torch.int8, generator=g) * 127 * 2 - 127
@@ -60,7 +60,7 @@ def pays(image: Sequence[int], weight: Sequence[int], result: Sequence[int]) -> 
 
 
 def reverses(geometry: Geometry) -> bool:
-    """Whether :func:`error` takes a convolution: without groups, and without a stride and dilation at once."""
+    """True if :func:`error` takes a convolution: without groups, and without a stride and dilation at once."""
     return geometry.groups == 1 and (1, 1) in (geometry.stride, geometry.dilation)
 
 

@@ -25,12 +25,12 @@ RUN = 4096
 
 @functools.cache
 def available() -> bool:
-    """Whether Triton is installed."""
+    """True if Triton is installed."""
     return importlib.util.find_spec("triton") is not None
 
 
 def pays(x: Tensor, reduction: int, groups: int) -> bool:
-    """Whether ``x`` is on a GPU, there is one group, and no sum of ``reduction`` products leaves int32."""
+    """True if ``x`` is on a GPU, there is one group, and no sum of ``reduction`` products leaves int32."""
     return x.device.type == "cuda" and groups == 1 and reduction <= LONGEST and available()
 
 

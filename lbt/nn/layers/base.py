@@ -1,4 +1,4 @@
-"""What the quantized convolution and linear layers share."""
+"""The base of quantized convolution and linear layers."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class QuantizedLayer(nn.Module):
 
     @torch.no_grad()
     def _see_error(self, key: Key, error: Tensor) -> Tensor:
-        """What happens to the error before it is quantized; notes how far quantization will turn it."""
+        """Replace a non-finite error where the loss is scaled; note the angle by which quantization turns it."""
         error = self.context.finite(error)
         spec = self.roles.E
         if self.context.recipe.update.counteract is not None and spec is not None:

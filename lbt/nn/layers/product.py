@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from lbt.distributed import average, channel
+from lbt.distributed import average, own_group
 from lbt.kernels.kernel import Kernel
 from lbt.kernels.quantize import fake_quantize, quantize
 from lbt.kernels.quantized import Quantized
@@ -85,12 +85,12 @@ class Product(torch.autograd.Function):
                 dw = kernel.weight_gradient(e, a.with_tensor(saved_a))
                 if roles.G is not None:
                     # what is quantized, and stored, is the gradient of the whole batch
-                    dw = average([dw], channel())[0] if context.shared else dw
+                    dw = average([dw], own_group())[0] if context.shared else dw
                     dw = fake_quantize(dw, roles.G, replace(key, role="G"), running=limits.get("G"))
                 dw = dw.to(ctx.dtypes[1])
         return dx, dw, db, None, None, None, None, None
 
 
 def _wanted(only_codes: bool, *, keep: bool) -> Any:
-    """What a product reads of an operand: its codes alone, or its values, and the codes too where they are kept."""
+    """The part of an operand that a product reads: codes alone, or values, and codes too where they are kept."""
     return "codes" if only_codes else "both" if keep else "values"

@@ -77,7 +77,7 @@ def _loops(x: Tensor) -> Any:
 
 
 def _keeps_a_byte(x: Tensor) -> bool:
-    """Whether something is kept at all, and whether autograd lets a function of ours write into ``x``."""
+    """True if autograd keeps something for the backward pass, and lets a function write into ``x``."""
     return torch.is_grad_enabled() and x.requires_grad and not x._is_view() and not torch.compiler.is_compiling()
 
 

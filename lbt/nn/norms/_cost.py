@@ -1,4 +1,4 @@
-"""What a batch norm costs an accelerator, as numbers: operations per element and per channel of each pass.
+"""The cost of a batch norm on an accelerator: operations per element and per channel of each pass.
 
 Counting rules, the same for all variants:
 
@@ -53,7 +53,7 @@ class Pass:
 
 @dataclass(frozen=True)
 class NormCost:
-    """What one variant costs.
+    """The cost of one variant.
 
     Attributes:
         forward: the training forward pass (statistics, normalisation, running statistics).

@@ -33,7 +33,7 @@ class Float(FormatBase):
     mantissa: int = Field(3, ge=0, le=10)
     """Mantissa bits without the leading one, 0 … 10."""
     specials: Literal["ieee", "fn", "none"] = "none"
-    """Which codes are not numbers."""
+    """The codes that are not numbers."""
     scale: Literal["float", "pow2", "one"] = "float"
     """``one``: no scale, the format's own range must do (fp16, bf16)."""
 

@@ -32,7 +32,7 @@ class Int(FormatBase):
     symmetric: bool = True
     """False adds a zero point."""
     shift: Literal["up", "nearest"] = "up"
-    """How a pow2 scale's exponent is rounded: ``up`` never saturates, ``nearest`` uses the codes better."""
+    """The rounding of a pow2 scale's exponent: ``up`` never saturates, ``nearest`` uses the codes better."""
 
     @property
     def storage_bits(self) -> float:

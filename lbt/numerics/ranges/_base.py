@@ -1,4 +1,4 @@
-"""What a range rule answers."""
+"""The answers that every range rule gives."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RuleBase(Section):
 
     @property
     def memory(self) -> bool:
-        """Whether the rule keeps a running limit from step to step (granularity ``tensor`` only)."""
+        """True if the rule keeps a running limit from step to step (granularity ``tensor`` only)."""
         return False
 
     def limit(self, x: Tensor, dim: int, form: FormatBase) -> Tensor:
