@@ -1,8 +1,8 @@
 """The files of ``lbt/`` on which a module rests, found in the text of its imports: nothing is imported.
 
-An import counts wherever it stands, in a function too. A name that :func:`lbt.lazy.exports` gives away counts as an
-import of its home where the name is imported, and all of them count where the package itself is. A registry counts as
-every module of its package.
+An import counts wherever it stands, in a function too, but not where only a type checker sees it. A name that
+:func:`lbt.lazy.exports` gives away counts as an import of its home where the name is imported, and all of them count
+where the package itself is. A registry counts as every module of its package.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Module:
     @classmethod
     def read(cls, path: Path) -> Module:
         """The names in the file ``path``."""
-        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        nodes = list(_executed(ast.parse(path.read_text(encoding="utf-8"))))
         homes = {
             _text(key): _text(value)
             for node in nodes
@@ -128,6 +128,15 @@ class Imports:
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
+
+
+def _executed(node: ast.AST) -> Iterator[ast.AST]:
+    """``node`` and all below it, but the body of an ``if TYPE_CHECKING``."""
+    yield node
+    skipped = node.body if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING" else []
+    for child in ast.iter_child_nodes(node):
+        if child not in skipped:
+            yield from _executed(child)
 
 
 def _imports(node: ast.AST) -> list[tuple[str, str]]:

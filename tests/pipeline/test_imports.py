@@ -24,6 +24,7 @@ TREE = {
     "name.py": "from lbt.lazy import A",
     "whole.py": "from lbt import lazy",
     "by_string.py": "module = import_module('lbt.deep')",
+    "typed.py": "if TYPE_CHECKING:\n    import lbt.deep\nelse:\n    import lbt.fixed",
     "circle.py": "import lbt.circle",
 }
 
@@ -43,6 +44,7 @@ def imports(tmp_path):
         ("name", "lazy/__init__ lazy/a"),
         ("whole", "lazy/__init__ lazy/a lazy/b"),
         ("by_string", "deep"),
+        ("typed", "fixed"),
         ("circle", ""),
     ],
 )
