@@ -116,14 +116,14 @@ def network(params: Params, job: AdaptParams, work: Path) -> Path:
     return path
 
 
-def domain(params: Params, name: str, work: Path) -> adapt.Splits:
+def domain(params: Params, name: str, work: Path) -> adapt.SplitFiles:
     """The Parquet files of a domain."""
     paths = {split: work / "data" / name / f"{split}.parquet" for split in SPLITS}
     if not all(path.is_file() for path in paths.values()):
         splits = load_domain(params.data.domains[name])
         for split, path in paths.items():
             write_images(path, getattr(splits, split))
-    return adapt.Splits(**paths)
+    return adapt.SplitFiles(**paths)
 
 
 def rows(found: list[Row]) -> list[Row]:

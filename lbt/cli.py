@@ -131,11 +131,10 @@ def check(params_file: str, verify: bool) -> None:
 @cli.command()
 @params_option
 def declare(params_file: str) -> None:
-    """Write into dvc.yaml which files of the workspace each stage reads besides code, as the params name them."""
-    from lbt.pipeline.declare import declare
+    """Write into dvc.yaml the code that each stage imports, and the files that the params name."""
+    from lbt.pipeline.declare import declare_code, declare_inputs
 
-    added = declare(params_file)
-    click.echo("\n".join(f"dvc.yaml: stages.{stage}.deps: {file}" for stage, file in added) or "dvc.yaml: up to date")
+    click.echo("\n".join(declare_code() + declare_inputs(params_file)) or "dvc.yaml: up to date")
 
 
 @cli.command()

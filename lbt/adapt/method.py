@@ -15,13 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lbt.adapt.batches import Split, draw, generator
 from lbt.adapt.params import AdaptParams
-from lbt.adapt.schedule import set_lr, warm_cosine
 from lbt.errors import LbtError
 from lbt.models._network import Network
 from lbt.nn import domain, optimizer, quantize, scale_loss, separate_statistics, set_step
 from lbt.nn.parallel import average_gradients, share_model, split
+from lbt.train.batches import Examples, draw, generator
+from lbt.train.schedule import set_lr, warm_cosine
 
 if TYPE_CHECKING:
     from lbt.recipe import Recipe
@@ -43,8 +43,8 @@ class Task:
     params: AdaptParams
     recipe: Recipe
     model: Network
-    source: Split
-    target: Split
+    source: Examples
+    target: Examples
 
     @property
     def seed(self) -> int:
@@ -89,7 +89,7 @@ class Base:
         self.student = self.network(task.model)
         self.networks: dict[str, nn.Module] = {"student": self.student}
         self.optimizers = {"student": self.optimizer(self.student)}
-        self.labels: Split | None = None  # labelled target images, for the methods that have some
+        self.labels: Examples | None = None  # labelled target images, for the methods that have some
 
     # What a method says -----------------------------------------------------------------------------------------
 
@@ -184,7 +184,7 @@ class Base:
         """Unlabelled target images, an augmentation of the same ones for each of ``kinds`` (default: the pair's)."""
         return draw(self.task.target, self.params.batch, self.task.seed, step, *kinds or (self.task.augmentation,))[0]
 
-    def few(self) -> Split:
+    def few(self) -> Examples:
         """``labels_per_class`` labelled target images of each class, chosen by the seed.
 
         Raises:

@@ -11,22 +11,10 @@ from pydantic import AfterValidator, Field, model_validator
 from lbt.config import OneOrMore, Section, Seed
 from lbt.errors import unknown
 from lbt.registry import Registry
+from lbt.train.params import Augmentation, Pair
 
 METHODS = Registry("method", "lbt.adapt.methods")
 
-Augmentation = Literal["none", "minimal", "standard", "warp", "affine", "intensity"]
-
-
-def _pair(text: str) -> str:
-    source, separator, target = text.partition("-")
-    if not (source and separator and target) or "-" in target:
-        raise ValueError(f"found {text!r}; a pair is written source-target, for example mnist-optdigits")
-    if source == target:
-        raise ValueError(f"found {text!r}; source and target must differ")
-    return text
-
-
-Pair = Annotated[str, AfterValidator(_pair)]
 MethodName = Annotated[str, AfterValidator(METHODS.check)]
 
 
@@ -138,7 +126,7 @@ class AdaptParams(Section):
     weight_decay: float = Field(5e-4, ge=0, le=10)
     """L2 penalty."""
     augmentation: Augmentation = "affine"
-    """Random change of each training image, see lbt/adapt/augment.py."""
+    """Random change of each training image, see lbt/train/augmentation.py."""
     pair_augmentation: dict[Pair, Augmentation] = Field({"mnist-mnistm": "intensity"})
     """Augmentation of single pairs, where it differs: a colour gap asks for ``intensity``."""
     statistics: Literal["separate", "domain", "network", "shared"] = "separate"

@@ -17,26 +17,26 @@ from typing import Any
 import torch
 from torch import nn
 
-from lbt.adapt.batches import Split, read_split
-from lbt.adapt.evaluate import accuracy, collapsed, predict
 from lbt.adapt.explained import table
 from lbt.adapt.levels import weight_levels
 from lbt.adapt.loop import History, train
 from lbt.adapt.memory import device_memory
 from lbt.adapt.method import Base, Task
 from lbt.adapt.params import METHODS, AdaptParams
-from lbt.adapt.threads import fixed_threads
 from lbt.artifacts import sha256, write_table
 from lbt.distributed import joined, wait, world
 from lbt.errors import LbtError
 from lbt.models import Architecture, read_model, write_model
 from lbt.recipe import Recipe
+from lbt.train.batches import Examples, read_examples
+from lbt.train.evaluation import accuracy, collapsed, predict
+from lbt.train.threads import fixed_threads
 
 Metrics = dict[str, float | int | str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Splits:
+class SplitFiles:
     """Parquet image tables of one domain."""
 
     train: Path
@@ -49,8 +49,8 @@ class Inputs:
     """The pretrained network of the source domain, and the data."""
 
     model: Path
-    source: Splits
-    target: Splits
+    source: SplitFiles
+    target: SplitFiles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,13 +149,13 @@ def _write(outputs: Outputs, history: History, method: Base, architecture: Archi
         write_model(outputs.teacher, method.networks[_deployed(method)], architecture, **extra)
 
 
-def _read(splits: Splits, architecture: Architecture, name: str) -> dict[str, Split]:
+def _read(splits: SplitFiles, architecture: Architecture, name: str) -> dict[str, Examples]:
     channels, size = architecture.channels, architecture.size
     paths = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    return {kind: read_split(path, channels, size, f"{name}/{kind}") for kind, path in paths.items()}
+    return {kind: read_examples(path, channels, size, f"{name}/{kind}") for kind, path in paths.items()}
 
 
-def _check_classes(architecture: Architecture, inputs: Inputs, *domains: dict[str, Split]) -> None:
+def _check_classes(architecture: Architecture, inputs: Inputs, *domains: dict[str, Examples]) -> None:
     for splits, paths in zip(domains, (inputs.source, inputs.target), strict=True):
         if splits["train"].classes != architecture.classes:
             raise LbtError(
@@ -164,7 +164,7 @@ def _check_classes(architecture: Architecture, inputs: Inputs, *domains: dict[st
             )
 
 
-def _test(network: nn.Module, test: Split) -> float:
+def _test(network: nn.Module, test: Examples) -> float:
     return accuracy(predict(network, test), test.labels)
 
 

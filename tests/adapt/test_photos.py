@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lbt.adapt.params import AdaptParams
-from lbt.adapt.stage import Inputs, Outputs, Splits, run
+from lbt.adapt.stage import Inputs, Outputs, SplitFiles, run
 from lbt.artifacts import Images, write_images
 from lbt.data import DomainSpec, load_domain
 from lbt.errors import LbtError
@@ -26,7 +26,7 @@ def test_efficientnet_adapts_between_two_conditions(tmp_path):
         paths = {split: tmp_path / f"{kind}.{split}.parquet" for split in ("train", "validation", "test")}
         for path in paths.values():
             write_images(path, few)
-        splits[kind] = Splits(**paths)
+        splits[kind] = SplitFiles(**paths)
     model = tmp_path / "model.safetensors"
     network = build("efficientnet_lite0", len(few.classes), 3)
     write_model(model, network, Architecture("efficientnet_lite0", few.classes, 3, 32))

@@ -38,10 +38,10 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
 def run(job: Job, paths: Paths) -> dict[str, Any]:
     """Adapt one network."""
     from lbt.adapt.params import AdaptParams
-    from lbt.adapt.stage import Inputs, Outputs, Splits, run
+    from lbt.adapt.stage import Inputs, Outputs, SplitFiles, run
 
     domains = {
-        role: Splits(**{split: paths.needs[role] / f"{split}.parquet" for split in SPLITS})
+        role: SplitFiles(**{split: paths.needs[role] / f"{split}.parquet" for split in SPLITS})
         for role in ("source", "target")
     }
     inputs = Inputs(model=paths.needs["model"] / "model.safetensors", **domains)

@@ -12,7 +12,8 @@ from functools import cached_property
 import numpy as np
 
 from lbt.errors import LbtError, unknown
-from lbt.nas.space import DIGITS, CellSpace, Graph, SpaceSpec
+from lbt.nas.space.base import CellSpace, Graph
+from lbt.nas.space.spec import DIGITS, SpaceSpec
 
 
 class NodeSpace(CellSpace):

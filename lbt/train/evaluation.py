@@ -7,11 +7,11 @@ import math
 import torch
 from torch import Tensor, nn
 
-from lbt.adapt.batches import Split
+from lbt.train.batches import Examples
 
 
 @torch.no_grad()
-def predict(model: nn.Module, split: Split, batch: int = 256) -> Tensor:
+def predict(model: nn.Module, split: Examples, batch: int = 256) -> Tensor:
     """Class probabilities (N, classes) in evaluation mode; the mode is put back afterwards."""
     was_training = model.training
     model.eval()

@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lbt.adapt.augment import augment
 from lbt.artifacts import read_images
 from lbt.errors import LbtError
+from lbt.train.augmentation import augment
 
 
 @dataclass(frozen=True)
-class Split:
+class Examples:
     """Images and labels in memory.
 
     Attributes:
@@ -34,16 +34,16 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def labelled(self) -> Split:
+    def labelled(self) -> Examples:
         """Only the images that have a label."""
         return self.take(torch.nonzero(self.labels >= 0).flatten())
 
-    def take(self, index: Tensor) -> Split:
+    def take(self, index: Tensor) -> Examples:
         """The images at ``index`` (int64, (M,))."""
-        return Split(self.images[index], self.labels[index], self.classes, self.name)
+        return Examples(self.images[index], self.labels[index], self.classes, self.name)
 
 
-def read_split(path: Path, channels: int, size: int, name: str) -> Split:
+def read_examples(path: Path, channels: int, size: int, name: str) -> Examples:
     """A Parquet image table, made ``channels`` × ``size`` × ``size`` and scaled to [-1, 1].
 
     Raises:
@@ -56,7 +56,7 @@ def read_split(path: Path, channels: int, size: int, name: str) -> Split:
         raise LbtError(f"{path}: holds no image")
     pixels = to_float(images, channels, size).mul_(2).sub_(1)
     pixels = pixels.contiguous(memory_format=torch.channels_last)
-    return Split(pixels, torch.from_numpy(images.labels), images.classes, name)
+    return Examples(pixels, torch.from_numpy(images.labels), images.classes, name)
 
 
 def generator(*key: int | str) -> torch.Generator:
@@ -79,7 +79,7 @@ def indices(count: int, batch: int, seed: int, name: str, step: int) -> Tensor:
     return order[start : start + batch]
 
 
-def draw(split: Split, batch: int, seed: int, step: int, *kinds: str) -> tuple[list[Tensor], Tensor]:
+def draw(split: Examples, batch: int, seed: int, step: int, *kinds: str) -> tuple[list[Tensor], Tensor]:
     """The batch of step ``step``: an augmentation of the same images for each of ``kinds``, and the labels."""
     index = indices(len(split), batch, seed, split.name, step)
     images = split.images[index]
