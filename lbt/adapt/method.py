@@ -74,13 +74,15 @@ class Base:
     """A student that starts as the pretrained network under the recipe, its optimizer, and access to batches."""
 
     prepared: ClassVar[bool] = False
-    """Whether ``source_steps`` of low-bit training on the source come first, before the network is deployed."""
+    """True if ``source_steps`` of low-bit training on the source come first, before the network is deployed."""
     uses_source: ClassVar[bool] = True
-    """Whether the device must keep source images."""
+    """True if the device must keep source images."""
     uses_target: ClassVar[bool] = True
-    """Whether the device must keep unlabelled target images."""
+    """True if the device must keep unlabelled target images."""
     graphs: ClassVar[int] = 2
-    """Batches whose activations are kept for backward at the same time."""
+    """Batches whose activations are kept for backward at the same time; 0: no backward pass."""
+    averaged: ClassVar[tuple[str, ...]] = ()
+    """Those of :attr:`networks` whose weights are a moving average, kept in float32 whatever the recipe."""
     domains: ClassVar[tuple[str, ...]] = ("source", "target")
     """The domains that have batch-norm statistics of their own, where ``statistics`` asks for that."""
 
