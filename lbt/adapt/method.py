@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lbt.adapt.params import AdaptParams
+from lbt.adapt.params import AdaptJob
 from lbt.errors import LbtError
 from lbt.models._network import Network
 from lbt.nn import domain, optimizer, quantize, scale_loss, separate_statistics, set_step
@@ -32,7 +32,7 @@ class Task:
     """One job: what is adapted, on what, in which numbers.
 
     Attributes:
-        params: knobs, with the grid narrowed to one job.
+        params: place in the grid, and knobs.
         recipe: number formats.
         model: the pretrained float network; methods take copies.
         source: labelled training images of the source domain.
@@ -40,7 +40,7 @@ class Task:
             their labels, through :meth:`Base.labelled`.
     """
 
-    params: AdaptParams
+    params: AdaptJob
     recipe: Recipe
     model: Network
     source: Examples
@@ -49,12 +49,12 @@ class Task:
     @property
     def seed(self) -> int:
         """The job's seed."""
-        return self.params.seed[0]
+        return self.params.seed
 
     @property
     def augmentation(self) -> str:
         """The kind of augmentation of the job's pair."""
-        return self.params.augmentation_of(self.params.pair[0])
+        return self.params.augmentation_of(self.params.pair)
 
 
 def convert(model: Network, task: Task, domains: tuple[str, ...]) -> Network:
