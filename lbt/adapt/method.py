@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lbt.adapt.params import AdaptParams
+from lbt.adapt.params import AdaptJob
 from lbt.errors import LbtError
 from lbt.models._network import Network
 from lbt.nn import domain, optimizer, quantize, scale_loss, separate_statistics, set_step
@@ -32,7 +32,7 @@ class Task:
     """One job: what is adapted, on what, in which numbers.
 
     Attributes:
-        params: knobs, with the grid narrowed to one job.
+        params: place in the grid, and knobs.
         recipe: number formats.
         model: the pretrained float network; methods take copies.
         source: labelled training images of the source domain.
@@ -40,7 +40,7 @@ class Task:
             their labels, through :meth:`Base.labelled`.
     """
 
-    params: AdaptParams
+    params: AdaptJob
     recipe: Recipe
     model: Network
     source: Examples
@@ -49,12 +49,12 @@ class Task:
     @property
     def seed(self) -> int:
         """The job's seed."""
-        return self.params.seed[0]
+        return self.params.seed
 
     @property
     def augmentation(self) -> str:
         """The kind of augmentation of the job's pair."""
-        return self.params.augmentation_of(self.params.pair[0])
+        return self.params.augmentation_of(self.params.pair)
 
 
 def convert(model: Network, task: Task, domains: tuple[str, ...]) -> Network:
@@ -74,13 +74,15 @@ class Base:
     """A student that starts as the pretrained network under the recipe, its optimizer, and access to batches."""
 
     prepared: ClassVar[bool] = False
-    """Whether ``source_steps`` of low-bit training on the source come first, before the network is deployed."""
+    """True if ``source_steps`` of low-bit training on the source come first, before the network is deployed."""
     uses_source: ClassVar[bool] = True
-    """Whether the device must keep source images."""
+    """True if the device must keep source images."""
     uses_target: ClassVar[bool] = True
-    """Whether the device must keep unlabelled target images."""
+    """True if the device must keep unlabelled target images."""
     graphs: ClassVar[int] = 2
-    """Batches whose activations are kept for backward at the same time."""
+    """Batches whose activations are kept for backward at the same time; 0: no backward pass."""
+    averaged: ClassVar[tuple[str, ...]] = ()
+    """Those of :attr:`networks` whose weights are a moving average, kept in float32 whatever the recipe."""
     domains: ClassVar[tuple[str, ...]] = ("source", "target")
     """The domains that have batch-norm statistics of their own, where ``statistics`` asks for that."""
 
