@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lbt.nn.domains import domain as domain
     from lbt.nn.domains import separate_statistics as separate_statistics
     from lbt.nn.layers.flow import Add as Add
-    from lbt.nn.optim.low_bit import optimizer as optimizer
+    from lbt.nn.optim.build import optimizer as optimizer
     from lbt.nn.optim.scaling import scale_loss as scale_loss
     from lbt.nn.parallel import share_ranges as share_ranges
 
@@ -26,7 +26,7 @@ _PUBLIC = {
     "domain": "lbt.nn.domains",
     "explain": "lbt.error_analysis.explain",
     "float_state": "lbt.nn.conversion.convert",
-    "optimizer": "lbt.nn.optim.low_bit",
+    "optimizer": "lbt.nn.optim.build",
     "quantize": "lbt.nn.conversion.convert",
     "scale_loss": "lbt.nn.optim.scaling",
     "separate_statistics": "lbt.nn.domains",

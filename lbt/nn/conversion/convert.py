@@ -96,7 +96,8 @@ def quantize(
     elif engine != "float":
         why = f"could not be traced, so functions in it are not listed ({graph})"
         context.table.append(Converted("forward()", type(model).__name__, "float", why))
-    model.lbt = context  # type: ignore[assignment]
+    for name, module in model.named_modules():  # a part of the model, given alone, knows where it belongs
+        module.__dict__.update(lbt=context, lbt_name=name)
     return model
 
 
