@@ -50,6 +50,10 @@ class Context:
         overflows: number of errors that were not finite (and replaced by zeros).
         judged: the last scaled loss whose overflow changed ``scaling``, and whether its step was good.
         deviations: by layer, the cosine distance of its quantized error (recipes with ``update.counteract``).
+        ends: names of the first and of the last layers, in order of execution.
+        left: weights of layers that were left in float on purpose.
+        weights: by row of the table, the parameters that a product by a function multiplies by.
+        noted: functions that have their row because a forward ran them.
     """
 
     recipe: Recipe
@@ -68,6 +72,18 @@ class Context:
     overflows: int = 0
     judged: tuple[int, bool] = (0, True)
     deviations: dict[str, float] = field(default_factory=dict)
+    ends: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+    left: list[Tensor] = field(default_factory=list)
+    weights: dict[str, list[nn.Parameter]] = field(default_factory=dict)
+    noted: set[str] = field(default_factory=set)
+
+    def put(self, row: Converted) -> None:
+        """Put ``row`` in the table, in place of one of the same name."""
+        names = [known.name for known in self.table]
+        if row.name in names:
+            self.table[names.index(row.name)] = row
+        else:
+            self.table.append(row)
 
     def tell(self, step: int, first_sample: int) -> None:
         """Take over a step from :func:`set_step`."""

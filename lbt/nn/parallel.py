@@ -48,10 +48,14 @@ def share_ranges(model: nn.Module) -> None:
         context.shared = True
     for module in model.modules():
         if isinstance(module, QuantizedLayer):
-            changed = {role: _shared(getattr(module.roles, role)) for role in ("A", "E", "EG")}
-            module.roles = Roles(**{**dict(module.roles), **changed})
+            module.roles = shared_roles(module.roles)
         for flow in flows(module):
             flow.a, flow.e = _shared(flow.a), _shared(flow.e)
+
+
+def shared_roles(roles: Roles) -> Roles:
+    """``roles`` with limits of A, E and EG that all processes agree on."""
+    return Roles(**{**dict(roles), **{role: _shared(getattr(roles, role)) for role in ("A", "E", "EG")}})
 
 
 def _shared(spec: RoleSpec | None) -> RoleSpec | None:
