@@ -198,21 +198,3 @@ def set_first_sample(model: nn.Module, first_sample: int) -> None:
     """Tell the converted models in ``model`` where this process's part of the next batch begins."""
     for context in contexts_in(model):
         context.first_sample = first_sample
-
-
-def summary(model: nn.Module) -> str:
-    """Text table: what was converted, what was left in float, and why.
-
-    Raises:
-        LbtError: nothing in ``model`` was converted.
-    """
-    return "\n\n".join(_table(context) for context in contexts_of(model, "summary"))
-
-
-def _table(context: Context) -> str:
-    rows = [("layer", "was", "now", "formats, or why not")]
-    rows += [(row.name, row.kind, row.now, row.why) for row in context.table]
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    lines = ["  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[3]]) for row in rows]
-    head = f"recipe {context.recipe.name or '(unnamed)'}, engine {context.engine}, seed {context.seed}"
-    return "\n".join([head, *lines])

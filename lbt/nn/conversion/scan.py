@@ -7,6 +7,7 @@ import functools
 import inspect
 from collections.abc import Iterator
 from types import CodeType
+from typing import Any, cast
 
 from torch import nn
 
@@ -18,9 +19,13 @@ def own_forward_class(cls: type[nn.Module]) -> bool:
     return not getattr(cls.forward, "__module__", "").startswith(("torch.", "lbt."))
 
 
-@functools.cache
 def multiplies(cls: type[nn.Module]) -> bool:
     """True if a method of ``cls`` itself (not of PyTorch's classes below it) may call one of the functions."""
+    return _class_multiplies(cast(Any, cls))
+
+
+@functools.cache
+def _class_multiplies(cls: Any) -> bool:
     own = [base for base in cls.__mro__ if not base.__module__.startswith("torch.") and base is not object]
     methods = (inspect.unwrap(m) for base in own for m in vars(base).values() if inspect.isfunction(m))
     return any(_multiplies(code) for method in methods for code in _nested(method.__code__))

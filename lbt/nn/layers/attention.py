@@ -61,20 +61,22 @@ class QMultiheadAttention(nn.MultiheadAttention):
             weights = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
             biases = (None, None, None) if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
             names = ("q_proj", "k_proj", "v_proj")
-            each = zip(names, (query, key, value), weights, biases, strict=True)
-            q, k, v = (self._linear(name, x, w, b) for name, x, w, b in each)
+            four = zip(names, (query, key, value), weights, biases, strict=True)
+            q, k, v = (self._linear(name, x, w, b) for name, x, w, b in four)
             return q, k, v
         if query is key and key is value:
             q, k, v = self._linear("in_proj", query, self.in_proj_weight, self.in_proj_bias).chunk(3, -1)
             return q, k, v
-        weights = self.in_proj_weight.chunk(3)
-        biases = (None, None, None) if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
+        w, b = self.in_proj_weight, self.in_proj_bias
+        sizes = [self.embed_dim, 2 * self.embed_dim]
         if key is value:
-            w, b = torch.cat(weights[1:]), None if biases[1] is None else torch.cat(biases[1:])
-            k, v = self._linear("kv_proj", key, w, b).chunk(2, -1)
-            return self._linear("q_proj", query, weights[0], biases[0]), k, v
+            (w_q, w_kv), (b_q, b_kv) = w.split(sizes), (None, None) if b is None else b.split(sizes)
+            k, v = self._linear("kv_proj", key, w_kv, b_kv).chunk(2, -1)
+            return self._linear("q_proj", query, w_q, b_q), k, v
+        parts = zip(w.chunk(3), (None, None, None) if b is None else b.chunk(3), strict=True)
         names = ("q_proj", "k_proj", "v_proj")
-        q, k, v = (self._linear(*one) for one in zip(names, (query, key, value), weights, biases, strict=True))
+        each = zip(names, (query, key, value), parts, strict=True)
+        q, k, v = (self._linear(name, x, weight, bias) for name, x, (weight, bias) in each)
         return q, k, v
 
     def _linear(self, name: str, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -11,22 +11,23 @@ from torch import nn
 M = TypeVar("M", bound=nn.Module)
 
 
-@functools.cache
 def mixed(mixin: type[M], kind: type[nn.Module]) -> type[M]:
     """The class of a ``kind`` that behaves as ``mixin`` says; ``mixin`` itself where it derives from ``kind``.
 
     It has the name of ``kind`` and derives from it, so that ``isinstance``, further methods and properties (those of
     ``torch.nn.utils.parametrize``) go on working. Objects can be copied and pickled.
     """
-    if issubclass(mixin, kind):
-        return mixin
+    return mixin if issubclass(mixin, kind) else cast(type[M], _made(cast(Any, mixin), cast(Any, kind)))
 
+
+@functools.cache
+def _made(mixin: Any, kind: Any) -> Any:
     def reduce(self: Any, protocol: Any) -> Any:
         reduced = kind.__reduce_ex__(self, protocol)
         return (_new, (mixin, kind), *reduced[2:]) if reduced[0] is copyreg.__newobj__ else reduced  # type: ignore[attr-defined]
 
     names = {"__module__": mixin.__module__, "__doc__": kind.__doc__, "__reduce_ex__": reduce}
-    return cast(type[M], type(kind.__name__, (mixin, kind), names))
+    return type(kind.__name__, (mixin, kind), names)
 
 
 def become(module: nn.Module, mixin: type[M]) -> M:
