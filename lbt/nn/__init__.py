@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lbt.nn.conversion.convert import quantize as quantize
     from lbt.nn.domains import domain as domain
     from lbt.nn.domains import separate_statistics as separate_statistics
+    from lbt.nn.frozen import freeze_ranges as freeze_ranges
     from lbt.nn.layers.flow import Add as Add
     from lbt.nn.optim.build import optimizer as optimizer
     from lbt.nn.optim.scaling import scale_loss as scale_loss
@@ -26,6 +27,7 @@ _PUBLIC = {
     "domain": "lbt.nn.domains",
     "explain": "lbt.error_analysis.explain",
     "float_state": "lbt.nn.conversion.convert",
+    "freeze_ranges": "lbt.nn.frozen",
     "optimizer": "lbt.nn.optim.build",
     "quantize": "lbt.nn.conversion.convert",
     "scale_loss": "lbt.nn.optim.scaling",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,9 @@ from lbt.errors import LbtError
 from lbt.kernels import finite
 from lbt.numerics.rounding import Key
 from lbt.recipe import Recipe
+
+if TYPE_CHECKING:
+    from lbt.nn.passes import Pass
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class Context:
         ends: names of the first and of the last layers, in order of execution.
         left: weights of layers that were left in float on purpose.
         weights: by row of the table, the parameters that a product by a function multiplies by.
+        passes: by layer, the passes of this step that may have to be made again (:mod:`lbt.nn.passes`).
         noted: functions that have their row because a forward ran them.
     """
 
@@ -76,6 +82,7 @@ class Context:
     left: list[Tensor] = field(default_factory=list)
     weights: dict[str, list[nn.Parameter]] = field(default_factory=dict)
     noted: set[str] = field(default_factory=set)
+    passes: dict[str, deque[Pass]] = field(default_factory=dict)
 
     def put(self, row: Converted) -> None:
         """Put ``row`` in the table, in place of one of the same name."""
@@ -91,6 +98,7 @@ class Context:
         self.first_sample = first_sample
         self.told += 1
         self.calls.clear()
+        self.passes.clear()
 
     def advance(self, repeated: bool) -> None:
         """Count an optimizer's step.
@@ -105,6 +113,7 @@ class Context:
         if not self.told:
             self.drawn = self.step
             self.calls.clear()
+            self.passes.clear()
 
     @property
     def loss_scale(self) -> float | None:

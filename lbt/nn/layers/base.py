@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from lbt.kernels.quantize import fake_quantize
 from lbt.nn.context import Context
+from lbt.nn.layers.empty import empty_product
 from lbt.nn.layers.mixed import become
 from lbt.nn.layers.product import Kernel, Product
+from lbt.nn.passes import begin
 from lbt.numerics.analysis import cosine_distance
 from lbt.numerics.rounding import Key
 from lbt.recipe import Roles
@@ -58,12 +60,14 @@ class QuantizedLayer(nn.Module):
     def product(self, x: Tensor, kernel: Kernel) -> Tensor:
         """``kernel`` on ``x`` and this layer's weight and bias, a norm that follows folded in."""
         context = self.context
-        key = context.key(self.lbt_name, "A", context.next_call(self.lbt_name))
+        key, limits = begin(context, self.lbt_name, x, self, self.roles, self.limits())
         with torch._C.DisableTorchFunction():  # what is inside is no product of the model's (lbt.nn.layers.functions)
             weight, bias = self.weight, self.bias
             if self.folded:
                 weight, bias = self.folded[0].fold(weight, bias)
-            result: Tensor = Product.apply(x, weight, bias, kernel, self.roles, key, context, self.limits())
+            if not x.numel():
+                return empty_product(x, weight, bias, kernel)
+            result: Tensor = Product.apply(x, weight, bias, kernel, self.roles, key, context, limits)
         update = context.recipe.update
         if result.requires_grad and (update.loss_scale is not None or update.counteract is not None):
             result.register_hook(partial(self._see_error, key))

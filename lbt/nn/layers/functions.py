@@ -22,6 +22,7 @@ from lbt.nn.context import Context, Converted
 from lbt.nn.layers.conv import ConvKernel
 from lbt.nn.layers.linear import LinearKernel
 from lbt.nn.layers.product import Kernel, Product
+from lbt.nn.passes import begin
 from lbt.recipe import Roles
 
 if TYPE_CHECKING:
@@ -121,7 +122,9 @@ def product(module: nn.Module, word: str, call: Call) -> Tensor | None:
     if roles is None:
         return None
     with torch._C.DisableTorchFunction():
-        key = context.key(site, "A", context.next_call(site))
+        if not call.x.numel():
+            return None
+        key, _ = begin(context, site, call.x, module, roles, {})
         result: Tensor = Product.apply(call.x, call.weight, call.bias, call.kernel, roles, key, context, {})
         if result.requires_grad and context.recipe.update.loss_scale is not None:
             result.register_hook(context.finite)

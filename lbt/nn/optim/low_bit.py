@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -142,13 +143,15 @@ class _LowBit(torch.optim.Optimizer):
         second = state.get("exp_avg_sq")
         if isinstance(second, Tensor):
             # its root is what Adam divides by: stored as the root, rounded up, so that a small one never becomes zero
-            root = square_root(second)
+            root = square_root(second.float())
             scale = spec.format.scale_for(root.amax())
             second.copy_(((root / scale).ceil() * scale).square() if isinstance(spec.format, Int) else
                          fake_quantize(root, spec, place.key("U2", step, update)).square())  # fmt: skip
 
     def _put_on_grids(self, group: dict[str, Any]) -> None:
         """Fix the grids of the integer master weights in ``group``, and round the weights to them."""
+        for p in group["params"]:
+            _check_holds(p, self._place(p))
         grids = [_grid(p, place.recipe) if (place := self._place(p)).recipe.update.master == "integer" else None
                  for p in group["params"]]  # fmt: skip
         if any(grid is not None for grid in grids):
@@ -165,13 +168,24 @@ class _LowBit(torch.optim.Optimizer):
             if first:
                 key = replace(key, step=0)
             spec, bound = place.recipe.U, 2 ** (place.recipe.update.bits - 1) - 1
-            codes = round_to_integer(p.detach() / grid, spec.rounding if spec else "nearest", key)
+            codes = round_to_integer(p.detach().float() / grid, spec.rounding if spec else "nearest", key)
             p.data.copy_(codes.clamp_(-bound, bound).mul_(grid))
+
+
+def _check_holds(p: Tensor, place: Place) -> None:
+    """Refuse integer master weights that the parameter's own type cannot hold."""
+    update = place.recipe.update
+    most = 2 - round(math.log2(torch.finfo(p.dtype).eps))
+    if update.master == "integer" and update.bits > most:
+        raise LbtError(
+            f"optimizer: parameter {place.name!r} is {p.dtype}, which holds integers of up to {most} bits; found "
+            f"update.bits {update.bits}: keep the master weights in float32"
+        )
 
 
 def _grid(p: Tensor, recipe: Recipe) -> float:
     """The power-of-two step of a tensor's integer master weights."""
-    reach = p.detach().abs().amax().clamp_min(2.0**-6) * recipe.update.headroom
+    reach = p.detach().float().abs().amax().clamp_min(2.0**-6) * recipe.update.headroom
     return float(Int(bits=recipe.update.bits, scale="pow2").scale_for(reach))
 
 
