@@ -120,8 +120,7 @@ class Base:
 
     def advance(self, step: int) -> dict[str, Tensor | float]:
         """Step ``step`` of ``preparation + steps``; it keys the stochastic rounding of every network."""
-        for network in self.networks.values():
-            set_step(network, step)
+        set_step(nn.ModuleList(self.networks.values()), step)
         return self.step(step - self.preparation) if step >= self.preparation else self.prepare(step)
 
     def prepare(self, step: int) -> dict[str, Tensor | float]:
