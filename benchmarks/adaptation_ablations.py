@@ -1,4 +1,4 @@
-"""What decides whether low-bit adaptation works: one ingredient at a time, three seeds, one figure each.
+"""Ablations of low-bit adaptation: one ingredient at a time, three seeds, one figure each.
 
     python benchmarks/adaptation_ablations.py --work /tmp/w --images docs/images --json ablations.json
 
@@ -29,10 +29,8 @@ import torch.nn.functional as F
 from adaptation import domain, network, row
 
 from lbt.adapt import stage as adapt
-from lbt.adapt.batches import read_split
 from lbt.adapt.method import Task
 from lbt.adapt.methods.mean_teacher import Method
-from lbt.adapt.threads import fixed_threads
 from lbt.artifacts import read_json, write_json
 from lbt.errors import LbtError
 from lbt.models import read_model
@@ -40,6 +38,8 @@ from lbt.nn import set_step
 from lbt.params import Params, load_params
 from lbt.recipe import Recipe
 from lbt.report import figures
+from lbt.train.batches import read_examples
+from lbt.train.threads import fixed_threads
 
 PAIR, STEPS, SEEDS, BATCHES = "optdigits-mnist", 200, (2, 3, 4), 6
 
@@ -148,8 +148,8 @@ def noise(params: Params, seeds: tuple[int, ...], work: Path, images: Path | Non
     given = inputs(params, work)
     model, architecture = read_model(given.model)
     size = (architecture.channels, architecture.size)
-    source = read_split(given.source.train, *size, "source/train")
-    target = read_split(given.target.train, *size, "target/train")
+    source = read_examples(given.source.train, *size, "source/train")
+    target = read_examples(given.target.train, *size, "target/train")
     values: dict[tuple[str, str], list[float]] = {}
     for seed in seeds:
         job = params.adapt.job(PAIR, "mean_teacher", "fp32", seed)

@@ -32,7 +32,6 @@ import yaml
 from torch import nn
 
 from lbt import artifacts, cli
-from lbt.adapt import checkpoint
 from lbt.adapt.read import read_adapted
 from lbt.data.domains import arrays
 from lbt.data.params import DomainSpec
@@ -48,6 +47,7 @@ from lbt.pipeline.declaration import read_declarations
 from lbt.pipeline.job import HashCache, Job, freshness, read_record
 from lbt.pipeline.plan import Plan
 from lbt.recipe import NORMS, Recipe
+from lbt.train import checkpoints
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 30
@@ -342,7 +342,7 @@ def make_adapted(path: Path) -> None:
 
 def make_checkpoint(path: Path) -> None:
     state = {"step": 3, "identity": {"a": "b"}, "curve": [{"step": 3}], "networks": {"student": {"w": torch.ones(4)}}}
-    checkpoint.save(path, state)
+    checkpoints.save(path, state)
 
 
 def make_record(path: Path) -> None:
@@ -449,7 +449,7 @@ KINDS = {
     "weights": Kind(make_weights, bytes_of, use_weights, ".pth", 0.5),
     "model": Kind(make_model, tensors_of, read_model, ".safetensors"),
     "adapted": Kind(make_adapted, tensors_of, read_adapted, ".safetensors", 0.5),
-    "checkpoint": Kind(make_checkpoint, tensors_of, checkpoint.load, ".safetensors"),
+    "checkpoint": Kind(make_checkpoint, tensors_of, checkpoints.load, ".safetensors"),
     "metrics": Kind(make_record, json_of, artifacts.read_json, ".json"),
     "record": Kind(make_record, json_of, use_record, ".json"),
     "hashes": Kind(make_hashes, json_of, use_hashes, ".json"),

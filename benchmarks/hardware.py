@@ -69,7 +69,7 @@ def errors() -> Iterator[tuple[str, float]]:
 
 
 def closed() -> tuple[int, int]:
-    """How many units have a closed form, and how many of those equal it."""
+    """The number of units with a closed form, and of those that equal it."""
     with_form = [unit for unit in library() if closed_form(unit) is not None]
     return len(with_form), sum(closed_form(unit) == library()[unit]["lut"] for unit in with_form)
 

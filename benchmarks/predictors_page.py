@@ -147,7 +147,7 @@ def subspaces(rows: Rows) -> str:
 
 
 def calibration(rows: Rows) -> str:
-    """How far stated and observed coverage are apart."""
+    """The difference between stated and observed coverage."""
     columns = ("calibration_error", "log_likelihood", "error_tau")
     named = {
         f"{label}, {k} cells": [f"calibration/{k}/{key}/{c}" for c in columns]

@@ -137,7 +137,7 @@ def ablations() -> dict[str, Recipe]:
 
 
 class Runs:
-    """What was run, one JSON line each; a run is known by task, label, seed, steps and the recipe's content."""
+    """The runs, one JSON line each; a run is known by task, label, seed, steps and the recipe's content."""
 
     def __init__(self, path: Path | None) -> None:
         self.path, self.found = path, dict[tuple[Any, ...], float]()
@@ -146,7 +146,7 @@ class Runs:
 
     @staticmethod
     def key(job: Job, seed: int, steps: int) -> tuple[Any, ...]:
-        """What a run is known by."""
+        """The identity of a run."""
         content = job[2].model_dump_json(exclude={"name", "source"}, exclude_defaults=True)
         return (*job[:2], seed, steps, hashlib.sha256(content.encode()).hexdigest()[:12])
 

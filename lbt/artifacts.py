@@ -11,9 +11,11 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import torch
 
+_TEMPORARY = re.compile(r"\..*\.[a-z0-9_]{8}(\.\w+)?")
 _PROVENANCE: ContextVar[Mapping[str, Any] | None] = ContextVar("provenance", default=None)
 
 
@@ -94,6 +97,25 @@ def _temporary(target: Path, folder: Path | None) -> Iterator[Path]:
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_temporaries(folder: Path, older: float = 0.0) -> list[Path]:
+    """Remove the files that writers which were killed left in ``folder``; return them.
+
+    Args:
+        folder: need not exist.
+        older: seconds since a file was last changed; a younger one may be in use.
+    """
+    left = [path for path in folder.glob(".*") if _TEMPORARY.fullmatch(path.name) and _age(path) >= older]
+    for path in left:
+        path.unlink(missing_ok=True)
+    return left
+
+
+def _age(path: Path) -> float:
+    """Seconds since ``path`` was last changed; negative if it is gone."""
+    found = _stat(path)
+    return time.time() - found.st_mtime if found is not None else -1.0
 
 
 def _move(temporary: Path, target: Path) -> None:

@@ -169,11 +169,10 @@ def init(folder: Path, source: Path, target: Path, params_file: Path) -> None:
 @cli.command()
 @params_option
 def declare(params_file: str) -> None:
-    """Write into dvc.yaml which files of the workspace each stage reads besides code, as the params name them."""
-    from lbt.pipeline.declare import declare
+    """Write into dvc.yaml the code that each stage imports, and the files that the params name."""
+    from lbt.pipeline.declare import declare_code, declare_inputs
 
-    added = declare(params_file)
-    click.echo("\n".join(f"dvc.yaml: stages.{stage}.deps: {file}" for stage, file in added) or "dvc.yaml: up to date")
+    click.echo("\n".join(declare_code() + declare_inputs(params_file)) or "dvc.yaml: up to date")
 
 
 @cli.command()
@@ -258,7 +257,7 @@ def schema(only_check: bool) -> None:
 def cost(
     model: str, recipe: str, board: str, batch: int, shape: str, classes: int, inference: bool, side_by_side: bool
 ) -> None:
-    """What a training step of a network costs on a board, and what limits it."""
+    """Estimate the cost of a network's training step on a board, and its bottleneck."""
     from lbt.hardware import cost
     from lbt.hardware.explore import compare
     from lbt.hardware.params import HardwareParams

@@ -124,6 +124,12 @@ def parse(model: type[S], data: dict[str, Any], where: str | Path) -> S:
         raise LbtError(explain(model, error, where)) from None
 
 
+def narrowed(grid: Section, job: type[S], **values: object) -> S:
+    """One job of ``grid``: what the two types share, and ``values`` in the place of the grid's lists; all validated."""
+    shared = {name: value for name, value in grid.model_dump().items() if name in job.model_fields}
+    return job.model_validate({**shared, **values})
+
+
 def load_yaml(path: str | Path, model: type[S]) -> S:
     """Read a YAML file into ``model``. See :func:`read_yaml` and :func:`parse` for the errors."""
     return parse(model, read_yaml(path), path)
@@ -150,7 +156,7 @@ def yaml_names(kind: str) -> list[str]:
 
 
 def yaml_folders(kind: str) -> list[Path]:
-    """Where recipes or boards are looked for: the workspace, then the installed package, then the source tree."""
+    """The folders of recipes or boards: the workspace's, then the installed package's, then the source tree's."""
     package = Path(__file__).resolve().parent
     candidates = [Path("params") / kind, package / "params" / kind, package.parent / "params" / kind]
     return [folder for folder in candidates if folder.is_dir()]

@@ -30,7 +30,7 @@ class World(NamedTuple):
 
 
 def world() -> World:
-    """Who shares the work; (0, 1) where nobody does."""
+    """Rank and world size; (0, 1) without torchrun."""
     if dist.is_available() and dist.is_initialized():
         return World(dist.get_rank(), dist.get_world_size())
     return World(0, 1)
@@ -85,7 +85,7 @@ def smallest(tensors: list[Tensor], group: Any = None) -> list[Tensor]:
     return _reduced(tensors, dist.ReduceOp.MIN, group)
 
 
-def channel() -> Any:
+def own_group() -> Any:
     """A process group of lbt's own, for what is exchanged in the middle of a backward pass.
 
     Messages in it do not get between those of ``DistributedDataParallel``. All processes must make the first call

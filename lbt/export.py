@@ -19,14 +19,16 @@ from torch.nn import functional
 
 from lbt.artifacts import atomic
 from lbt.errors import LbtError
-from lbt.kernels.quantize import QTensor
+from lbt.kernels.quantize import quantize
+from lbt.kernels.quantized import Quantized
 from lbt.nn.context import context_of
 from lbt.nn.conversion.tracing import Tracer
 from lbt.nn.layers.base import QuantizedLayer
 from lbt.nn.layers.flow import Add, Flow, flows
 from lbt.nn.norms.folded_bn import FoldedBN
 from lbt.nn.norms.integer_bn import IntegerBN
-from lbt.numerics.formats import Int
+from lbt.numerics.formats import FormatBase
+from lbt.numerics.formats.int import Int
 from lbt.numerics.rounding import Key
 from lbt.numerics.spec import RoleSpec
 
@@ -51,7 +53,7 @@ def export_onnx(model: nn.Module, path: str | Path, batch: Tensor) -> None:
     """
     import onnx
 
-    context_of(model)
+    context_of(model, "export_onnx")
     model = copy.deepcopy(model).eval()
     scales, output = _scales(model, batch)
     graph = _Graph(scales)
@@ -94,7 +96,7 @@ def _scales(model: nn.Module, batch: Tensor) -> tuple[dict[str, float], torch.Si
 
     def note(name: str, spec: RoleSpec, x: Tensor, limit: Tensor | None = None) -> None:
         nearest = spec.model_copy(update={"rounding": "nearest"})
-        q = nearest.quantize(x, Key(layer=name, role="A"), running=None if limit is None else limit.clone())
+        q = quantize(x, nearest, Key(layer=name, role="A"), running=None if limit is None else limit.clone())
         found[name] = float(single(q, spec, name, "A"))
 
     for name, module in model.named_modules():
@@ -118,15 +120,19 @@ def _flows(module: nn.Module) -> tuple[Flow | None, Flow | None]:
     return next((flow for flow in found if flow is not leaving), None), leaving
 
 
-def single(q: QTensor, spec: RoleSpec, name: str, role: str) -> Tensor:
+def single(q: Quantized, spec: RoleSpec, name: str, role: str) -> Tensor:
     """The one scale of a tensor in a format that QDQ can write."""
     form = spec.format
-    if not (isinstance(form, Int) and form.symmetric and 2 <= form.bits <= 8 and q.scale.numel() == 1):
+    if not (_writable(form) and q.scale.numel() == 1):
         raise LbtError(
             f"layer {name!r}, role {role}: found {spec}; ONNX export accepts symmetric integers of 2 to 8 bits with "
             "one scale per tensor (weights: also per channel)"
         )
     return q.scale.flatten()[0]
+
+
+def _writable(form: FormatBase) -> bool:
+    return isinstance(form, Int) and form.symmetric and 2 <= form.bits <= 8
 
 
 class _Graph:
@@ -153,7 +159,6 @@ class _Graph:
 
     def quantized(self, x: str, name: str, spec: RoleSpec) -> str:
         """QuantizeLinear and DequantizeLinear; codes reach the format's limit and no further."""
-        assert isinstance(spec.format, Int)
         scale, top = self.scales[name], spec.format.largest
         step, zero = self.constant(f"{name}.scale", scale), self.constant("zero", 0, np.int8)
         ends = [self.constant("limit", np.float32(end) * np.float32(scale)) for end in (-top, top)]
@@ -169,14 +174,14 @@ class _Graph:
         spec = module.roles.W
         if spec is None:
             return self.constant(f"{name}.weight", weight.float().numpy())
-        q = spec.quantize(weight, Key(layer=name, role="W"))
+        q = quantize(weight, spec, Key(layer=name, role="W"))
         per_channel = spec.granularity == "channel" and q.scale.shape == (weight.shape[0], 1)
         if not per_channel:
             single(q, spec, name, "W")
-        elif not (isinstance(spec.format, Int) and spec.format.symmetric and spec.format.bits <= 8):
+        elif not _writable(spec.format):
             raise LbtError(f"layer {name!r}, role W: found {spec}; ONNX export accepts integers of up to 8 bits")
         scale = q.scale.flatten().numpy() if per_channel else q.scale.flatten()[0].numpy()
-        codes = self.constant(f"{name}.weight", q.layout.restore(q.codes).numpy(), np.int8)
+        codes = self.constant(f"{name}.weight", q.in_shape(q.codes).numpy(), np.int8)
         step = self.constant(f"{name}.weight_scale", scale)
         zero = self.constant("zero", np.zeros_like(scale), np.int8)
         if per_channel:

@@ -19,7 +19,7 @@ from lbt.recipe import Recipe
 
 
 class Params(Section):
-    """What one run does. Every section and every key has a default."""
+    """The settings of one run. Every section and every key has a default."""
 
     reproducible: bool = True
     """Float results that are the same on every x86-64 processor with AVX2 (docs/reliability.md): one thread a job, and
@@ -37,7 +37,7 @@ class Params(Section):
     search: SearchParams = SearchParams()
     """Architecture search on the benchmark table."""
     hardware: HardwareParams = HardwareParams()
-    """What a training step costs on a device."""
+    """The cost of a training step on a device."""
 
     @property
     def supernet_domain(self) -> str:

@@ -1,4 +1,4 @@
-"""Points of which none is both better and cheaper."""
+"""Pareto front and hypervolume."""
 
 from __future__ import annotations
 

@@ -10,11 +10,10 @@ from pydantic import Field, field_validator, model_validator
 
 from lbt.config import Section, find_yaml, load_yaml, yaml_names
 from lbt.errors import nearest
+from lbt.nn.norms import NORMS
 from lbt.numerics.spec import RoleSpec
-from lbt.registry import Registry
 
 ROLES = ("W", "A", "E", "G", "U")
-NORMS = Registry("norm", "lbt.nn.norms")
 
 
 class Roles(Section):
@@ -33,7 +32,7 @@ class Roles(Section):
 
 
 class Norm(Section):
-    """What becomes of the model's batch norms."""
+    """The conversion of the model's batch norms."""
 
     name: str = "float_bn"
     """File name of a norm in ``lbt/nn/norms``."""
@@ -68,13 +67,13 @@ class Counteract(Section):
     """
 
     alpha: float = Field(20.0, gt=0, le=1e6)
-    """How fast the factor falls with the distance."""
+    """The rate at which the factor falls with the distance."""
     beta: float = Field(0.1, gt=0, le=1)
     """The smallest factor."""
 
 
 class Update(Section):
-    """How the optimizer keeps its numbers, when the role U is given."""
+    """The optimizer's numbers, when the role U is given."""
 
     master: Literal["float", "integer"] = "float"
     """``integer``: the master weights themselves are integers on a fixed power-of-two grid, updated by rounding."""
@@ -107,7 +106,7 @@ class Recipe(Section):
     name: str = ""
     """The file's name, filled in on loading."""
     source: str = ""
-    """Where the recipe comes from, and where it deviates."""
+    """The source of the recipe, and its deviations from it."""
     W: RoleSpec | None = None
     """Weights in the products."""
     A: RoleSpec | None = None
@@ -177,7 +176,7 @@ class Recipe(Section):
 
     @property
     def is_float(self) -> bool:
-        """Whether no role is quantized."""
+        """True if no role is quantized."""
         return all(getattr(self, role) is None for role in ROLES)
 
     def for_layer(self, name: str, *, first: bool = False, last: bool = False) -> Roles | None:

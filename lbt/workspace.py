@@ -18,7 +18,7 @@ from lbt.data.look import Seen, look
 from lbt.errors import LbtError
 from lbt.params import Params
 from lbt.pipeline.declaration import DVC_YAML
-from lbt.pipeline.declare import declare
+from lbt.pipeline.declare import declare_inputs
 from lbt.pipeline.plan import Plan
 
 PACKAGE = Path(__file__).resolve().parent
@@ -74,7 +74,7 @@ def init(folder: Path, source: Path, target: Path, params_file: Path = PARAMS) -
     if DVC_YAML in made.written:
         with contextlib.chdir(folder):
             if Plan(params_file, check_files=False).versioned:
-                declare(params_file)
+                declare_inputs(params_file)
     return made
 
 

@@ -9,7 +9,8 @@ settings.register_profile("lbt", deadline=None)  # a first call may compile; a b
 settings.load_profile("lbt")
 
 ROOT = Path(__file__).parent
-FLOAT = {"adapt", "error_analysis", "fixed", "integer", "kernels", "models", "nas", "nn", "numerics", "pretrain"}
+FLOAT = {"adapt", "error_analysis", "fixed", "integer", "kernels", "models", "nas", "nn", "numerics"}
+FLOAT |= {"pretrain", "train"}
 """Folders whose tests run float kernels: by folder, so that no new test can lack the mark."""
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import statistics
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
+from lbt.kernels.kernel import Kernel
+from lbt.kernels.quantized import Quantized
 from lbt.nn.layers.base import QuantizedLayer
 
 
@@ -47,25 +49,15 @@ def _observed(layer: QuantizedLayer, counts: list[int]) -> Iterator[None]:
     """Within this context each product of ``layer`` appends its weight operand's number of levels to ``counts``."""
     product = layer.product
 
-    def observing(x: Tensor, kernel: Any) -> Tensor:
-        return product(x, _Observer(kernel, counts))
+    def observing(x: Tensor, kernel: Kernel) -> Tensor:
+        def forward(a: Quantized, w: Quantized) -> Tensor:
+            counts.append(most_levels(w.values))
+            return kernel.forward(a, w)
+
+        return product(x, replace(kernel, forward=forward))
 
     layer.product = observing  # type: ignore[method-assign]
     try:
         yield
     finally:
         del layer.product
-
-
-class _Observer:
-    """A kernel that looks at its weight operand before it goes on."""
-
-    def __init__(self, kernel: Any, counts: list[int]) -> None:
-        self.kernel, self.counts = kernel, counts
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.kernel, name)
-
-    def forward(self, a: Any, w: Any) -> Tensor:
-        self.counts.append(most_levels(w.values))
-        return self.kernel.forward(a, w)

@@ -9,14 +9,14 @@ from typing import Any
 
 from torch import Tensor
 
-from lbt.adapt import checkpoint
-from lbt.adapt.batches import Split
-from lbt.adapt.evaluate import accuracy, class_entropy, predict
 from lbt.adapt.explained import look, points
 from lbt.adapt.method import Base
 from lbt.distributed import wait, world
 from lbt.errors import warn
 from lbt.progress import track
+from lbt.train import checkpoints
+from lbt.train.batches import Examples
+from lbt.train.evaluation import accuracy, class_entropy, predict
 
 Row = dict[str, float | int | None]
 
@@ -39,7 +39,7 @@ class History:
     explained: list[dict[str, Any]] = field(default_factory=list)
 
 
-def train(method: Base, validation: Split, scratch: Path | None, identity: dict[str, Any]) -> History:
+def train(method: Base, validation: Examples, scratch: Path | None, identity: dict[str, Any]) -> History:
     """Run all steps of ``method``.
 
     Args:
@@ -57,7 +57,7 @@ def train(method: Base, validation: Split, scratch: Path | None, identity: dict[
     total = method.preparation + method.steps
     looks = points(total)
     sums: dict[str, list[float]] = {}
-    for step in track(range(first, total), params.method[0], total - first):
+    for step in track(range(first, total), params.method, total - first):
         for name, value in method.advance(step).items():
             sums.setdefault(name, []).append(value.detach().item() if isinstance(value, Tensor) else value)
         done = step + 1
@@ -71,7 +71,7 @@ def train(method: Base, validation: Split, scratch: Path | None, identity: dict[
         if saved is not None and not sums and done % params.checkpoint_every == 0 and done < total:
             seen = {"curve": history.curve, "explained": history.explained}
             if first_process:
-                checkpoint.save(saved, {"identity": identity, "step": done, **seen, **snapshot(method)})
+                checkpoints.save(saved, {"identity": identity, "step": done, **seen, **snapshot(method)})
     if saved is not None and first_process:
         saved.unlink(missing_ok=True)
     return history
@@ -85,7 +85,7 @@ def resume(method: Base, saved: Path, identity: dict[str, Any]) -> tuple[int, Hi
     """
     fresh = copy.deepcopy(snapshot(method))
     try:
-        state = checkpoint.load(saved)
+        state = checkpoints.load(saved)
         if state["identity"] != identity:
             return 0, History()
         restore(method, state)
@@ -115,7 +115,7 @@ def restore(method: Base, state: dict[str, Any]) -> None:
     method.load_extra_state(state["extra"])
 
 
-def _evaluate(method: Base, validation: Split) -> Row:
+def _evaluate(method: Base, validation: Examples) -> Row:
     result: Row = {}
     for name, network in method.evaluated().items():
         with method.on(network, "target"):

@@ -15,13 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lbt.adapt.batches import Split, draw, generator
-from lbt.adapt.params import AdaptParams
-from lbt.adapt.schedule import set_lr, warm_cosine
+from lbt.adapt.params import AdaptJob
 from lbt.errors import LbtError
 from lbt.models._network import Network
 from lbt.nn import domain, optimizer, quantize, scale_loss, separate_statistics, set_step
 from lbt.nn.parallel import average_gradients, share_model, split
+from lbt.train.batches import Examples, draw, generator
+from lbt.train.schedule import set_lr, warm_cosine
 
 if TYPE_CHECKING:
     from lbt.recipe import Recipe
@@ -32,7 +32,7 @@ class Task:
     """One job: what is adapted, on what, in which numbers.
 
     Attributes:
-        params: knobs, with the grid narrowed to one job.
+        params: place in the grid, and knobs.
         recipe: number formats.
         model: the pretrained float network; methods take copies.
         source: labelled training images of the source domain.
@@ -40,21 +40,21 @@ class Task:
             their labels, through :meth:`Base.labelled`.
     """
 
-    params: AdaptParams
+    params: AdaptJob
     recipe: Recipe
     model: Network
-    source: Split
-    target: Split
+    source: Examples
+    target: Examples
 
     @property
     def seed(self) -> int:
         """The job's seed."""
-        return self.params.seed[0]
+        return self.params.seed
 
     @property
     def augmentation(self) -> str:
         """The kind of augmentation of the job's pair."""
-        return self.params.augmentation_of(self.params.pair[0])
+        return self.params.augmentation_of(self.params.pair)
 
 
 def convert(model: Network, task: Task, domains: tuple[str, ...]) -> Network:
@@ -74,17 +74,19 @@ class Base:
     """A student that starts as the pretrained network under the recipe, its optimizer, and access to batches."""
 
     prepared: ClassVar[bool] = False
-    """Whether ``source_steps`` of low-bit training on the source come first, before the network is deployed."""
+    """True if ``source_steps`` of low-bit training on the source come first, before the network is deployed."""
     uses_source: ClassVar[bool] = True
-    """Whether the device must keep source images."""
+    """True if the device must keep source images."""
     needs_labels: ClassVar[bool] = False
-    """Whether the target must have labels for training."""
+    """True if the target must have labels for training."""
     few_labels: ClassVar[bool] = False
-    """Whether those are ``labels_per_class`` images of each class."""
+    """True if those are ``labels_per_class`` images of each class."""
     uses_target: ClassVar[bool] = True
-    """Whether the device must keep unlabelled target images."""
+    """True if the device must keep unlabelled target images."""
     graphs: ClassVar[int] = 2
-    """Batches whose activations are kept for backward at the same time."""
+    """Batches whose activations are kept for backward at the same time; 0: no backward pass."""
+    averaged: ClassVar[tuple[str, ...]] = ()
+    """Those of :attr:`networks` whose weights are a moving average, kept in float32 whatever the recipe."""
     domains: ClassVar[tuple[str, ...]] = ("source", "target")
     """The domains that have batch-norm statistics of their own, where ``statistics`` asks for that."""
 
@@ -93,7 +95,7 @@ class Base:
         self.student = self.network(task.model)
         self.networks: dict[str, nn.Module] = {"student": self.student}
         self.optimizers = {"student": self.optimizer(self.student)}
-        self.labels: Split | None = None  # labelled target images, for the methods that have some
+        self.labels: Examples | None = None  # labelled target images, for the methods that have some
 
     # What a method says -----------------------------------------------------------------------------------------
 
@@ -122,8 +124,7 @@ class Base:
 
     def advance(self, step: int) -> dict[str, Tensor | float]:
         """Step ``step`` of ``preparation + steps``; it keys the stochastic rounding of every network."""
-        for network in self.networks.values():
-            set_step(network, step)
+        set_step(nn.ModuleList(self.networks.values()), step)
         return self.step(step - self.preparation) if step >= self.preparation else self.prepare(step)
 
     def prepare(self, step: int) -> dict[str, Tensor | float]:
@@ -188,7 +189,7 @@ class Base:
         """Unlabelled target images, an augmentation of the same ones for each of ``kinds`` (default: the pair's)."""
         return draw(self.task.target, self.params.batch, self.task.seed, step, *kinds or (self.task.augmentation,))[0]
 
-    def few(self) -> Split:
+    def few(self) -> Examples:
         """``labels_per_class`` labelled target images of each class, chosen by the seed.
 
         Raises:

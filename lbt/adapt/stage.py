@@ -17,27 +17,27 @@ from typing import Any
 import torch
 from torch import nn
 
-from lbt.adapt.batches import Split, read_split
-from lbt.adapt.evaluate import accuracy, collapsed, predict
 from lbt.adapt.evidence import unlabelled_evidence
 from lbt.adapt.explained import table
 from lbt.adapt.levels import weight_levels
 from lbt.adapt.loop import History, train
 from lbt.adapt.memory import device_memory
 from lbt.adapt.method import Base, Task
-from lbt.adapt.params import METHODS, AdaptParams
-from lbt.adapt.threads import fixed_threads
+from lbt.adapt.params import METHODS, AdaptJob
 from lbt.artifacts import sha256, write_table
 from lbt.distributed import joined, wait, world
 from lbt.errors import LbtError
 from lbt.models import Architecture, read_model, write_model
 from lbt.recipe import Recipe
+from lbt.train.batches import Examples, read_examples
+from lbt.train.evaluation import accuracy, collapsed, predict
+from lbt.train.threads import fixed_threads
 
 Metrics = dict[str, float | int | str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Splits:
+class SplitFiles:
     """Parquet image tables of one domain."""
 
     train: Path
@@ -50,8 +50,8 @@ class Inputs:
     """The pretrained network of the source domain, and the data."""
 
     model: Path
-    source: Splits
-    target: Splits
+    source: SplitFiles
+    target: SplitFiles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +76,11 @@ class Outputs:
 
 @fixed_threads()
 @joined()
-def run(params: AdaptParams, inputs: Inputs, outputs: Outputs) -> Metrics:
+def run(params: AdaptJob, inputs: Inputs, outputs: Outputs) -> Metrics:
     """Adapt, evaluate, write.
 
     Args:
-        params: with the grid narrowed to one job (:meth:`AdaptParams.job`).
+        params: one job of the grid (:meth:`lbt.adapt.params.AdaptParams.job`).
         inputs: the target's classes are among the network's, in any order; it may have no label.
         outputs: files to write.
 
@@ -93,18 +93,15 @@ def run(params: AdaptParams, inputs: Inputs, outputs: Outputs) -> Metrics:
         values in a product, see :func:`lbt.adapt.levels.weight_levels`; ``memory/…``: bytes on the device.
 
     Raises:
-        LbtError: the params name more than one job, files are unreadable, or classes do not match.
+        LbtError: files are unreadable, or classes do not match.
     """
-    for name in ("pair", "method", "recipe", "seed"):
-        if len(getattr(params, name)) != 1:
-            raise LbtError(f"adapt.{name}: one job has one {name}, found {getattr(params, name)}; see AdaptParams.job")
     model, architecture = read_model(inputs.model)
     source = _read(inputs.source, architecture, "source")
     target = _read(inputs.target, architecture, "target")
-    kind = METHODS.load(params.method[0]).Method
+    kind = METHODS.load(params.method).Method
     _check_labels(kind, params, target["train"])
 
-    recipe = Recipe.load(params.recipe[0])
+    recipe = Recipe.load(params.recipe)
     task = Task(params, recipe, model, source["train"].labelled(), target["train"])
     method: Base = kind(task)
     history = train(method, target["validation"], outputs.scratch, _identity(params, inputs))
@@ -151,20 +148,20 @@ def _write(outputs: Outputs, history: History, method: Base, architecture: Archi
     write_table(outputs.curve, {name: [row.get(name) for row in history.curve] for name in ("step", *columns)})
     if outputs.explain is not None:
         write_table(outputs.explain, table(history.explained))
-    extra = {"method": params.method[0], "recipe": params.recipe[0], "domains": method.statistics()}
+    extra = {"method": params.method, "recipe": params.recipe, "domains": method.statistics()}
     write_model(outputs.student, method.student, architecture, **extra)
     if outputs.teacher is not None:
         write_model(outputs.teacher, method.networks[_deployed(method)], architecture, **extra)
 
 
-def _read(splits: Splits, architecture: Architecture, name: str) -> dict[str, Split]:
+def _read(splits: SplitFiles, architecture: Architecture, name: str) -> dict[str, Examples]:
     channels, size = architecture.channels, architecture.size
     paths = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    read = {kind: read_split(path, channels, size, f"{name}/{kind}") for kind, path in paths.items()}
+    read = {kind: read_examples(path, channels, size, f"{name}/{kind}") for kind, path in paths.items()}
     return {kind: _in_order(split, architecture.classes, paths[kind]) for kind, split in read.items()}
 
 
-def _in_order(split: Split, classes: tuple[str, ...], path: Path) -> Split:
+def _in_order(split: Examples, classes: tuple[str, ...], path: Path) -> Examples:
     """``split`` with its labels numbered as the network's logits are."""
     if split.classes == classes:
         return split
@@ -176,18 +173,18 @@ def _in_order(split: Split, classes: tuple[str, ...], path: Path) -> Split:
     return replace(split, labels=number[split.labels], classes=classes)
 
 
-def _check_labels(kind: type[Base], params: AdaptParams, train: Split) -> None:
+def _check_labels(kind: type[Base], params: AdaptJob, train: Examples) -> None:
     """Refuse a method that needs labels of the target where there are none."""
     if kind.needs_labels and not (train.labels >= 0).any():
-        domain = params.pair[0].partition("-")[2]
-        raise LbtError(f"adapt.method: {params.method[0]} needs labels of the target, and domain {domain} has none")
+        domain = params.pair.partition("-")[2]
+        raise LbtError(f"adapt.method: {params.method} needs labels of the target, and domain {domain} has none")
 
 
-def _test(network: nn.Module, test: Split) -> float | None:
+def _test(network: nn.Module, test: Examples) -> float | None:
     return accuracy(predict(network, test), test.labels)
 
 
-def _identity(params: AdaptParams, inputs: Inputs) -> dict[str, Any]:
+def _identity(params: AdaptJob, inputs: Inputs) -> dict[str, Any]:
     """What a checkpoint must belong to: the params, the pretrained network, the data."""
     data = {name: sha256(path) for name, path in (("source", inputs.source.train), ("target", inputs.target.train))}
     return {"params": params.model_dump_json(), "model": sha256(inputs.model), "torch": torch.__version__, **data}

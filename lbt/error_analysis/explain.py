@@ -13,11 +13,11 @@ from torch.nn import functional
 from lbt.error_analysis.heat_map import heat_map as heat_map
 from lbt.error_analysis.record import Loss, record
 from lbt.errors import LbtError
-from lbt.nn.context import context_of, find_context
+from lbt.kernels.quantize import quantize as quantize_tensor
+from lbt.nn.context import context_of, contexts_in
 from lbt.nn.conversion.convert import quantize
 from lbt.nn.layers.base import QuantizedLayer
 from lbt.numerics import analysis
-from lbt.numerics.formats import Int
 from lbt.numerics.rounding import Key
 from lbt.numerics.spec import RoleSpec
 from lbt.recipe import Recipe
@@ -65,7 +65,7 @@ def explain(
     import pyarrow as pa
 
     model = _converted(model, recipe)
-    context = context_of(model)
+    context = context_of(model, "explain")
     context.calls.clear()
     if not any(isinstance(module, QuantizedLayer) for module in model.modules()):
         raise LbtError(f"explain: the recipe {context.recipe.name!r} quantizes no layer of {type(model).__name__}")
@@ -103,7 +103,7 @@ class History:
 
     def see(self, model: nn.Module) -> None:
         """Look, if it is time."""
-        if context_of(model).step % self.every == 0:
+        if context_of(model, "explain").step % self.every == 0:
             self.rows += explain(model, self.batch, self.loss_fn, budget=self.budget).to_pylist()
 
     def table(self) -> pa.Table:
@@ -118,10 +118,10 @@ def describe(
 ) -> dict[str, Any]:
     """One row of :func:`explain` for the tensor ``x``; see there for the columns."""
     form, x = spec.format, x.detach().float()
-    q = spec.quantize(x, key, running=None if running is None else running.clone())
+    q = quantize_tensor(x, spec, key, running=None if running is None else running.clone())
     back = q.dequantize()
     # the range of each group, in the tensor's shape
-    top = form.largest if isinstance(form, Int) and form.symmetric else None
+    top = None if form.steps is None else form.largest
     limit = _spread(q, top) if top is not None and form.scaled else x.abs().amax() * 2
     parts = analysis.decompose(x, back, limit * (1 + 1e-6))
     single = float(q.scale.flatten()[0]) * top if top is not None and q.scale.numel() == 1 else None
@@ -146,8 +146,8 @@ def describe(
     }
     if top is not None and rms:
         row["bits_needed"] = analysis.bits_needed_by(x, budget, limit)
-    if single is not None and isinstance(form, Int) and rms:
-        steps = analysis.half_steps(form.bits)
+    if single is not None and form.steps is not None and rms:
+        steps = form.steps
         for name in ("gaussian", "laplace"):
             row[f"predicted_{name}"] = analysis.predicted_sqnr(name, single / rms, steps, spec.rounding)  # type: ignore[arg-type]
     return row
@@ -155,7 +155,7 @@ def describe(
 
 def _converted(model: nn.Module, recipe: str | Path | Recipe | None) -> nn.Module:
     """A converted copy of ``model``."""
-    if find_context(model) is None:
+    if not contexts_in(model):
         if recipe is None:
             raise LbtError(
                 f"explain: {type(model).__name__} was not converted; give the recipe to look at, as in "
@@ -169,7 +169,7 @@ def _converted(model: nn.Module, recipe: str | Path | Recipe | None) -> nn.Modul
 
 def _spread(q: Any, top: float) -> Tensor:
     """The limit of each element: its group's scale times the largest code, in the tensor's shape."""
-    return q.layout.restore((q.scale * top).expand(q.codes.shape).contiguous())
+    return q.in_shape((q.scale * top).expand(q.codes.shape).contiguous())
 
 
 def _finite(value: float) -> float | None:

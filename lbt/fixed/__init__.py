@@ -1,1 +1,1 @@
-"""What a fixed-point accelerator does in a training step, as pure functions of integer tensors."""
+"""The arithmetic of a fixed-point accelerator in a training step, as pure functions of integer tensors."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from lbt.errors import LbtError, unknown
+from lbt.numerics.spec import RoleSpec
 
 ROLES = ("W", "A", "E", "EG", "G", "U")
 """Weight, activation, error, the error's copy that multiplies the activation, weight gradient, update (optimizer
@@ -147,23 +148,9 @@ def _roles(source: Any, update: Any) -> dict[str, Number]:
     return roles | {"U": _number(update)}
 
 
-def _number(spec: Any) -> Number:
-    """What a role's specification (None: float32) costs: code width or float fields, rounding, scale."""
+def _number(spec: RoleSpec | None) -> Number:
+    """The cost of a role's specification (None: float32): code width or float fields, rounding, scale."""
     if spec is None:
         return FLOAT32
-    form, storage = spec.format, spec.bits
-    match form.kind:
-        case "int":
-            extra = 0 if form.symmetric else 1  # a zero point is subtracted before the multiplier: one bit more
-            return Number.integer(form.bits + extra, spec.rounding, form.scale, storage)
-        case "block_float":
-            return Number.integer(form.bits, spec.rounding, "pow2", storage)
-        case "mx" if form.element.startswith("int"):
-            return Number.integer(int(form.element[3:]), spec.rounding, "pow2", storage)
-        case "mx":
-            exponent, mantissa = form.element[1:].split("m")
-            return Number.floating(int(exponent), int(mantissa), spec.rounding, storage)
-        case "float" | "mls":
-            return Number.floating(form.exponent, form.mantissa, spec.rounding, storage)
-        case _:
-            raise LbtError(f"hardware: number format {form.kind!r} has no cost rule")
+    exponent, mantissa, scale = spec.format.multiplier
+    return Number(spec.bits, exponent, mantissa, spec.rounding, scale)

@@ -20,8 +20,8 @@ from lbt.fixed import batch_norm as norm
 from lbt.fixed.arithmetic import divide_round, shift_exact, shift_round
 from lbt.fixed.requantize import Rounding, requantize, shift_for
 from lbt.fixed.update import IntegerSGD
-from lbt.kernels.int8.conv import conv2d, conv2d_error, conv2d_weight
-from lbt.kernels.int8.geometry import Geometry
+from lbt.kernels.choose import int8_error_sums, int8_sums, int8_weight_sums
+from lbt.kernels.geometry import Geometry
 from lbt.numerics.rounding import Key
 
 MASTER = 16
@@ -39,7 +39,7 @@ class Codes(NamedTuple):
 
 @dataclass(frozen=True)
 class Moment:
-    """Where a part of a step stands: the key of its random numbers, and the index of its first sample.
+    """The place of a part of a step: the key of its random numbers, and the index of its first sample.
 
     ``calibrating``: shifts are taken from the data at hand (which must be the whole batch).
     """
@@ -118,7 +118,7 @@ class Layer:
 
     @property
     def sums(self) -> list[Tensor]:
-        """What has to be summed over all samples, int64."""
+        """The sums over all samples, int64."""
         return [parameter.gradient for parameter in self.parameters]
 
     @sums.setter
@@ -159,7 +159,7 @@ class Conv(Layer):
 
     def forward(self, x: Codes, at: Moment) -> Codes:
         self.x, self.w = x, self.narrow_weight()
-        total, exponent = conv2d(x.codes, self.w.codes, self.geometry), x.exponent + self.w.exponent
+        total, exponent = int8_sums(x.codes, self.w.codes, self.geometry), x.exponent + self.w.exponent
         if self.bias is not None:
             bias = shift_exact(self.bias.master.to(torch.int64), max(-62, -MASTER - exponent))
             total = total + bias.view(1, -1, 1, 1)
@@ -167,11 +167,11 @@ class Conv(Layer):
 
     def backward(self, error: Codes, at: Moment) -> Codes:
         kernel, size = (self.w.codes.shape[2], self.w.codes.shape[3]), (self.x.codes.shape[2], self.x.codes.shape[3])
-        gradient = conv2d_weight(self.x.codes, error.codes, kernel, self.geometry)
+        gradient = int8_weight_sums(self.x.codes, error.codes, kernel, self.geometry)
         self.weight.add(gradient, self.x.exponent + error.exponent)
         if self.bias is not None:
             self.bias.add(error.codes.sum((0, 2, 3), dtype=torch.int64), error.exponent)
-        total = conv2d_error(error.codes, self.w.codes, size, self.geometry)
+        total = int8_error_sums(error.codes, self.w.codes, size, self.geometry)
         return self.error(total, error.exponent + self.w.exponent, at)
 
 

@@ -14,7 +14,7 @@ from lbt.fixed.softmax import PROBABILITY, cross_entropy_error
 from lbt.fixed.update import IntegerSGD
 from lbt.integer.layers import BatchNorm, Codes, Conv, Layer, Moment, Narrow, ReLU, exchange
 from lbt.integer.pooling import AvgPool, MaxPool
-from lbt.kernels.int8.geometry import Geometry
+from lbt.kernels.geometry import Geometry
 from lbt.numerics.rounding import Key
 
 
@@ -138,7 +138,8 @@ def build(model: nn.Sequential, image: tuple[int, int, int]) -> list[Layer]:
             case nn.Conv2d() if not isinstance(module.padding, str) and module.padding_mode == "zeros":
                 geometry = Geometry(_pair(module.stride), _pair(module.padding), _pair(module.dilation), module.groups)
                 layers.append(Conv(name, module.weight, geometry, module.bias, bits))
-                size, channels = geometry.output(size, _pair(module.kernel_size)), module.out_channels
+                height, width = geometry.output(size, _pair(module.kernel_size))
+                size, channels = (height, width), module.out_channels
             case nn.BatchNorm2d(affine=True):
                 layers.append(BatchNorm(name, module.weight, module.bias, module.eps))
             case nn.ReLU():

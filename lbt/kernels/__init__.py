@@ -1,1 +1,1 @@
-"""How the arithmetic of a training step is computed: quantizing a tensor, and the products of quantized operands."""
+"""The arithmetic of a training step: quantization of tensors, and products of quantized operands."""

@@ -278,7 +278,7 @@ def decode_integers(codes, length, by_column, scale, values):
 
 @njit(nogil=True, cache=True)
 def decode_minifloats(codes, length, by_column, lowest, mantissa, scale, values):
-    """values = grid number of the code · scale of the group; ``lowest`` as of :func:`_minifloat`."""
+    """values = grid number of the code · scale of the group; ``lowest`` see :func:`_minifloat`."""
     place = _I32(mantissa << _I32(23))
     whole = _I32(_I32(23) - mantissa)
     # with float32's own exponents, its subnormals are the format's and have their bits in the same places

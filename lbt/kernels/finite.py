@@ -7,6 +7,7 @@ would leave the GPU idle most of the time. There the limits are kept, and looked
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,16 +23,20 @@ _MOST = 1024
 _kept: list[tuple[Tensor, Key]] = []
 
 
-def check(limit: Tensor, key: Key) -> None:
+def check(limit: float | Tensor, key: Key) -> None:
     """Refuse limits that come from NaN or infinity (a silent one would become a plausible code).
 
     Args:
-        limit: float32 of any shape, not finite where the tensor to quantize was not.
+        limit: a number, or float32 of any shape, not finite where the tensor to quantize was not.
         key: of the tensor; names layer, role and step.
 
     Raises:
         LbtError: on a CPU at once; on a GPU by :func:`settle`.
     """
+    if isinstance(limit, float):
+        if not math.isfinite(limit):
+            raise refused(key)
+        return
     if limit.device.type == "cpu":
         if not bool(torch.isfinite(limit).all()):
             raise refused(key)
@@ -42,7 +47,7 @@ def check(limit: Tensor, key: Key) -> None:
 
 
 def settle() -> None:
-    """Look at what :func:`check` kept.
+    """Look at the limits that :func:`check` kept.
 
     Raises:
         LbtError: one of the limits was not finite; names the layer, role and step of the first.
@@ -57,7 +62,7 @@ def settle() -> None:
 
 
 def refused(key: Key) -> LbtError:
-    """What to raise for the tensor of ``key``."""
+    """The error for the tensor of ``key``."""
     return LbtError(
         f"{key.where()}: found NaN or infinity in the tensor to quantize (step {key.step}); "
         "lower the learning rate, or the loss scale"

@@ -14,98 +14,74 @@ from __future__ import annotations
 import functools
 import importlib.util
 import warnings
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, fx
 
-from lbt.numerics.rounding import Rounding, rounded
+from lbt.kernels import plain
+from lbt.numerics.rounding import Rounding, arguments
 
 if TYPE_CHECKING:
+    from lbt.kernels.backend import Want
+    from lbt.kernels.groups import Groups
     from lbt.numerics.formats import FormatBase
+    from lbt.numerics.granularity import Layout
     from lbt.numerics.ranges import RuleBase
-
-Function = Callable[..., Any]
+    from lbt.numerics.rounding import Key
 
 
 @functools.cache
 def available() -> bool:
-    """Whether there is what a GPU needs to compile for (said once if not)."""
+    """True if Triton is installed; warns once otherwise."""
     if importlib.util.find_spec("triton") is None:
         warnings.warn("triton is not installed: quantization gives the same bits, but more slowly", stacklevel=2)
         return False
     return True
 
 
-def wanted(x: Tensor) -> bool:
-    """Whether ``x`` is where compiled code is used."""
+def takes(x: Tensor) -> bool:
+    """True if ``x`` is where compiled code is used."""
     return x.device.type == "cuda" and available()
 
 
-def encoder(form: FormatBase, rounding: Rounding, like: Tensor) -> Function:
-    """``(matrix, inverse scale, zero point or None, first, second, offset) → codes``, an integer dtype.
-
-    ``first``, ``second``: the words of the rounding key, signed. ``offset``: index of the first element, signed.
-    """
-    return _encoder(form, rounding) if wanted(like) else _encode(form, rounding)
+def limits(matrix: Tensor, layout: Layout, rule: RuleBase, form: FormatBase, known: int | None) -> Tensor:
+    """See :class:`lbt.kernels.backend.Backend`; ``known`` is not needed."""
+    return _limiter(rule, layout.dim, form)(matrix)  # type: ignore[no-any-return]
 
 
-def decoder(form: FormatBase, like: Tensor) -> Function:
-    """``(codes, scale) → values``, float32."""
-    return _decoder(form) if wanted(like) else _decode(form)
+def encode(
+    matrix: Tensor, groups: Groups, rounding: Rounding, key: Key, offset: int, want: Want, out: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """See :class:`lbt.kernels.backend.Backend`."""
+    encoding, decoding = _encoder(groups.form, rounding), _decoder(groups.form)
+    return plain.applied(encoding, decoding, matrix, groups, arguments(key, offset), want)
 
 
-def limiter(rule: RuleBase, dim: int, form: FormatBase, like: Tensor) -> Function:
-    """``matrix → limit`` of each group; see :meth:`RuleBase.limit`."""
-    return _limiter(rule, dim, form) if wanted(like) else functools.partial(rule.limit, dim=dim, form=form)
-
-
-def _encode(form: FormatBase, rounding: Rounding) -> Function:
-    from lbt.kernels.quantize import code_type
-
-    dtype, steps = code_type(form), None if getattr(form, "symmetric", True) else form.steps  # type: ignore[attr-defined]
-
-    def encode(matrix: Any, inverse: Any, zero_point: Any, first: Any, second: Any, offset: Any) -> Any:
-        def to_integer(v: Any) -> Any:
-            return rounded(v, rounding, first, second, offset)
-
-        v = matrix * inverse
-        if steps is None:
-            return form.encode(v, to_integer).to(dtype)
-        return to_integer(v.clamp(-zero_point, steps - zero_point)).to(dtype)
-
-    return encode
-
-
-def _decode(form: FormatBase) -> Function:
-    shifted = not getattr(form, "symmetric", True)  # its codes have the zero point subtracted already
-
-    def decode(codes: Any, scale: Any) -> Any:
-        return (codes.float() if shifted else form.decode(codes)) * scale
-
-    return decode
+def decode(codes: Tensor, groups: Groups, out: Tensor | None) -> Tensor:
+    """See :class:`lbt.kernels.backend.Backend`; ``out`` is not used."""
+    return _decoder(groups.form)(codes, 1.0 if groups.single else groups.scale)  # type: ignore[no-any-return]
 
 
 @functools.cache
-def _encoder(form: FormatBase, rounding: Rounding) -> Function:
-    return compiled(_encode(form, rounding))
+def _encoder(form: FormatBase, rounding: Rounding) -> plain.Function:
+    return compiled(plain.encoder(form, rounding))
 
 
 @functools.cache
-def _decoder(form: FormatBase) -> Function:
-    return compiled(_decode(form))
+def _decoder(form: FormatBase) -> plain.Function:
+    return compiled(plain.decoder(form))
 
 
 @functools.cache
-def _limiter(rule: RuleBase, dim: int, form: FormatBase) -> Function:
+def _limiter(rule: RuleBase, dim: int, form: FormatBase) -> plain.Function:
     def limit(matrix: Any) -> Any:
         return rule.limit(matrix, dim, form)
 
     return compiled(limit)
 
 
-def compiled(function: Function) -> Function:
+def compiled(function: plain.Function) -> plain.Function:
     """``function`` of tensors and numbers, traced and compiled for any shape; itself where tracing it does not work.
 
     A rule that looks at the data to decide what to do next (a sweep of candidates) cannot be traced.

@@ -18,7 +18,7 @@ def remember(x: Tensor, bits: int) -> None:
 
 
 def recall(x: Tensor) -> int | None:
-    """What was noted of ``x``, if it is still as it was."""
+    """The bit pattern noted for ``x``; None if ``x`` was changed since, or nothing was noted."""
     noted: tuple[int, int, int, int] | None = getattr(x, _NAME, None)
     if noted is None or noted[1:] != (x._version, x.data_ptr(), x.numel()):
         return None

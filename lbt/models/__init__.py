@@ -32,7 +32,7 @@ MODELS = Registry("model", "lbt.models")
 
 @dataclass(frozen=True)
 class Architecture:
-    """What is needed to build a network again: it travels in the header of its weights file.
+    """The arguments that build a network again; they travel in the header of its weights file.
 
     Attributes:
         model: name of a file in ``lbt/models``, or ``module:function`` of a user's own.

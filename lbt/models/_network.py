@@ -1,4 +1,4 @@
-"""What the networks share: the split into features and classifier, and the convolution block."""
+"""The base of the networks: the split into features and classifier, and the convolution block."""
 
 from __future__ import annotations
 

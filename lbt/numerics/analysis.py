@@ -1,4 +1,4 @@
-"""Where a quantization error comes from: clipping and rounding, measured, and predicted for two distributions.
+"""The two parts of a quantization error, clipping and rounding, measured, and predicted for two distributions.
 
 An integer grid of step Δ = limit / half_steps reaches from −limit to limit. What lies beyond is *clipped*; what lies
 within is *rounded*. The two parts of the mean squared error add up exactly, since no element suffers both. Widening the

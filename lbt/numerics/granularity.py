@@ -1,4 +1,4 @@
-"""Which elements of a tensor share one scale.
+"""The groups of a tensor's elements that share one scale.
 
 Every quantizer sees a tensor as a *matrix* in channel-last order (images become N·H·W·C) in which each group is a row,
 or, for the channels of an activation, a column. Index ``i`` of an element in that matrix (row-major) is the one that
@@ -48,7 +48,7 @@ def block_size(granularity: str) -> int | None:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a tensor was turned into a matrix of groups, enough to turn it back.
+    """The way from a matrix of groups back to the tensor.
 
     Attributes:
         shape: the tensor's own shape.

@@ -27,7 +27,7 @@ _MIX_2 = 0x846CA68B - (1 << 32)  # as a signed 32-bit integer
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What a stochastic rounding is keyed by.
+    """The key of a stochastic rounding.
 
     Attributes:
         seed: the run's seed.
@@ -72,7 +72,7 @@ def _hashed(index: Tensor, first: int, second: int) -> Tensor:
 
 
 def arguments(key: Key, offset: int = 0) -> tuple[int, int, int]:
-    """What :func:`rounded` takes: the key's words and the first element's index, as signed 32-bit numbers."""
+    """The arguments of :func:`rounded`: the key's words and the first element's index, as signed 32-bit numbers."""
     first, second = key.words()
     return _signed(first), _signed(second), _signed(offset & 0xFFFFFFFF)
 

@@ -1,32 +1,26 @@
-"""How the tensors of one role are quantized: format, granularity, range rule, rounding."""
+"""The quantization of the tensors of one role: format, granularity, range rule, rounding."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
 from lbt.config import Section
-from lbt.numerics.formats import AnyFormat, Int, parse_format
+from lbt.numerics.formats import AnyFormat, parse_format
 from lbt.numerics.granularity import Granularity
 from lbt.numerics.ranges import AnyRule, parse_rule
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from lbt.kernels.quantize import QTensor
-    from lbt.numerics.rounding import Key
 
 
 class RoleSpec(Section):
     """One line of a recipe. In YAML the format's word alone (``int8``) is enough."""
 
     format: AnyFormat
-    """How a number is written: a word (``int8``, ``uint4``, ``e4m3``, ``mxe4m3``, …) or a mapping with ``kind``."""
+    """The number format: a word (``int8``, ``uint4``, ``e4m3``, ``mxe4m3``, …) or a mapping with ``kind``."""
     granularity: Granularity = "tensor"
-    """Which elements share a scale: ``tensor``, ``channel``, ``sample``, ``block(n)``."""
+    """The elements that share a scale: ``tensor``, ``channel``, ``sample``, ``block(n)``."""
     range: AnyRule = parse_rule("max")
-    """How the scale is found: a rule's name, or a mapping with ``rule`` and its options."""
+    """The range rule that finds the scale: its name, or a mapping with ``rule`` and its options."""
     rounding: Literal["nearest", "stochastic", "floor"] = "nearest"
     """``nearest`` (ties to even), ``stochastic``, ``floor``."""
 
@@ -60,19 +54,7 @@ class RoleSpec(Section):
         """Storage bits for each element."""
         return self.format.storage_bits
 
-    def quantize(self, x: Tensor, key: Key, *, offset: int = 0, running: Tensor | None = None) -> QTensor:
-        """``x`` as codes and scales. See :func:`lbt.kernels.quantize.quantize`."""
-        from lbt.kernels.quantize import quantize
-
-        return quantize(x, self, key, offset=offset, running=running)
-
     def __str__(self) -> str:
-        form = self.format
-        options = {
-            k: v for k, v in form.model_dump().items() if k != "kind" and v != type(form).model_fields[k].default
-        }
-        text = form.kind + (f"({', '.join(f'{k}={v}' for k, v in options.items())})" if options else "")
-        if isinstance(form, Int):
-            text = f"{'' if form.symmetric else 'u'}int{form.bits}, {form.scale} scale"
         rule = ", ".join(f"{k} {v}" for k, v in self.range.model_dump().items() if k != "rule")
-        return f"{text}, per {self.granularity}, {self.range.rule}{f' ({rule})' if rule else ''}, {self.rounding}"
+        form = f"{self.format}, per {self.granularity}"
+        return f"{form}, {self.range.rule}{f' ({rule})' if rule else ''}, {self.rounding}"

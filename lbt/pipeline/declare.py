@@ -1,42 +1,83 @@
-"""Writing into ``dvc.yaml`` what a params file makes a stage read: a user's images, recipes and boards."""
+"""Writing the ``deps`` of ``dvc.yaml``: the code that a stage imports, and the files that a params file names."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from lbt.artifacts import atomic
 from lbt.errors import LbtError
 from lbt.pipeline.declaration import DVC_YAML, read_declarations
+from lbt.pipeline.imports import PACKAGE, Imports
 from lbt.pipeline.plan import Plan
 
+ENGINE = ("lbt/pipeline/", "lbt/params.py", "lbt/__init__.py", "lbt/lazy.py")
+"""What carries jobs out, checks the params file as a whole, or says where a name lives: no job's outputs rest on it."""
+ALWAYS = ("lbt/pipeline/summary.py", "lbt/reproducible.py")
+"""What the engine calls for every job, and what its outputs do rest on."""
 
-def declare(params_file: str | Path) -> list[tuple[str, str]]:
-    """Add each file of a job that ``dvc.yaml`` does not declare to its stage's ``deps``; return what was added.
 
-    Comments and order of ``dvc.yaml`` stay as they are.
+def code_of(stage: str, imports: Imports) -> list[str]:
+    """The files and folders of ``lbt/`` on which the outputs of ``stage`` rest, sorted."""
+    return imports.folded(imports.closure((f"lbt/pipeline/stages/{stage}.py", *ALWAYS)))
+
+
+def declare_code() -> list[str]:
+    """Write into ``dvc.yaml`` the files of ``lbt/`` that each stage imports, directly or not.
+
+    Dependencies outside ``lbt/``, comments and the order of the others stay as they are.
+
+    Returns:
+        A line for each dependency that was added or removed.
+    """
+    imports = Imports(beside=ENGINE)
+    added, removed = {}, {}
+    for name, stage in read_declarations().items():
+        old, new = {path for path in stage.code if path.startswith(f"{PACKAGE}/")}, set(code_of(name, imports))
+        added[name], removed[name] = sorted(new - old), sorted(old - new)
+    return _change(added, removed)
+
+
+def declare_inputs(params_file: str | Path) -> list[str]:
+    """Write into ``dvc.yaml`` the images, recipes and boards of a params file that it does not declare.
+
+    Returns:
+        A line for each dependency that was added.
 
     Raises:
         LbtError: the params are wrong, or their run is not the one that ``dvc.yaml`` versions.
     """
-    from ruamel.yaml import YAML
-
     declarations = read_declarations()
     plan = Plan(params_file, check_files=False)
     if not plan.versioned:
         raise LbtError(f"{params_file}: {DVC_YAML} does not version {plan.root}, so that nothing has to be declared")
-    missing = dict.fromkeys(
-        (job.stage, file)
-        for job in plan.jobs.values()
-        for file in job.files
-        if not declarations[job.stage].allows_file(file)
-    )
-    if missing:
-        yaml = YAML()
-        yaml.width = 200
-        yaml.indent(mapping=2, sequence=4, offset=2)
-        document = yaml.load(DVC_YAML.read_text(encoding="utf-8"))
-        for stage, file in missing:
-            document["stages"][stage]["deps"].insert(0, file)
+    missing: dict[str, list[str]] = {}
+    for job in plan.jobs.values():
+        for file in job.files:
+            known = missing.setdefault(job.stage, [])
+            if file not in known and not declarations[job.stage].allows_file(file):
+                known.append(file)
+    return _change(missing, {})
+
+
+def _change(added: Mapping[str, list[str]], removed: Mapping[str, list[str]]) -> list[str]:
+    """Add and remove dependencies of each stage: what is added stands before the first that sorts after it."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.width = 200
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    lines = []
+    document = yaml.load(DVC_YAML.read_text(encoding="utf-8"))
+    for stage in document["stages"]:
+        deps = document["stages"][stage]["deps"]
+        for file in removed.get(stage, []):
+            deps.remove(file)
+            lines.append(f"{DVC_YAML}: stages.{stage}.deps: {file} removed")
+        for file in added.get(stage, []):
+            deps.insert(next((index for index, other in enumerate(deps) if other > file), len(deps)), file)
+            lines.append(f"{DVC_YAML}: stages.{stage}.deps: {file} added")
+    if lines:
         with atomic(DVC_YAML) as temporary, temporary.open("w", encoding="utf-8") as text:
             yaml.dump(document, text)
-    return list(missing)
+    return lines

@@ -22,6 +22,7 @@ def execute(plan: Plan, job: Job) -> dict[str, Any]:
     plan.claim()
     paths = plan.paths(job)
     paths.folder.mkdir(parents=True, exist_ok=True)
+    artifacts.remove_temporaries(paths.folder)
     (paths.folder / RECORD).unlink(missing_ok=True)
     facts = plan.facts(job)
     stage = STAGES.load(job.stage)

@@ -20,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lbt.artifacts import atomic, read_json, write_json
+from lbt.artifacts import atomic, read_json, remove_temporaries, write_json
 from lbt.errors import LbtError, unknown
 from lbt.params import Params, load_params
 from lbt.pipeline import summary
@@ -206,6 +206,8 @@ class Plan:
         Args:
             forced: stages all of whose jobs count as stale.
         """
+        for folder in {self.stamp(job).parent for job in self.jobs.values()}:
+            remove_temporaries(folder, older=60.0)
         for job in self.jobs.values():
             path = self.stamp(job)
             reason = self.stale(job) or ("forced" if job.stage in forced else "")

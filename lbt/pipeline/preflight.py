@@ -23,7 +23,7 @@ def preflight(params: Params) -> list[str]:
         LbtError: the first thing that would stop a job.
     """
     domains, needed = params.data.domains, used(params)
-    grid = [(job.pair[0], job.method[0]) for job in params.adapt.jobs()]
+    grid = [(job.pair, job.method) for job in params.adapt.jobs()]
     peeks = {name: peek(domains[name], name) for name in domains if name in needed}
     for name in sorted({pair.split("-")[0] for pair, _ in grid} | {params.supernet_domain}):
         _check_source(name, peeks[name])
@@ -41,7 +41,7 @@ def _check_network(params: Params, peeks: dict[str, Peek]) -> None:
     if not is_own(knobs.model) and knobs.weights is None:
         return
     allow(knobs.model)
-    for source in sorted({job.pair[0].split("-")[0] for job in params.adapt.jobs()}):
+    for source in sorted({job.pair.split("-")[0] for job in params.adapt.jobs()}):
         architecture = Architecture(knobs.model, peeks[source].classes, knobs.channels, knobs.size)
         try:
             build_with(architecture, Path(knobs.weights) if knobs.weights else None)
@@ -51,7 +51,7 @@ def _check_network(params: Params, peeks: dict[str, Peek]) -> None:
 
 def used(params: Params) -> set[str]:
     """Names of the domains that a stage after ``data`` reads."""
-    return {name for job in params.adapt.jobs() for name in job.pair[0].split("-")} | {params.supernet_domain}
+    return {name for job in params.adapt.jobs() for name in job.pair.split("-")} | {params.supernet_domain}
 
 
 def _check_source(name: str, found: Peek) -> None:

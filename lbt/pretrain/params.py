@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from lbt.adapt.params import Augmentation, Pair
 from lbt.config import InWorkspace, Section, Seed
 from lbt.models import check
+from lbt.train.params import Augmentation, Pair
 
 ModelName = Annotated[str, AfterValidator(check)]
 
@@ -35,7 +35,7 @@ class PretrainParams(Section):
     weight_decay: float = Field(5e-4, ge=0, le=10)
     """L2 penalty."""
     augmentation: Augmentation = "affine"
-    """Random change of each training image, see lbt/adapt/augment.py."""
+    """Random change of each training image, see lbt/train/augmentation.py."""
     pair_augmentation: dict[Pair, Augmentation] = Field({"mnist-mnistm": "intensity"})
     """Augmentation for single pairs of the adaptation, where it differs; such a pair starts from a network of its own.
     Inverted and coloured digits in pretraining make a better start for a colour gap, and a worse one elsewhere."""

@@ -13,10 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lbt.adapt.batches import Split, draw, read_split
-from lbt.adapt.evaluate import accuracy, predict
-from lbt.adapt.schedule import set_lr, warm_cosine
-from lbt.adapt.threads import fixed_threads
 from lbt.artifacts import write_table
 from lbt.distributed import joined, wait, world
 from lbt.errors import LbtError
@@ -24,6 +20,10 @@ from lbt.models import Architecture, build_with, write_model
 from lbt.nn.parallel import average_gradients, share_model, split
 from lbt.pretrain.params import PretrainParams
 from lbt.progress import track
+from lbt.train.batches import Examples, draw, read_examples
+from lbt.train.evaluation import accuracy, predict
+from lbt.train.schedule import set_lr, warm_cosine
+from lbt.train.threads import fixed_threads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
         LbtError: an input cannot be read, has no labelled image, weights do not fit, or the training diverged.
     """
     train, validation, test = (
-        read_split(path, params.channels, params.size, name).labelled()
+        read_examples(path, params.channels, params.size, name).labelled()
         for path, name in ((inputs.train, "train"), (inputs.validation, "validation"), (inputs.test, "test"))
     )
     for path, split_ in ((inputs.train, train), (inputs.validation, validation)):
@@ -107,7 +107,7 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
     }
 
 
-def _validated(model: nn.Module, validation: Split) -> float:
+def _validated(model: nn.Module, validation: Examples) -> float:
     """Accuracy on the validation split, in percent; it has labels."""
     found = accuracy(predict(model, validation), validation.labels)
     assert found is not None

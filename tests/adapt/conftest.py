@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lbt.adapt.params import AdaptParams
-from lbt.adapt.stage import Inputs, Outputs, Splits, run
+from lbt.adapt.stage import Inputs, Outputs, SplitFiles, run
 from lbt.artifacts import Images, write_images
 from lbt.pretrain import stage as pretrain
 from lbt.pretrain.params import PretrainParams
@@ -60,7 +60,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
         paths = {kind: folder / f"{domain}.{kind}.parquet" for kind in ("train", "validation", "test")}
         for seed, path in enumerate(paths.values()):
             write_images(path, bars(60 if seed == 0 else 30, seed, background, noise))
-        splits[domain] = Splits(**paths)
+        splits[domain] = SplitFiles(**paths)
     source = splits["bars"]
     params = PretrainParams(steps=40, batch=16, size=16, channels=1, evaluate_every=10, augmentation="standard")
     model = folder / "model.safetensors"

@@ -17,7 +17,7 @@ import pytest
 from safetensors.torch import load_file
 
 from lbt.adapt.params import AdaptParams
-from lbt.adapt.stage import Inputs, Outputs, Splits, run
+from lbt.adapt.stage import Inputs, Outputs, SplitFiles, run
 from lbt.artifacts import Images, write_images
 from lbt.models import Architecture, build, write_model
 
@@ -42,7 +42,7 @@ def train(folder: Path, output: Path, method: str, recipe: str) -> dict[str, Any
     small = {"steps": 2, "source_steps": 1, "batch": 9, "evaluate_every": 1, "checkpoint_every": 1, "lr": 0.01}
     job = AdaptParams.model_validate({"pair": "source-target", "method": method, "recipe": recipe, **small})
     domains = {
-        name: Splits(**{kind: folder / name / f"{kind}.parquet" for kind in KINDS}) for name in ("source", "target")
+        name: SplitFiles(**{kind: folder / name / f"{kind}.parquet" for kind in KINDS}) for name in ("source", "target")
     }
     files = {"curve": "curve.parquet", "student": "student.safetensors", "scratch": "scratch"}
     outputs = Outputs(**{role: output / name for role, name in files.items()})

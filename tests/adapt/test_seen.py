@@ -1,11 +1,10 @@
-"""What a job shows of its training: curve, explanation, and the accuracy of a teacher on the source."""
+"""The traces of a job's training: curve, explanation, and the accuracy of a teacher on the source."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from lbt.adapt.evaluate import class_entropy, collapsed
 from lbt.adapt.explained import POINTS, points
 from lbt.artifacts import read_table, read_tensors
 
@@ -60,17 +59,6 @@ def test_points_are_few_and_within_the_training():
     for total in (2, 3, 4, 60, 401):
         assert {1, total} <= points(total) <= set(range(1, total + 1))
         assert len(points(total)) == min(total, POINTS)
-
-
-def test_class_entropy_and_collapse():
-    even = torch.eye(10).repeat(3, 1)
-    one = torch.eye(10)[[4] * 30]
-    assert class_entropy(even) == pytest.approx(1)
-    assert class_entropy(one) == pytest.approx(0)
-    assert class_entropy(torch.eye(10)[[0, 1] * 15]) == pytest.approx(
-        torch.tensor(2.0).log() / torch.tensor(10.0).log()
-    )
-    assert [collapsed(p) for p in (even, one, even * float("nan"))] == [False, True, True]
 
 
 @pytest.mark.parametrize("recipe", ["fp32", "int8"])

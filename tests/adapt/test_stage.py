@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lbt.adapt import checkpoint, loop, read_adapted
-from lbt.adapt.params import AdaptParams
-from lbt.adapt.stage import run
+from lbt.adapt import loop, read_adapted
 from lbt.artifacts import Images, read_images, read_tensors, sha256, write_images, write_tensors
 from lbt.errors import LbtError
+from lbt.train import checkpoints
 
 
 @pytest.mark.parametrize("recipe", ["fp32", "int8"])
@@ -60,7 +59,7 @@ def test_a_killed_run_continues_to_the_same_weights(bench, monkeypatch, method, 
 
 def test_a_checkpoint_of_another_job_is_ignored(bench):
     saved = bench.outputs("job").scratch / "checkpoint.safetensors"
-    checkpoint.save(saved, {"identity": {"params": "others"}, "step": 4, "curve": [], "explained": []})
+    checkpoints.save(saved, {"identity": {"params": "others"}, "step": 4, "curve": [], "explained": []})
     assert bench.run("job") == bench.run("fresh")
 
 
@@ -78,13 +77,13 @@ def test_target_labels_do_not_reach_unsupervised_methods(bench, inputs, tmp_path
 def test_the_adapted_network_reads_back(bench):
     import torch
 
-    from lbt.adapt.batches import read_split
-    from lbt.adapt.evaluate import accuracy, predict
     from lbt.nn import domain
+    from lbt.train.batches import read_examples
+    from lbt.train.evaluation import accuracy, predict
 
     metrics = bench.run(recipe="int8", steps=10)
     network = read_adapted(bench.outputs("job").student)
-    test = read_split(bench.inputs.target.test, 1, 16, "test")
+    test = read_examples(bench.inputs.target.test, 1, 16, "test")
     torch.set_num_threads(1)
     with domain(network, "target"):
         assert accuracy(predict(network, test), test.labels) == metrics["student/target_accuracy"]
@@ -111,11 +110,6 @@ def test_too_few_labels(bench):
         bench.run(method="few_label", labels_per_class=21)
 
 
-def test_a_grid_is_not_a_job(bench):
-    with pytest.raises(LbtError, match=r"adapt.method: one job has one method"):
-        run(AdaptParams(), bench.inputs, bench.outputs("job"))
-
-
 def damaged(path: Path, kind: str) -> None:
     content = path.read_bytes()
     tensors, extra = read_tensors(path)
@@ -129,9 +123,9 @@ def damaged(path: Path, kind: str) -> None:
         case "header":
             write_tensors(path, tensors, {"state": extra["state"]})
         case "foreign":  # whole, of this job, but of code that kept other networks
-            state = checkpoint.load(path)
+            state = checkpoints.load(path)
             del state["networks"]["student"]
-            checkpoint.save(path, state)
+            checkpoints.save(path, state)
 
 
 @pytest.mark.parametrize("kind", ["empty", "truncated", "altered", "header", "foreign"])

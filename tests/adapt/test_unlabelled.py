@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from lbt.adapt.evaluate import accuracy
 from lbt.adapt.params import METHODS
 from lbt.artifacts import Images, read_images, read_table, write_images
 from lbt.errors import LbtError
+from lbt.train.evaluation import accuracy
 
 NEEDY = {"few_label", "fixmatch", "mean_teacher_few_label", "target_supervised"}
 

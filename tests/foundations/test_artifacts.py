@@ -233,3 +233,15 @@ def test_json_is_an_object(tmp_path, text):
     (tmp_path / "m.json").write_text(text)
     with pytest.raises(LbtError, match=r"expected a mapping|nested too deeply"):
         artifacts.read_json(tmp_path / "m.json")
+
+
+def test_files_of_killed_writers_are_removed_and_no_others(tmp_path: Path) -> None:
+    with artifacts.atomic(tmp_path / "kept.json") as temporary:
+        name = temporary.name
+        temporary.write_text("{}")
+    (tmp_path / name).write_text("half")
+    (tmp_path / ".gitignore").write_text("mine")
+    assert artifacts.remove_temporaries(tmp_path, older=60) == []
+    assert artifacts.remove_temporaries(tmp_path) == [tmp_path / name]
+    assert {path.name for path in tmp_path.iterdir()} == {"kept.json", ".gitignore"}
+    assert artifacts.remove_temporaries(tmp_path / "missing") == []

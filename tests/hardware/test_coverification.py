@@ -35,7 +35,7 @@ BITS = 8
 
 @dataclass
 class Step:
-    """What the engine did in one step of one convolution: codes in, codes out, shifts, state before and after."""
+    """The trace of one step of one convolution in the engine: codes in, codes out, shifts, state before and after."""
 
     x: np.ndarray
     w: np.ndarray

@@ -42,7 +42,7 @@ digits, train = script.digits, script.train
 
 
 def processes(count: int, *arguments: object) -> list[list[str]]:
-    """What each of ``count`` processes that share the batches prints: their number, right answers, hash."""
+    """The output of each of ``count`` processes that share the batches: their number, right answers, hash."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

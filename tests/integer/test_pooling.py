@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lbt.integer.layers import MASTER, Codes, Conv, Moment
 from lbt.integer.pooling import AvgPool, MaxPool
-from lbt.kernels.int8.geometry import Geometry
+from lbt.kernels.geometry import Geometry
 from lbt.numerics.rounding import Key
 
 CALIBRATE = Moment(Key(), calibrating=True)

@@ -1,4 +1,4 @@
-"""What a GPU runs: the definition traced and compiled gives the definition's bits, and a step asks for no number."""
+"""The code of a GPU: the definition traced and compiled gives the definition's bits, and a step asks for no number."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import nn
 from torch._dynamo.utils import counters
 
 from lbt.errors import LbtError
-from lbt.kernels import finite
-from lbt.kernels import gpu as compiled
+from lbt.kernels import finite, gpu, plain
 from lbt.kernels.quantize import quantize
 from lbt.models import build
 from lbt.nn import quantize as convert
 from lbt.nn import set_step
+from lbt.numerics.granularity import to_matrix
 from lbt.numerics.rounding import Key
 from lbt.numerics.spec import RoleSpec
 
@@ -31,17 +31,16 @@ SPECS = [
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="compiling for the CPU needs a C++ compiler")
 @pytest.mark.parametrize("chosen", SPECS, ids=lambda s: s["format"])
-def test_compiled_quantization_has_the_same_bits(chosen: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_quantization_has_the_same_bits(chosen: dict) -> None:
     spec, g = RoleSpec.model_validate(chosen), torch.Generator().manual_seed(0)
     shapes = [(3, 40, 5, 4), (2, 40, 7, 3), (5, 64, 2, 9), (4, 72, 3, 6)]
     cases = [(torch.randn(*shape, generator=g) * 3, Key(1, step, "layer", "A")) for step, shape in enumerate(shapes)]
-    plain = [quantize(x, spec, key, offset=77 * key.step) for x, key in cases]
-    values = [q.dequantize() for q in plain]
-    monkeypatch.setattr(compiled, "wanted", lambda _: True)
+    expected = [quantize(x, spec, key, offset=77 * key.step, backend=plain) for x, key in cases]
+    values = [q.dequantize() for q in expected]
     counters.clear()
     graphs = []
-    for q, value, (x, key) in zip(plain, values, cases, strict=True):
-        found = quantize(x, spec, key, offset=77 * key.step)
+    for q, value, (x, key) in zip(expected, values, cases, strict=True):
+        found = quantize(x, spec, key, offset=77 * key.step, backend=gpu)
         assert torch.equal(found.codes, q.codes)
         assert torch.equal(found.scale, q.scale)
         assert torch.equal(found.dequantize(), value)
@@ -53,11 +52,11 @@ def test_compiled_quantization_has_the_same_bits(chosen: dict, monkeypatch: pyte
 def test_a_rule_that_cannot_be_traced_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = RoleSpec.model_validate({"format": "int8", "range": {"rule": "mse"}})
     x = torch.randn(100, generator=torch.Generator().manual_seed(0))
-    limit = compiled.limiter(spec.range, 1, spec.format, x)(x.view(1, -1))
-    monkeypatch.setattr(compiled, "wanted", lambda _: True)
+    matrix, layout = to_matrix(x, "tensor", "A")
+    limit = plain.limits(matrix, layout, spec.range, spec.format, None)
     monkeypatch.setattr(torch, "compile", lambda graph, **_: graph)
-    assert torch.equal(compiled.limiter(spec.range, 1, spec.format, x)(x.view(1, -1)), limit)
-    compiled._limiter.cache_clear()
+    assert torch.equal(gpu.limits(matrix, layout, spec.range, spec.format, None), limit)
+    gpu._limiter.cache_clear()
 
 
 @pytest.mark.parametrize("recipe", ["int8", "thesis", "fp8", "mx8"])

@@ -9,8 +9,8 @@ import sys
 import pytest
 import torch
 
-from lbt.kernels.int8 import conv, implicit
-from lbt.kernels.int8.geometry import Geometry
+from lbt.kernels.geometry import Geometry
+from lbt.kernels.int8 import columns, implicit
 
 CASES = [  # N, C, O, size, kernel, geometry: channels and rows that fill a tile, and that do not
     (2, 3, 5, (7, 6), (3, 3), Geometry((1, 1), (1, 1))),
@@ -25,12 +25,12 @@ def compare() -> None:
     for n, c, o, size, kernel, geometry in CASES:
         codes = lambda *shape: torch.randint(-128, 128, shape, dtype=torch.int8, generator=g)  # noqa: E731
         x, w = codes(n, c, *size), codes(o, c, *kernel)
-        y = conv.conv2d(x, w, geometry)
+        y = columns.conv2d(x, w, geometry)
         dy = codes(*y.shape)
         assert torch.equal(implicit.convolve(x, w, geometry), y)
-        assert torch.equal(implicit.error(dy, w, size, geometry), conv.conv2d_error(dy, w, size, geometry))
+        assert torch.equal(implicit.error(dy, w, size, geometry), columns.conv2d_error(dy, w, size, geometry))
         gradient = implicit.weight_gradient(x, dy, kernel, geometry)
-        assert torch.equal(gradient, conv.conv2d_weight(x, dy, kernel, geometry).long())
+        assert torch.equal(gradient, columns.conv2d_weight(x, dy, kernel, geometry).long())
     print("equal")
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from lbt.errors import LbtError
 from lbt.fixed.requantize import multiplier, random_bits, requantize, shift_for, shift_stochastic
 from lbt.fixed.update import IntegerSGD
-from lbt.kernels.int8 import conv, direct, gemm
-from lbt.kernels.int8.geometry import Geometry
+from lbt.kernels.geometry import Geometry
+from lbt.kernels.int8 import columns, direct, gemm
 from lbt.numerics.rounding import Key
 
 
@@ -123,21 +123,21 @@ def convolutions(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], Geo
 def test_convolution_products(seed: int, shapes: tuple, small_buffer: bool) -> None:
     (x_shape, w_shape, geometry), rng = shapes, np.random.default_rng(seed)
     x, w = codes(rng, *x_shape), codes(rng, *w_shape)
-    previous, conv.BUFFER = conv.BUFFER, 64 if small_buffer else conv.BUFFER
+    previous, columns.BUFFER = columns.BUFFER, 64 if small_buffer else columns.BUFFER
     try:
-        y = conv.conv2d(torch.from_numpy(x), torch.from_numpy(w), geometry)
+        y = columns.conv2d(torch.from_numpy(x), torch.from_numpy(w), geometry)
         expected = slow_conv(x, w, geometry)
         assert np.array_equal(y.numpy(), expected)
         assert y.shape[2:] == geometry.output(x_shape[2:], w_shape[2:])
         dy = codes(rng, *expected.shape)
         dx, dweight = slow_gradients(x, w, dy, geometry)
-        error = conv.conv2d_error(torch.from_numpy(dy), torch.from_numpy(w), x_shape[2:], geometry)
+        error = columns.conv2d_error(torch.from_numpy(dy), torch.from_numpy(w), x_shape[2:], geometry)
         assert np.array_equal(error.numpy(), dx)
-        gradient = conv.conv2d_weight(torch.from_numpy(x), torch.from_numpy(dy), w_shape[2:], geometry)
+        gradient = columns.conv2d_weight(torch.from_numpy(x), torch.from_numpy(dy), w_shape[2:], geometry)
         assert np.array_equal(gradient.numpy(), dweight)
         assert y.dtype == error.dtype == gradient.dtype == torch.int32
     finally:
-        conv.BUFFER = previous
+        columns.BUFFER = previous
 
 
 @settings(max_examples=120, deadline=None)
@@ -145,20 +145,20 @@ def test_convolution_products(seed: int, shapes: tuple, small_buffer: bool) -> N
 def test_convolution_products_without_columns(seed: int, shapes: tuple, scale: float, few_columns: bool) -> None:
     """Sums times one scale, rounded once, in float32: as the columns' sums converted and multiplied."""
     if not direct.works():  # this machine's kernel is not exact, or not there: then it must not be used
-        assert not direct.pays((64, 8, 8, 8), (8, 8, 3, 3))
+        assert not direct.pays((64, 8, 8, 8), (8, 8, 3, 3), (6, 6))
         return
     (x_shape, w_shape, geometry), rng = shapes, np.random.default_rng(seed)
     geometry, w_shape = geometry._replace(groups=1), (w_shape[0], x_shape[1], *w_shape[2:])
     x, w = codes(rng, *x_shape), codes(rng, *w_shape)
     expected = slow_conv(x, w, geometry)
     x_t, w_t = torch.from_numpy(x), torch.from_numpy(w)
-    if min(x_shape[2:]) > 1:
+    if min(*x_shape[2:], *expected.shape[2:]) > 1:
         y = direct.convolve(x_t, w_t, scale, geometry)
         assert np.array_equal(y.numpy(), expected.astype(np.float32) * np.float32(scale))
     dy = codes(rng, *expected.shape)
     dx, dweight = slow_gradients(x, w, dy, geometry)
     dy_t, (stride, padding, dilation, _) = torch.from_numpy(dy), geometry
-    if min(dy.shape[2:]) > 1 and (dilation == (1, 1) or stride == (1, 1)):
+    if min(*dy.shape[2:], *x_shape[2:]) > 1 and (dilation == (1, 1) or stride == (1, 1)):
         error = direct.error(dy_t, w_t, scale, x_shape[2:], geometry)
         assert np.array_equal(error.numpy(), dx.astype(np.float32) * np.float32(scale))
     if dilation == stride == (1, 1):
@@ -187,7 +187,7 @@ def test_a_kernel_that_saturates_is_found_out(monkeypatch: pytest.MonkeyPatch) -
     direct.works.cache_clear()
     try:
         assert not direct.works()
-        assert not direct.pays((64, 8, 8, 8), (8, 8, 3, 3))
+        assert not direct.pays((64, 8, 8, 8), (8, 8, 3, 3), (6, 6))
     finally:
         monkeypatch.undo()
         direct.works.cache_clear()
@@ -197,13 +197,13 @@ def test_sums_that_float32_cannot_hold() -> None:
     # 2,304 products of full-scale codes exceed 2^24: a float emulation would be off, these are not
     x, w = torch.full((1, 256, 3, 3), 127, dtype=torch.int8), torch.full((1, 256, 3, 3), 127, dtype=torch.int8)
     w[0, 0, 0, 0] = 126
-    y = conv.conv2d(x, w)
+    y = columns.conv2d(x, w)
     assert int(y) == 2304 * 127**2 - 127 > 2**24
 
 
 def test_a_long_weight_gradient_does_not_wrap() -> None:
     x = torch.full((3, 1, 256, 256), -128, dtype=torch.int8)
-    gradient = conv.conv2d_weight(x, x, (1, 1))
+    gradient = columns.conv2d_weight(x, x, (1, 1))
     assert gradient.dtype == torch.int64
     assert int(gradient) == 3 * 256**2 * 128**2 > 2**31
 
@@ -211,9 +211,9 @@ def test_a_long_weight_gradient_does_not_wrap() -> None:
 def test_convolution_refuses_what_does_not_fit() -> None:
     x = torch.zeros(1, 4, 5, 5, dtype=torch.int8)
     with pytest.raises(LbtError, match="accepted: int8 codes"):
-        conv.conv2d(x.float(), x)
+        columns.conv2d(x.float(), x)
     with pytest.raises(LbtError, match=r"\(O, C / groups, KH, KW\)"):
-        conv.conv2d(x, torch.zeros(4, 4, 3, 3, dtype=torch.int8), Geometry(groups=2))
+        columns.conv2d(x, torch.zeros(4, 4, 3, 3, dtype=torch.int8), Geometry(groups=2))
     with pytest.raises(LbtError, match="does not fit"):
         Geometry().output((2, 2), (3, 3))
 

@@ -11,17 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbt.errors import LbtError
-from lbt.kernels import loops as kernels
-from lbt.kernels.quantize import fake_quantize, quantize
+from lbt.kernels import loops, plain
+from lbt.kernels.quantize import choose, fake_quantize, quantize
+from lbt.numerics.formats import parse_format, words
 from lbt.numerics.rounding import Key
 from lbt.numerics.spec import RoleSpec
 
 numba = pytest.importorskip("numba")
 
-FORMATS = [
-    "int2", "int5", "int8", "int16", "int8-pow2", "uint2", "uint4", "uint8", "uint16", "e4m3", "e5m2", "e2m1", "e1m3",
-    "e5m2-pow2", "e7m3", "fp16", "bf16", "bfp8", "bfp3", "mxe4m3", "mxe2m1", "mxint8", "mxint4", "mls-e2m4", "mls-e2m1",
-]  # fmt: skip
+FORMATS = [word for word in words() if parse_format(word).element_format.grid != "other"]
 
 
 @given(
@@ -44,28 +42,27 @@ def test_equal_to_the_definition(
     x = torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape))) * 2.0**power
     if zeros:
         x = x * (torch.arange(x.numel()).view(shape) % 3 == 0)
-    if word.startswith(("bfp", "mx")):
-        granularity = RoleSpec.model_validate(word).granularity
+    form = parse_format(word)
+    granularity = form.granularity or granularity
     if role == "W" and granularity == "sample":
         granularity = "channel"
     spec = RoleSpec.model_validate(
-        {"format": word, "granularity": granularity, "rounding": rounding, "range": rule if word != "fp16" else "max"}
+        {"format": word, "granularity": granularity, "rounding": rounding, "range": rule if form.scaled else "max"}
     )
     key = Key(3, 5, "layer", role)
-    slow = quantize(x, spec, key, offset=offset)
-    fast = kernels.quantize_groups(x, spec, key, offset=offset, out=torch.empty(x.numel()))
-    assert fast is not None
-    assert fast.groups is not None
-    assert fast.groups.codes.dtype == slow.codes.dtype
-    assert torch.equal(fast.groups.codes, slow.codes)
-    assert torch.equal(fast.groups.scale, slow.scale)
-    assert (fast.groups.zero_point is None) == (slow.zero_point is None)
-    if slow.zero_point is not None:
-        assert torch.equal(fast.groups.zero_point, slow.zero_point)
-    assert torch.equal(fast.values * fast.scale, slow.dequantize())
-    again = kernels.dequantize_groups(fast.groups)
-    assert again is not None
-    assert torch.equal(again, fast.values)
+    slow = quantize(x, spec, key, offset=offset, backend=plain)
+    for want in ("codes", "both"):
+        fast = quantize(x, spec, key, want=want, offset=offset, slot="test", backend=loops)
+        assert fast.codes.dtype == slow.codes.dtype
+        assert torch.equal(fast.codes, slow.codes)
+        assert torch.equal(fast.scale, slow.scale)
+        assert (fast.zero_point is None) == (slow.zero_point is None)
+        if slow.zero_point is not None:
+            assert torch.equal(fast.zero_point, slow.zero_point)
+        assert torch.equal(fast.values, slow.values)
+        assert torch.equal(fast.dequantize(), slow.dequantize())
+    alone = quantize(x, spec, key, want="values", offset=offset, backend=loops)
+    assert torch.equal(alone.values, slow.values)
     assert torch.equal(fake_quantize(x, spec, key, offset=offset), slow.dequantize())
     room = torch.empty(x.numel())
     assert torch.equal(fake_quantize(x, spec, key, offset=offset, out=room), slow.dequantize())
@@ -73,7 +70,7 @@ def test_equal_to_the_definition(
 
 def test_the_format_without_a_loop_uses_the_definition() -> None:
     x, spec, key = torch.randn(5, 6), RoleSpec.model_validate("int1"), Key()
-    assert kernels.quantize_fast(x, spec, key) is None
+    assert choose(spec.format, x) is plain
     assert torch.equal(fake_quantize(x, spec, key), quantize(x, spec, key).dequantize())
 
 
@@ -106,25 +103,14 @@ def test_what_is_not_finite_is_refused(bad: float, word: str) -> None:
         fake_quantize(x, RoleSpec.model_validate(word), Key(layer="conv", role="E"))
 
 
-def test_codes_alone_equal_codes_beside_values() -> None:
-    x = torch.randn(3, 5, 7, 7)
-    for rounding in ("nearest", "stochastic"):
-        spec = RoleSpec.model_validate({"format": "int8", "rounding": rounding})
-        both, alone = (kernels.quantize_fast(x, spec, Key(), only_codes=only) for only in (False, True))
-        assert both is not None
-        assert alone is not None
-        assert torch.equal(both.codes, alone.codes)
-        assert torch.equal(both.values, both.codes.float())
-
-
 def test_a_machine_without_numba_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lbt.kernels._loops", None)
-    kernels.loops.cache_clear()
+    loops.loops.cache_clear()
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            found = [kernels.quantize_fast(torch.ones(3), RoleSpec.model_validate("int8"), Key()) for _ in range(3)]
-        assert found == [None] * 3
+            found = [choose(RoleSpec.model_validate("int8").format, torch.ones(3)) for _ in range(3)]
+        assert found == [plain] * 3
         assert [str(w.message)[:22] for w in caught] == ["numba is not installed"]
     finally:
-        kernels.loops.cache_clear()
+        loops.loops.cache_clear()

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbt.errors import LbtError
-from lbt.kernels import loops as kernels
-from lbt.kernels.quantize import fake_quantize, quantize
+from lbt.kernels import loops, plain
+from lbt.kernels.quantize import choose, fake_quantize, quantize
 from lbt.numerics.ranges import RANGES
 from lbt.numerics.ranges.cosine import learning_rate_factor
 from lbt.numerics.rounding import Key
@@ -34,13 +34,11 @@ def test_fast_loops_equal_the_definition(
     if channels_last and len(shape) == 4:
         x = x.contiguous(memory_format=torch.channels_last)
     spec = RoleSpec(format=word, rounding=rounding, range=rule)
-    fast = kernels.quantize_fast(x, spec, KEY, offset=offset)
-    slow = quantize(x, spec, KEY, offset=offset)
-    assert fast is not None
-    assert fast.codes is not None
-    assert fast.scale == float(slow.scale)
-    assert torch.equal(fast.codes, slow.layout.restore(slow.codes))
-    assert torch.equal(fast.values, fast.codes.float())
+    fast = quantize(x, spec, KEY, want="both", offset=offset, backend=loops)
+    slow = quantize(x, spec, KEY, offset=offset, backend=plain)
+    assert fast.factor == float(slow.scale)
+    assert torch.equal(fast.codes, slow.codes)
+    assert torch.equal(fast.values, fast.in_shape(fast.codes).float())
     assert torch.equal(fake_quantize(x, spec, KEY, offset=offset), slow.dequantize())
 
 
@@ -63,8 +61,8 @@ def test_without_numba_the_numbers_are_the_same(monkeypatch: pytest.MonkeyPatch)
     x = torch.randn(5, 6, 7, 8)
     spec = RoleSpec(format="int8", rounding="stochastic")
     fast = fake_quantize(x, spec, KEY)
-    monkeypatch.setattr(kernels, "loops", lambda: None)
-    assert kernels.quantize_fast(x, spec, KEY) is None
+    monkeypatch.setattr(loops, "loops", lambda: None)
+    assert choose(spec.format, x) is plain
     assert torch.equal(fake_quantize(x, spec, KEY), fast)
 
 

@@ -77,7 +77,7 @@ def _reachable(row):
 
 
 def _equal(a, b):
-    """Whether some renumbering of the nodes 1 and 2 makes one edge set the other."""
+    """True if some renumbering of the nodes 1 and 2 makes one edge set the other."""
     maps = [{0: 0, 3: 3, 1: p[0], 2: p[1]} for p in permutations((1, 2))]
     return any({(m[i], m[j], o) for i, j, o in a} == b for m in maps)
 

@@ -21,7 +21,7 @@ IMAGES = torch.rand(24, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
 def reaches(row: np.ndarray, start: int, end: int) -> bool:
-    """Whether some path of operations other than none leads from start to end: tried edge by edge."""
+    """True if some path of operations other than none leads from start to end: tried edge by edge."""
     if start == end:
         return True
     return any(o != 0 and i == start and reaches(row, j, end) for (i, j), o in zip(EDGES, row, strict=True))

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lbt.errors import LbtError
-from lbt.kernels import loops as kernels
+from lbt.kernels import choose, loops
 from lbt.kernels.int8 import direct, exact
 from lbt.nn import quantize, set_step
 from lbt.recipe import Recipe
@@ -33,7 +33,7 @@ def gradients(engine: str, recipe: str | Recipe = "int8") -> list[torch.Tensor]:
 def test_same_bits_as_emulation(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = gradients("emulate")
     if not fast:
-        monkeypatch.setattr(kernels, "loops", lambda: None)
+        monkeypatch.setattr(loops, "loops", lambda: None)
     for a, b in zip(gradients("integer"), expected, strict=True):
         assert torch.equal(a, b)
 
@@ -65,7 +65,7 @@ def test_the_int8_kernel_emulates_to_the_same_bits(recipe: str, monkeypatch: pyt
     monkeypatch.setattr(direct, "convolve", counted(direct.convolve))
     fast = run()
     assert len(used) > 5 or not direct.works()
-    monkeypatch.setattr(exact.ExactConv, "pays", lambda *_: False)
+    monkeypatch.setattr(choose, "int8_emulates", lambda *_: False)
     used.clear()
     for a, b in zip(run(), fast, strict=True):
         assert torch.equal(a, b)
@@ -80,9 +80,9 @@ def test_sums_that_float32_may_round_stay_with_the_float_kernel(monkeypatch: pyt
     quantize(layer, "int8")(x)
     monkeypatch.undo()
     layer.weight.data[:, ::2] = 0.0  # 1,152 products of full-scale weights: still too many
-    monkeypatch.setattr(exact, "_EXACT", 2**25)
+    monkeypatch.setattr(exact, "EXACT", 2**25)
     y = quantize(layer, "int8")(x)
-    monkeypatch.setattr(exact.ExactConv, "pays", lambda *_: False)
+    monkeypatch.setattr(choose, "int8_emulates", lambda *_: False)
     torch.testing.assert_close(quantize(layer, "int8")(x), y)
 
 

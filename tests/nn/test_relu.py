@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from lbt.kernels import loops as kernels
+from lbt.kernels import loops
+from lbt.kernels import quantize as quantizing
 from lbt.kernels.magnitude import recall
 from lbt.nn import quantize
 from lbt.nn.layers.relu import MaskReLU, MaskReLU6
@@ -34,7 +35,7 @@ def run(layer: nn.Module, x: Tensor, dy: Tensor) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("form", ["contiguous", "channels_last", "strided", "special"])
 def test_values_and_gradients(theirs, mine, inplace, fast, form, monkeypatch) -> None:
     if not fast:
-        monkeypatch.setattr(kernels, "loops", lambda: None)
+        monkeypatch.setattr(loops, "loops", lambda: None)
     x = torch.randn(3, 4, 5, 6, generator=torch.Generator().manual_seed(0)) * 5
     if form == "channels_last":
         x = x.to(memory_format=torch.channels_last)
@@ -123,17 +124,17 @@ def test_the_largest_magnitude_is_known_until_something_changes(inplace: bool) -
 
 
 def test_a_network_looks_only_where_nobody_has_looked(monkeypatch: pytest.MonkeyPatch) -> None:
-    loops = kernels.loops()
-    if loops is None:
+    machine = loops.loops()
+    if machine is None:
         pytest.skip("numba is not installed")
     conv = [nn.Conv2d(3, 3, 3, padding=1, bias=False) for _ in range(3)]
     model = nn.Sequential(conv[0], nn.ReLU(), conv[1], nn.ReLU(), conv[2])
     runs = {}
     for name in ("known", "looked for"):
         seen: list[int] = []
-        monkeypatch.setattr(kernels, "loops", lambda seen=seen: _Counting(loops, seen))
+        monkeypatch.setattr(loops, "loops", lambda seen=seen: _Counting(machine, seen))
         if name == "looked for":
-            monkeypatch.setattr(kernels, "recall", lambda x: None)
+            monkeypatch.setattr(quantizing, "recall", lambda x: None)
         low = quantize(model, "int8")
         low(torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))).square().sum().backward()
         runs[name] = (len(seen), [p.grad for p in low.parameters()])

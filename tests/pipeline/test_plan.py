@@ -10,7 +10,7 @@ import pytest
 
 from lbt.errors import LbtError
 from lbt.pipeline import Plan
-from lbt.pipeline.declare import declare
+from lbt.pipeline.declare import declare_inputs
 from lbt.pipeline.execute import execute
 from lbt.pipeline.job import HashCache
 
@@ -27,7 +27,7 @@ def workspace(tmp_path, monkeypatch):
     (tmp_path / "inputs/mine").mkdir()
     (tmp_path / "inputs/mine/a.png").write_bytes(b"1")
     monkeypatch.chdir(tmp_path)
-    declare("params/default.yaml")
+    declare_inputs("params/default.yaml")
     return tmp_path
 
 
@@ -139,11 +139,11 @@ def test_an_input_that_dvc_does_not_know_is_refused_with_the_command_that_declar
     with pytest.raises(LbtError, match=r"stages.data.deps: add inputs/other.*lbt declare"):
         _ = Plan().jobs
     before = (workspace / "dvc.yaml").read_text()
-    assert declare("params/default.yaml") == [("data", "inputs/other")]
+    assert declare_inputs("params/default.yaml") == ["dvc.yaml: stages.data.deps: inputs/other added"]
     assert (workspace / "dvc.yaml").read_text() == before.replace(
-        "      - inputs/mine\n", "      - inputs/other\n      - inputs/mine\n"
+        "      - inputs/mine\n", "      - inputs/mine\n      - inputs/other\n"
     )
-    assert declare("params/default.yaml") == []
+    assert declare_inputs("params/default.yaml") == []
 
 
 def test_files_that_no_engine_counts_change_nothing(workspace):

@@ -66,7 +66,7 @@ class Project:
         return {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
 
     def idle(self) -> bool:
-        """Whether both engines have nothing to do."""
+        """True if both engines have nothing to do."""
         return not self.planned_rules() and "up to date" in self("dvc", "status")
 
     def contents(self) -> dict[str, bytes]:

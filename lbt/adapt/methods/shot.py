@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lbt.adapt.batches import indices
 from lbt.adapt.losses import diversity, entropy
 from lbt.adapt.method import Base, Task
 from lbt.nn.parallel import split
+from lbt.train.batches import indices
 
 
 class Method(Base):

@@ -7,7 +7,7 @@ a float convolution. The weight gradient has no such kernel. But in a padded ima
 the error with the image read from that offset on, and columns for a row only are all that is copied.
 
 The operator is an internal one of PyTorch: it is tried once per process, at full scale, against the definition; where
-it is missing or wrong, the products are done with columns (:mod:`lbt.kernels.int8.conv`) to the same bits.
+it is missing or wrong, the products are done with columns (:mod:`lbt.kernels.int8.columns`) to the same bits.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from lbt.kernels.buffers import buffer
+from lbt.kernels.geometry import PLAIN, Geometry
 from lbt.kernels.int8.gemm import LONGEST, matmul
-from lbt.kernels.int8.geometry import PLAIN, Geometry
 
 _COLUMNS = 4 * 2**20  # bytes of columns made at a time
 _ALIGN = 64  # the int8 product is several times slower when its reduction is not a multiple of this
@@ -30,7 +30,7 @@ _ALIGN = 64  # the int8 product is several times slower when its reduction is no
 
 @functools.cache
 def works() -> bool:
-    """Whether the quantized convolution is here and exact: full-scale codes, padding and stride included."""
+    """True if the quantized convolution is there and exact: full-scale codes, padding and stride included."""
     g = torch.Generator().manual_seed(0)
     x = torch.randint(0, 2, (2, 40, 5, 6), dtype=torch.int8, generator=g) * 127 * 2 - 127
     w = torch.randint(0, 2, (24, 40, 3, 3), dtype=torch.int8, generator=g) * 127 * 2 - 127
@@ -43,22 +43,24 @@ def works() -> bool:
     return torch.equal(y.double(), expected * 0.5)
 
 
-def pays(image: Sequence[int], weight: Sequence[int]) -> bool:
-    """Whether the kernel takes these shapes, packing the weight costs less than it saves, and no sum can leave int32.
+def pays(image: Sequence[int], weight: Sequence[int], result: Sequence[int]) -> bool:
+    """True if the kernel takes these shapes, packing the weight costs less than it saves, and no sum can leave int32.
 
-    (With a side of one pixel the two memory formats look alike, and the kernel mistakes one for the other.)
+    With a side of one pixel the two memory formats look alike. The kernel mistakes one for the other in an image; in a
+    result its AMX form gives wrong sums (stride (1, 2), a result one pixel wide: oneDNN of torch 2.13).
 
     Args:
-        image: (N, C, H, W) of what is convolved: the input, or the error.
+        image: (N, C, H, W) of the convolved tensor: the input, or the error.
         weight: (O, C, KH, KW) of the forward product, in both cases.
+        result: (H, W) of the output, or of the input's error.
     """
-    if min(image[2:]) < 2 or math.prod(image) < math.prod(weight):
+    if min(*image[2:], *result) < 2 or math.prod(image) < math.prod(weight):
         return False
     return math.prod(weight) // min(weight[:2]) <= LONGEST // 2 and works()
 
 
 def reverses(geometry: Geometry) -> bool:
-    """Whether :func:`error` takes a convolution: without groups, and without a stride and dilation at once."""
+    """True if :func:`error` takes a convolution: without groups, and without a stride and dilation at once."""
     return geometry.groups == 1 and (1, 1) in (geometry.stride, geometry.dilation)
 
 
@@ -92,7 +94,7 @@ def convolve(x: Tensor, weight: Tensor, scale: float, geometry: Geometry = PLAIN
     return y
 
 
-def error(dy: Tensor, weight: Tensor, scale: float, size: tuple[int, int], geometry: Geometry = PLAIN) -> Tensor:
+def error(dy: Tensor, weight: Tensor, scale: float, size: tuple[int, ...], geometry: Geometry = PLAIN) -> Tensor:
     """Error of the input of a convolution without groups (dilation only with stride 1), as float32(exact sums) · scale.
 
     With a stride (s, t), the rows i ≡ a (mod s) of the input meet only every s-th tap of the kernel: each of the s · t
@@ -140,7 +142,7 @@ def _phase(a: int, stride: int, padding: int, kernel: int, size: int, inner: int
     return tap, taps, count, taps - 1 - quotient, count - 1 + quotient - (inner - 1)
 
 
-def weight_gradient(x: Tensor, dy: Tensor, kernel: tuple[int, int], padding: tuple[int, int]) -> Tensor:
+def weight_gradient(x: Tensor, dy: Tensor, kernel: tuple[int, ...], padding: tuple[int, ...]) -> Tensor:
     """Gradient of the weight of a convolution with stride 1, no dilation, no groups: exact sums.
 
     Args:
@@ -172,7 +174,7 @@ def weight_gradient(x: Tensor, dy: Tensor, kernel: tuple[int, int], padding: tup
     return total.view(o, kh, kw, c).permute(0, 3, 1, 2)
 
 
-def _framed(x: Tensor, frame: tuple[int, int], at: tuple[int, int], into: Tensor) -> Tensor:
+def _framed(x: Tensor, frame: tuple[int, ...], at: tuple[int, ...], into: Tensor) -> Tensor:
     """``into``, filled with the NHWC images of ``x`` (N, C, H, W), each in a frame of zeros, and zeros behind."""
     (n, c, h, w), (rows, row), (top, left) = x.shape, frame, at
     images = into[: n * rows * row * c].view(n, rows, row, c)
@@ -186,8 +188,14 @@ def _framed(x: Tensor, frame: tuple[int, int], at: tuple[int, int], into: Tensor
     return into
 
 
-def shifts_pay(x: Tensor, dy: Tensor, padding: tuple[int, int]) -> bool:
-    """Whether the padded image is not so much larger than dy that columns would be cheaper."""
-    n, _, h, w = x.shape
+def shifts_pay(image: Sequence[int], size: Sequence[int], padding: Sequence[int]) -> bool:
+    """True unless the padded image is so much larger than dy that columns are cheaper.
+
+    Args:
+        image: (N, C, H, W) of the input.
+        size: (OH, OW) of the error.
+        padding: of the forward product.
+    """
+    n, _, h, w = image
     positions = (h + 2 * padding[0]) * (w + 2 * padding[1])
-    return positions <= 1.4 * dy.shape[2] * dy.shape[3] and n * positions <= 8 * LONGEST
+    return positions <= 1.4 * size[0] * size[1] and n * positions <= 8 * LONGEST

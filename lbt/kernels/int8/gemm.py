@@ -77,7 +77,7 @@ def _by_rows(x: Tensor) -> Tensor:
 
 @functools.cache
 def kernel_is_exact(device: torch.device) -> bool:
-    """Whether ``torch._int_mm`` gives the exact sums here.
+    """True if ``torch._int_mm`` gives exact sums on this device.
 
     Some processors multiply bytes with 16-bit sums that saturate. It shows at full scale, so products of extreme codes
     are tried once per process; where the kernel fails, the product is done in int32 instead (slow, exact).

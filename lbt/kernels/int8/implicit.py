@@ -3,7 +3,7 @@
 Columns are nine times as many bytes as the image of a 3×3 convolution, and writing them costs a GPU more than the
 product. Here each tile of the product reads its part of the image where it lies. One kernel makes the forward product
 and the error of the input (a convolution and its transpose differ in how positions are computed), one the weight
-gradient; they return what :mod:`lbt.kernels.int8.conv` returns, bit for bit.
+gradient; they return what :mod:`lbt.kernels.int8.columns` returns, bit for bit.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import importlib.util
 import torch
 from torch import Tensor
 
+from lbt.kernels.geometry import Geometry
 from lbt.kernels.int8.gemm import LONGEST
-from lbt.kernels.int8.geometry import Geometry
 
 _ROWS, _OUTER, _INNER = 128, 64, 64
 """Positions, output channels and summed channels of a tile of ``gather``."""
@@ -25,12 +25,12 @@ RUN = 4096
 
 @functools.cache
 def available() -> bool:
-    """Whether Triton is installed."""
+    """True if Triton is installed."""
     return importlib.util.find_spec("triton") is not None
 
 
 def pays(x: Tensor, reduction: int, groups: int) -> bool:
-    """Whether ``x`` is on a GPU, there is one group, and no sum of ``reduction`` products leaves int32."""
+    """True if ``x`` is on a GPU, there is one group, and no sum of ``reduction`` products leaves int32."""
     return x.device.type == "cuda" and groups == 1 and reduction <= LONGEST and available()
 
 
@@ -50,7 +50,7 @@ def convolve(x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     return _gather(x, weight.permute(2, 3, 1, 0).contiguous(), size, geometry.stride, first, geometry.dilation, (1, 1))
 
 
-def error(dy: Tensor, weight: Tensor, size: tuple[int, int], geometry: Geometry) -> Tensor:
+def error(dy: Tensor, weight: Tensor, size: tuple[int, ...], geometry: Geometry) -> Tensor:
     """Error of the input of a convolution without groups, int32 (N, C, H, W), channels_last in memory.
 
     Args:
@@ -66,11 +66,11 @@ def error(dy: Tensor, weight: Tensor, size: tuple[int, int], geometry: Geometry)
 def _gather(
     x: Tensor,
     w: Tensor,
-    size: tuple[int, int],
-    scale: tuple[int, int],
-    offset: tuple[int, int],
-    tap: tuple[int, int],
-    divide: tuple[int, int],
+    size: tuple[int, ...],
+    scale: tuple[int, ...],
+    offset: tuple[int, ...],
+    tap: tuple[int, ...],
+    divide: tuple[int, ...],
 ) -> Tensor:
     from lbt.kernels.int8._implicit_kernels import gather
 
@@ -86,7 +86,7 @@ def _gather(
     return y.permute(0, 3, 1, 2)
 
 
-def weight_gradient(x: Tensor, dy: Tensor, kernel: tuple[int, int], geometry: Geometry) -> Tensor:
+def weight_gradient(x: Tensor, dy: Tensor, kernel: tuple[int, ...], geometry: Geometry) -> Tensor:
     """Gradient of the weight, summed over samples and positions, int64 (O, C, KH, KW).
 
     Args:

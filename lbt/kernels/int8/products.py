@@ -1,147 +1,103 @@
-"""The integer engine's kernels for quantized layers: int8 codes in, exact sums, multiplied by the scales once."""
+"""The products of quantized layers on int8 codes: exact sums, multiplied by the scales once.
+
+Each function takes the *way* that a sum is computed as its first argument: a function on int8 tensors of one of the
+modules beside this one (:mod:`lbt.kernels.choose` picks it).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from lbt.errors import LbtError
+from lbt.kernels.geometry import Geometry
 from lbt.kernels.int8 import direct
-from lbt.kernels.int8.conv import conv2d, conv2d_error, conv2d_weight
 from lbt.kernels.int8.gemm import matmul
-from lbt.kernels.int8.geometry import PLAIN, Geometry
-from lbt.numerics.formats import Int
+from lbt.kernels.kernel import Kernel, scaled
+from lbt.kernels.quantized import Quantized
 
-if TYPE_CHECKING:
-    from torch import nn
-
-    from lbt.kernels.operand import Operand
-    from lbt.numerics.formats import FormatBase
-    from lbt.numerics.spec import RoleSpec
-    from lbt.recipe import Roles
+Size = tuple[int, ...]
+Way = Callable[[Tensor, Tensor, Geometry], Tensor]
+SizedWay = Callable[[Tensor, Tensor, Size, Geometry], Tensor]
 
 
-def check(name: str, layer: nn.Module, roles: Roles) -> None:
-    """Whether the integer engine can run the products of ``layer``, called ``name`` in the model, in these formats.
-
-    A zero point is subtracted from the codes, which costs a bit: up to seven bits then.
+def codes(x: Quantized) -> Tensor:
+    """The int8 codes of an operand, in the tensor's shape.
 
     Raises:
-        LbtError: W, A or E is in float, or has codes that do not fit 8 bits, or more than one scale; names layer, role,
-            and the reason.
+        LbtError: it has no codes of one byte with a single scale.
     """
-    for role in ("W", "A", "E", "EG"):
-        spec = getattr(roles, role)
-        if spec is None and role == "EG":
-            continue
-        form = spec.format if spec is not None else None
-        if not takes(spec):
-            integer, reason = _fits_a_byte(form), ""
-            if integer and role == "W":
-                reason = " (the error's product sums over output channels, so their scales cannot be taken out of it)"
-            elif integer:
-                reason = " (the weight gradient sums over samples, so their scales cannot be taken out of it)"
-            raise LbtError(
-                f"layer {name!r} ({type(layer).__name__}), role {role}: found {spec or 'float32'}; the integer engine "
-                f"accepts integers of 2 to 8 bits (with zero point 7) with one scale per tensor{reason}"
-            )
-
-
-def takes(spec: RoleSpec | None) -> bool:
-    """Whether ``spec`` gives codes of one byte with one scale for the tensor."""
-    return spec is not None and spec.granularity == "tensor" and _fits_a_byte(spec.format)
-
-
-def _fits_a_byte(form: FormatBase | None) -> bool:
-    return isinstance(form, Int) and 2 <= form.bits <= (8 if form.symmetric else 7)
-
-
-def codes(x: Operand) -> Tensor:
-    """The int8 codes of an operand."""
-    if x.codes is None or x.codes.dtype != torch.int8:
+    if not x.fits_a_byte:
         raise LbtError("integer engine: an operand has no int8 codes with a single scale")
-    return x.codes
+    return x.in_shape(x.codes)
 
 
-def scaled(total: Tensor, left: Operand, right: Operand) -> Tensor:
-    """Exact sums times both scales, float32."""
-    return total.to(torch.float32).mul_(left.scale * right.scale)
+def forward(way: Way, geometry: Geometry, a: Quantized, w: Quantized) -> Tensor:
+    """Forward product by columns or implicitly, float32."""
+    return scaled(narrow(way(wide(codes(a)), wide(codes(w)), geometry.wide), a), a, w)
 
 
-@dataclass(frozen=True, slots=True)
-class IntegerConv:
-    """1-D or 2-D convolution: x (N, C, *) with w (O, C/groups, *)."""
-
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
-    dilation: tuple[int, ...]
-    groups: int
-
-    channel_first = True
-    reads_codes = (True, True)
-
-    @property
-    def geometry(self) -> Geometry:
-        """As of a 2-D convolution."""
-        if len(self.stride) == 2:
-            return Geometry(self.stride, self.padding, self.dilation, self.groups)  # type: ignore[arg-type]
-        return Geometry((1, *self.stride), (0, *self.padding), (1, *self.dilation), self.groups)  # type: ignore[arg-type]
-
-    def forward(self, a: Operand, w: Operand) -> Tensor:
-        x, weight, geometry = self._wide(codes(a)), self._wide(codes(w)), self.geometry
-        if geometry.groups == 1 and x.device.type == "cpu" and direct.pays(x.shape, weight.shape):
-            return self._narrow(direct.convolve(x, weight, float(a.scale * w.scale), geometry))
-        return scaled(self._narrow(conv2d(x, weight, geometry)), a, w)
-
-    def gradients(
-        self, e: Operand, a: Operand | None, w: Operand | None, a_shape: torch.Size, w_shape: torch.Size
-    ) -> tuple[Tensor | None, Tensor | None]:
-        dy, dx, dw, geometry = self._wide(codes(e)), None, None, self.geometry
-        on_cpu = dy.device.type == "cpu"
-        if w is not None:
-            weight, size = self._wide(codes(w)), (a_shape[2:] if len(a_shape) == 4 else (1, *a_shape[2:]))
-            if on_cpu and direct.reverses(geometry) and direct.pays(dy.shape, weight.shape):
-                dx = self._narrow(direct.error(dy, weight, float(e.scale * w.scale), size, geometry))
-            else:
-                dx = scaled(self._narrow(conv2d_error(dy, weight, size, geometry)), e, w)
-        if a is not None:
-            x, kernel = self._wide(codes(a)), (w_shape[2:] if len(w_shape) == 4 else (1, *w_shape[2:]))
-            plain = geometry._replace(padding=PLAIN.padding) == PLAIN
-            if on_cpu and plain and direct.shifts_pay(x, dy, geometry.padding):
-                total = direct.weight_gradient(x, dy, kernel, geometry.padding)
-            else:
-                total = conv2d_weight(x, dy, kernel, geometry)
-            dw = scaled(self._narrow(total), e, a)
-        return dx, dw
-
-    def grad_bias(self, e: Operand) -> Tensor:
-        dy = codes(e)
-        return dy.sum([d for d in range(dy.dim()) if d != 1], dtype=torch.int64).float().mul_(e.scale)
-
-    def _wide(self, x: Tensor) -> Tensor:
-        return x.unsqueeze(2) if len(self.stride) == 1 else x
-
-    def _narrow(self, x: Tensor) -> Tensor:
-        return x.squeeze(2) if len(self.stride) == 1 else x
+def forward_direct(geometry: Geometry, a: Quantized, w: Quantized) -> Tensor:
+    """Forward product on the processor's own int8 kernel, which applies the scales itself; float32."""
+    factor = float(a.factor * w.factor)
+    return narrow(direct.convolve(wide(codes(a)), wide(codes(w)), factor, geometry.wide), a)
 
 
-class IntegerLinear:
+def error(way: SizedWay, geometry: Geometry, size: Size, e: Quantized, w: Quantized) -> Tensor:
+    """Error of an input of height and width ``size``, float32."""
+    return scaled(narrow(way(wide(codes(e)), wide(codes(w)), size, geometry.wide), e), e, w)
+
+
+def error_direct(geometry: Geometry, size: Size, e: Quantized, w: Quantized) -> Tensor:
+    """:func:`error` on the processor's own int8 kernel."""
+    factor = float(e.factor * w.factor)
+    return narrow(direct.error(wide(codes(e)), wide(codes(w)), factor, size, geometry.wide), e)
+
+
+def weight_gradient(
+    way: SizedWay,
+    geometry: Geometry,
+    kernel: Size,
+    e: Quantized,
+    a: Quantized,
+) -> Tensor:
+    """Gradient of a weight whose kernel has height and width ``kernel``, float32."""
+    return scaled(narrow(way(wide(codes(a)), wide(codes(e)), kernel, geometry.wide), e), e, a)
+
+
+def shifted_views(x: Tensor, dy: Tensor, kernel: Size, geometry: Geometry) -> Tensor:
+    """:func:`lbt.kernels.int8.direct.weight_gradient` with the arguments of a way."""
+    return direct.weight_gradient(x, dy, kernel, geometry.padding)
+
+
+def bias_gradient(e: Quantized) -> Tensor:
+    """The error summed over all but dimension 1, float32 (O,)."""
+    dy = codes(e)
+    return dy.sum([d for d in range(dy.dim()) if d != 1], dtype=torch.int64).float().mul_(e.factor)
+
+
+def linear() -> Kernel:
     """x (N, I) times w (O, I)."""
+    return Kernel(
+        forward=lambda a, w: scaled(matmul(codes(a), codes(w).t()), a, w),
+        error=lambda e, w: scaled(matmul(codes(e), codes(w)), e, w),
+        weight_gradient=lambda e, a: scaled(matmul(codes(e).t(), codes(a)), e, a),
+        bias_gradient=bias_gradient,
+        plain=functional.linear,
+        channel=-1,
+        reads_codes=(True, True),
+    )
 
-    reads_codes = (True, True)
 
-    def forward(self, a: Operand, w: Operand) -> Tensor:
-        return scaled(matmul(codes(a), codes(w).t()), a, w)
+def wide(x: Tensor) -> Tensor:
+    """A 1-D image, or its kernel, as a 2-D one of height 1."""
+    return x.unsqueeze(2) if x.dim() == 3 else x
 
-    def gradients(
-        self, e: Operand, a: Operand | None, w: Operand | None, a_shape: torch.Size, w_shape: torch.Size
-    ) -> tuple[Tensor | None, Tensor | None]:
-        dx = None if w is None else scaled(matmul(codes(e), codes(w)), e, w)
-        dw = None if a is None else scaled(matmul(codes(e).t(), codes(a)), e, a)
-        return dx, dw
 
-    def grad_bias(self, e: Operand) -> Tensor:
-        return codes(e).sum(0, dtype=torch.int64).float().mul_(e.scale)
+def narrow(x: Tensor, like: Quantized) -> Tensor:
+    """``x`` with as many dimensions as the operand ``like``."""
+    assert like.layout is not None
+    return x.squeeze(2) if len(like.layout.shape) == 3 else x

@@ -6,8 +6,8 @@ strings ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`` name them.
 
 from __future__ import annotations
 
-from lbt.nas.space import SpaceSpec
-from lbt.nas.space_edge import EdgeSpace
+from lbt.nas.space.edge import EdgeSpace
+from lbt.nas.space.spec import SpaceSpec
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 """Operation names in the benchmark's order. A convolution is ReLU, convolution, batch norm; all keep the size."""

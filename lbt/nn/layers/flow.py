@@ -10,8 +10,10 @@ from torch.autograd.function import once_differentiable
 
 from lbt.kernels.quantize import fake_quantize
 from lbt.nn.context import Context
+from lbt.nn.passes import begin
 from lbt.numerics.rounding import Key
 from lbt.numerics.spec import RoleSpec
+from lbt.recipe import Roles
 
 
 class _Flow(torch.autograd.Function):
@@ -19,17 +21,13 @@ class _Flow(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, flow: Flow, key: Key) -> Tensor:
         ctx.flow, ctx.key = flow, key
         assert flow.a is not None
-        y = fake_quantize(x, flow.a, key, offset=_offset(flow.context, x)).to(x.dtype)
+        y = fake_quantize(x, flow.a, key, offset=flow.context.offset(x)).to(x.dtype)
         return y.data  # not a view of what it was computed in: an in-place ReLU may follow
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         return ctx.flow.error(dy, ctx.key), None, None
-
-
-def _offset(context: Context, x: Tensor) -> int:
-    return context.first_sample * (x[0].numel() if x.dim() and len(x) else 0)
 
 
 class Flow:
@@ -43,7 +41,9 @@ class Flow:
 
     @torch.compiler.disable
     def __call__(self, module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-        key = self.context.key(self.name, "A", self.context.next_call(self.name))
+        if not output.numel():
+            return output
+        key, _ = begin(self.context, self.name, output, module, Roles(A=self.a, E=self.e), {})
         if self.a is not None:
             return _Flow.apply(output, self, key)  # type: ignore[no-any-return]
         if output.requires_grad:
@@ -57,7 +57,7 @@ class Flow:
         if self.e is None:
             return dy
         key = Key(key.seed, key.step, key.layer, "E", key.call)
-        return fake_quantize(dy, self.e, key, offset=_offset(self.context, dy)).to(dy.dtype)
+        return fake_quantize(dy, self.e, key, offset=self.context.offset(dy)).to(dy.dtype)
 
     def enter(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The hook for a module's first input."""

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from lbt.kernels import loops as kernels
+from lbt.kernels import loops
 from lbt.kernels.magnitude import remember
+from lbt.kernels.pieces import flat, over_pieces
 
 
 class _Relu(torch.autograd.Function):
@@ -32,8 +33,8 @@ class _Relu(torch.autograd.Function):
             torch.logical_and(torch.logical_not(x <= 0), torch.logical_not(x >= bound), out=mask)
             y.copy_(functional.relu(x) if math.isnan(bound) else functional.hardtanh(x, 0.0, bound))
         else:
-            source, kept, limit = kernels.flat(x), kernels.flat(mask), np.float32(bound)
-            into = kernels.flat(y)
+            source, kept, limit = flat(x), flat(mask), np.float32(bound)
+            into = flat(y)
 
             def write(start: int, stop: int) -> int:
                 piece = slice(start, stop)
@@ -41,7 +42,7 @@ class _Relu(torch.autograd.Function):
                     return loops.relu_inplace(source[piece], limit, kept[piece])  # type: ignore[no-any-return]
                 return loops.relu(source[piece], limit, into[piece], kept[piece])  # type: ignore[no-any-return]
 
-            found.append(max(kernels.over_pieces(source.size, write)))
+            found.append(max(over_pieces(source.size, write)))
         if inplace:
             ctx.mark_dirty(x)
         ctx.save_for_backward(mask)
@@ -55,8 +56,8 @@ class _Relu(torch.autograd.Function):
         if loops is None:
             return torch.where(mask, dy, 0.0), None, None, None
         dx = torch.empty_like(dy)
-        error, kept, into = kernels.flat(dy), kernels.flat(mask), kernels.flat(dx)
-        tops = kernels.over_pieces(error.size, lambda a, b: loops.masked(error[a:b], kept[a:b], into[a:b]))
+        error, kept, into = flat(dy), flat(mask), flat(dx)
+        tops = over_pieces(error.size, lambda a, b: loops.masked(error[a:b], kept[a:b], into[a:b]))
         remember(dx, max(tops))
         return dx, None, None, None
 
@@ -72,11 +73,11 @@ def _relu(x: Tensor, bound: float, inplace: bool) -> Tensor:
 def _loops(x: Tensor) -> Any:
     """The fused loops, where ``x`` is float32 in CPU memory without gaps."""
     dense = x.is_contiguous() or (x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last))
-    return kernels.loops() if dense and x.device.type == "cpu" and x.dtype == torch.float32 and x.numel() else None
+    return loops.loops() if dense and x.device.type == "cpu" and x.dtype == torch.float32 and x.numel() else None
 
 
 def _keeps_a_byte(x: Tensor) -> bool:
-    """Whether something is kept at all, and whether autograd lets a function of ours write into ``x``."""
+    """True if autograd keeps something for the backward pass, and lets a function write into ``x``."""
     return torch.is_grad_enabled() and x.requires_grad and not x._is_view() and not torch.compiler.is_compiling()
 
 

@@ -24,7 +24,7 @@ COST = NormCost(
         reads=1,
     ),
     inference=Pass(element=Operations(), channel=Operations(), reads=0),
-    float_units=("add", "multiply", "divide", "square_root"),
+    lane="full_bn",
     saved_per_element=0,
     saved_per_channel=0,
     # w·a forward; dw = a·dw' and dγ = Σ dw'·w/σ backward
@@ -54,7 +54,7 @@ class FoldedBN(RunningBN):
 
     cost = COST
     inside: bool = False
-    """Whether a layer carries this norm in its weight, so that what arrives here is normalised already."""
+    """True if a layer carries this norm in its weight, so that the input is normalised already."""
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.inside:

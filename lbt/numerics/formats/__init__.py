@@ -1,7 +1,8 @@
 """Number formats: one file each, found by the file's name (``kind``).
 
-A format module defines ``Format``, a :class:`FormatBase`, and may define ``shorthand(text)`` that turns a word such as
-``int8`` or ``e4m3`` into one. Importing a format does not import torch: a recipe is checked without it.
+A format module defines ``Format``, a :class:`FormatBase`; ``shorthand(text)``, which turns a word such as ``int8`` or
+``e4m3`` into one, or None; and ``WORDS``, examples of such words, which messages show and tests try. Importing a format
+does not import torch: a recipe is checked without it.
 """
 
 from __future__ import annotations
@@ -13,11 +14,6 @@ from pydantic import BeforeValidator, SerializeAsAny
 from lbt.config import parse
 from lbt.errors import nearest, told
 from lbt.numerics.formats._base import FormatBase
-from lbt.numerics.formats.block_float import BlockFloat
-from lbt.numerics.formats.float import Float
-from lbt.numerics.formats.int import Int
-from lbt.numerics.formats.mls import MLS
-from lbt.numerics.formats.mx import MX
 from lbt.registry import Registry
 
 FORMATS = Registry("format", "lbt.numerics.formats")
@@ -38,17 +34,22 @@ def parse_format(value: Any) -> Any:
                 f"unknown format kind {kind!r}; accepted: {', '.join(FORMATS.names())}{nearest(kind, FORMATS.names())}"
             )
         return parse(FORMATS.load(kind).Format, value, f"kind {kind}")
-    for name in FORMATS.names():
-        shorthand = getattr(FORMATS.load(name), "shorthand", None)
-        found = shorthand(str(value)) if shorthand and isinstance(value, str) else None
-        if found is not None:
-            return found
+    modules = [FORMATS.load(name) for name in FORMATS.names()]
+    found = [module.shorthand(value) for module in modules] if isinstance(value, str) else []
+    for form in found:
+        if form is not None:
+            return form
     raise ValueError(
-        f"found {told(value)}; accepted: int1 … int16, uint2 … uint16 (with zero point), e4m3, fp16, bf16, "
-        "bfp8, mxint8, mxe4m3, mls-e2m4, …, or a mapping with kind: " + ", ".join(FORMATS.names())
+        f"found {told(value)}; accepted: words such as {', '.join(words())}, or a mapping with kind: "
+        + ", ".join(FORMATS.names())
     )
+
+
+def words() -> list[str]:
+    """Examples of the words that stand for formats, of every format."""
+    return [word for name in FORMATS.names() for word in FORMATS.load(name).WORDS]
 
 
 AnyFormat = Annotated[SerializeAsAny[FormatBase], BeforeValidator(parse_format)]
 
-__all__ = ["FORMATS", "MLS", "MX", "AnyFormat", "BlockFloat", "Float", "FormatBase", "Int", "parse_format"]
+__all__ = ["FORMATS", "AnyFormat", "FormatBase", "parse_format", "words"]

@@ -1,9 +1,9 @@
-"""What a number format answers."""
+"""The answers that every number format gives: to quantizers, fast loops, the error analysis and the cost model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from lbt.config import Section
 
@@ -12,6 +12,20 @@ if TYPE_CHECKING:
 
 SMALLEST_RANGE = 2.0**-100
 """A group whose range is below this is written as zeros with scale 1."""
+
+
+class Multiplier(NamedTuple):
+    """An operand of a hardware multiplier.
+
+    Attributes:
+        exponent: exponent bits; 0 for a fixed-point code.
+        mantissa: stored mantissa bits of a float; all bits of a fixed-point code, sign included.
+        scale: ``pow2`` (a shift) or ``float`` (a multiplication) when a result is brought to the format.
+    """
+
+    exponent: int
+    mantissa: int
+    scale: Literal["pow2", "float"]
 
 
 class FormatBase(Section):
@@ -35,23 +49,81 @@ class FormatBase(Section):
         raise NotImplementedError
 
     @property
+    def multiplier(self) -> Multiplier:
+        """The operand of a hardware multiplier that takes an element."""
+        return self.element_format.multiplier
+
+    @property
+    def element_format(self) -> FormatBase:
+        """The format of one element: another one where elements share more than a scale, else the format itself."""
+        return self
+
+    @property
+    def grid(self) -> Literal["integers", "minifloats", "other"]:
+        """The spacing of an element's codes, for the fast loops.
+
+        ``integers``: a code is its grid number. ``minifloats``: a code is the sign times the magnitude's bit pattern.
+        ``other``: only :meth:`encode` and :meth:`decode` know.
+        """
+        return "other"
+
+    @property
+    def steps(self) -> int | None:
+        """Equal steps from zero to ``largest`` of a symmetric grid; None for other grids."""
+        return None
+
+    @property
+    def code_bits(self) -> int:
+        """Bits of the integer that holds a code in memory, sign included."""
+        return int(self.element_format.storage_bits) + self.has_zero_point
+
+    @property
+    def has_zero_point(self) -> bool:
+        """True if codes are moved by a zero point; :meth:`affine` and :meth:`encode_shifted` serve then."""
+        return False
+
+    @property
     def granularity(self) -> str | None:
         """The granularity that belongs to the format (``block(32)``), or None where the role chooses."""
         return None
 
     @property
     def scaled(self) -> bool:
-        """Whether a scale is found from the data; fp16 and bf16 have none."""
+        """True if a scale is found from the data; fp16 and bf16 have none."""
         return True
 
     def scale_for(self, limit: Tensor) -> Tensor:
         """The scale (> 0) of groups whose magnitudes are to reach ``limit`` (>= 0)."""
         raise NotImplementedError
 
+    def scale_of(self, limit: float) -> float:
+        """:meth:`scale_for` of one group."""
+        import torch
+
+        return float(self.scale_for(torch.tensor([[limit]])))
+
+    def affine(self, high: Tensor, low: Tensor) -> tuple[Tensor, Tensor]:
+        """(scale, zero point) of groups that reach from ``-low`` (<= 0) to ``high`` (>= 0); float32, whole numbers."""
+        raise NotImplementedError
+
+    def bounds(self, zero_point: Tensor | None) -> tuple[Tensor | float, Tensor | float]:
+        """The lowest and the highest grid number, for each group where there is a zero point."""
+        return -self.largest, self.largest
+
     def encode(self, v: Tensor, to_integer: Callable[[Tensor], Tensor]) -> Tensor:
         """Codes of ``v`` (a tensor divided by its scale), saturating, ``to_integer`` being the rounding."""
         raise NotImplementedError
 
+    def encode_shifted(self, v: Tensor, zero_point: Tensor, to_integer: Callable[[Tensor], Tensor]) -> Tensor:
+        """:meth:`encode` with the zero point already subtracted from the codes, so that code 0 means 0.0."""
+        low, high = self.bounds(zero_point)
+        return to_integer(v.clamp(low, high))  # type: ignore[arg-type]
+
     def decode(self, codes: Tensor) -> Tensor:
         """float32 grid numbers of ``codes``."""
         raise NotImplementedError
+
+    def __str__(self) -> str:
+        fields = type(self).model_fields
+        options = {k: v for k, v in self.model_dump().items() if k != "kind" and v != fields[k].default}
+        return self.kind + (f"({', '.join(f'{k}={v}' for k, v in options.items())})" if options else "")

@@ -29,29 +29,34 @@ class BlockFloat(FormatBase):
         return self.bits + 8 / self.block
 
     @property
-    def element(self) -> Int:
+    def element_format(self) -> Int:
         """The element's format."""
         return Int(bits=self.bits, scale="pow2")
 
     @property
     def largest(self) -> float:
-        return self.element.largest
+        return self.element_format.largest
+
+    @property
+    def steps(self) -> int | None:
+        return self.element_format.steps
 
     @property
     def granularity(self) -> str:
         return f"block({self.block})"
 
     def scale_for(self, limit: Tensor) -> Tensor:
-        return self.element.scale_for(limit)
+        return self.element_format.scale_for(limit)
 
     def encode(self, v: Tensor, to_integer: Callable[[Tensor], Tensor]) -> Tensor:
-        return self.element.encode(v, to_integer)
+        return self.element_format.encode(v, to_integer)
 
     def decode(self, codes: Tensor) -> Tensor:
         return codes.float()
 
 
 Format = BlockFloat
+WORDS = ("bfp8", "bfp3")
 
 
 def shorthand(text: str) -> BlockFloat | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lbt.numerics.formats._base import SMALLEST_RANGE, FormatBase
+from lbt.numerics.formats._base import SMALLEST_RANGE, FormatBase, Multiplier
 from lbt.numerics.formats.int import power_of_two
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Float(FormatBase):
     mantissa: int = Field(3, ge=0, le=10)
     """Mantissa bits without the leading one, 0 … 10."""
     specials: Literal["ieee", "fn", "none"] = "none"
-    """Which codes are not numbers."""
+    """The codes that are not numbers."""
     scale: Literal["float", "pow2", "one"] = "float"
     """``one``: no scale, the format's own range must do (fp16, bf16)."""
 
@@ -50,6 +50,14 @@ class Float(FormatBase):
     @property
     def storage_bits(self) -> float:
         return float(1 + self.exponent + self.mantissa)
+
+    @property
+    def multiplier(self) -> Multiplier:
+        return Multiplier(self.exponent, self.mantissa, "float")
+
+    @property
+    def grid(self) -> Literal["minifloats"]:
+        return "minifloats"
 
     @property
     def bias(self) -> int:
@@ -117,6 +125,7 @@ def _shifted(x: Tensor, exponent: Tensor) -> Tensor:
 
 
 Format = Float
+WORDS = ("e4m3", "e5m2", "e2m1", "e1m3", "e7m3", "e5m2-pow2", "fp16", "bf16")
 
 _NAMED = {
     "fp16": {"exponent": 5, "mantissa": 10, "specials": "ieee", "scale": "one"},

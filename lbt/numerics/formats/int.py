@@ -8,13 +8,14 @@ nearest.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from lbt.numerics.formats._base import SMALLEST_RANGE, FormatBase
+from lbt.numerics.formats._base import SMALLEST_RANGE, FormatBase, Multiplier
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +32,7 @@ class Int(FormatBase):
     symmetric: bool = True
     """False adds a zero point."""
     shift: Literal["up", "nearest"] = "up"
-    """How a pow2 scale's exponent is rounded: ``up`` never saturates, ``nearest`` uses the codes better."""
+    """The rounding of a pow2 scale's exponent: ``up`` never saturates, ``nearest`` uses the codes better."""
 
     @property
     def storage_bits(self) -> float:
@@ -42,14 +43,49 @@ class Int(FormatBase):
         return float(max(1, 2 ** (self.bits - 1) - 1))
 
     @property
-    def steps(self) -> int:
-        """Number of steps between the lowest and the highest code of an asymmetric format."""
+    def multiplier(self) -> Multiplier:
+        # a zero point is subtracted in front of the multiplier: one bit more
+        return Multiplier(0, self.bits + self.has_zero_point, self.scale)
+
+    @property
+    def grid(self) -> Literal["integers", "other"]:
+        return "integers" if self.bits > 1 else "other"
+
+    @property
+    def steps(self) -> int | None:
+        return int(self.largest) if self.symmetric else None
+
+    @property
+    def has_zero_point(self) -> bool:
+        return not self.symmetric
+
+    @property
+    def span(self) -> int:
+        """Steps between the lowest and the highest code of an asymmetric format."""
         return 2**self.bits - 1
 
     def scale_for(self, limit: Tensor) -> Tensor:
-        return self.step(limit, self.largest)
+        return self._step(limit, self.largest)
 
-    def step(self, limit: Tensor, steps: float) -> Tensor:
+    def scale_of(self, limit: float) -> float:
+        import numpy as np
+
+        if limit < SMALLEST_RANGE:
+            return 1.0
+        scale = float(np.float32(limit) / np.float32(self.largest))
+        if self.scale == "float":
+            return scale
+        mantissa, exponent = math.frexp(scale)
+        return math.ldexp(1.0, exponent - (mantissa <= (0.5 if self.shift == "up" else math.sqrt(0.5))))
+
+    def affine(self, high: Tensor, low: Tensor) -> tuple[Tensor, Tensor]:
+        scale = self._step(high + low, self.span)
+        return scale, (low / scale).round().clamp(0, self.span)
+
+    def bounds(self, zero_point: Tensor | None) -> tuple[Tensor | float, Tensor | float]:
+        return super().bounds(None) if zero_point is None else (-zero_point, self.span - zero_point)
+
+    def _step(self, limit: Tensor, steps: float) -> Tensor:
         """The scale with which ``steps`` steps reach ``limit``."""
         import torch
 
@@ -64,6 +100,9 @@ class Int(FormatBase):
 
     def decode(self, codes: Tensor) -> Tensor:
         return codes.float()
+
+    def __str__(self) -> str:
+        return f"{'' if self.symmetric else 'u'}int{self.bits}, {self.scale} scale"
 
 
 _ALL_BUT_POWERS = 0x7FFFFF
@@ -81,6 +120,7 @@ def power_of_two(scale: Tensor, rounding: str) -> Tensor:
 
 
 Format = Int
+WORDS = ("int8", "int16", "int5", "int4", "int8-pow2", "uint8", "uint2", "uint4", "uint16", "ternary", "sign")
 
 
 def shorthand(text: str) -> Int | None:

@@ -38,13 +38,13 @@ class MLS(FormatBase):
         return float(1 + self.exponent + self.mantissa)
 
     @property
-    def element(self) -> Float:
+    def element_format(self) -> Float:
         """The element's format."""
         return Float(exponent=self.exponent, mantissa=self.mantissa)
 
     @property
     def largest(self) -> float:
-        return self.element.largest
+        return self.element_format.largest
 
     def scale_for(self, limit: Tensor) -> Tensor:
         import torch
@@ -58,13 +58,14 @@ class MLS(FormatBase):
         return torch.where(limit < SMALLEST_RANGE, torch.ones_like(limit), rounded * (top / self.largest))
 
     def encode(self, v: Tensor, to_integer: Callable[[Tensor], Tensor]) -> Tensor:
-        return self.element.encode(v, to_integer)
+        return self.element_format.encode(v, to_integer)
 
     def decode(self, codes: Tensor) -> Tensor:
-        return self.element.decode(codes)
+        return self.element_format.decode(codes)
 
 
 Format = MLS
+WORDS = ("mls-e2m4", "mls-e2m1")
 
 
 def shorthand(text: str) -> MLS | None:

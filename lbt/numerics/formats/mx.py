@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from lbt.numerics.formats._base import SMALLEST_RANGE, FormatBase
+from lbt.numerics.formats._base import SMALLEST_RANGE, FormatBase, Multiplier
 from lbt.numerics.formats.float import Float
 from lbt.numerics.formats.int import Int
 
@@ -54,6 +54,14 @@ class MX(FormatBase):
         return self.element_format.largest
 
     @property
+    def multiplier(self) -> Multiplier:
+        return self.element_format.multiplier._replace(scale="pow2")
+
+    @property
+    def steps(self) -> int | None:
+        return self.element_format.steps
+
+    @property
     def granularity(self) -> str:
         return f"block({self.block})"
 
@@ -74,6 +82,7 @@ class MX(FormatBase):
 
 
 Format = MX
+WORDS = tuple(f"mx{element}" for element in _ELEMENTS)
 
 
 def shorthand(text: str) -> MX | None:

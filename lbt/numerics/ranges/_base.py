@@ -1,7 +1,8 @@
-"""What a range rule answers."""
+"""The answers that every range rule gives."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lbt.config import Section
@@ -20,7 +21,7 @@ class RuleBase(Section):
 
     @property
     def memory(self) -> bool:
-        """Whether the rule keeps a running limit from step to step (granularity ``tensor`` only)."""
+        """True if the rule keeps a running limit from step to step (granularity ``tensor`` only)."""
         return False
 
     def limit(self, x: Tensor, dim: int, form: FormatBase) -> Tensor:
@@ -34,6 +35,15 @@ class RuleBase(Section):
         A NaN or infinity in a group makes its limit not finite; the caller reports it.
         """
         raise NotImplementedError
+
+    def limit_of(self, top: float, mean_square: Callable[[], float]) -> float | None:
+        """:meth:`limit` of one group from two numbers that one pass finds, float32; None where they do not suffice.
+
+        Args:
+            top: the largest magnitude.
+            mean_square: gives the mean of the squares, float64.
+        """
+        return None
 
     def remember(self, limit: Tensor, running: Tensor) -> Tensor:
         """The limit to use now, from this call's own and the ``running`` one (< 0 at first), which is updated."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from lbt.numerics.ranges._base import RuleBase
@@ -19,3 +20,6 @@ class Rule(RuleBase):
 
     def limit(self, x: Tensor, dim: int, form: FormatBase) -> Tensor:
         return x.abs().amax(dim, keepdim=True)
+
+    def limit_of(self, top: float, mean_square: Callable[[], float]) -> float:
+        return top

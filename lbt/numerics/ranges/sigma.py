@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -27,3 +29,8 @@ class Rule(RuleBase):
         # float64: no overflow, and stable to the last bits
         rms = square_root(x.double().square().mean(dim, keepdim=True))
         return guard((self.k * rms).float(), x, dim)
+
+    def limit_of(self, top: float, mean_square: Callable[[], float]) -> float:
+        import numpy as np
+
+        return min(float(np.float32(self.k * math.sqrt(mean_square()))), top)

@@ -16,7 +16,7 @@ SPACES = [nasbench201.SPACE, FIVE, NODE]
 
 
 def unfolded(space, row):
-    """What leads into each node, written out as a tree: slow, and without a hash."""
+    """The inputs of each node, written out as a tree: slow, and without a hash."""
     labelled = space.labelled_edges(row)
     ahead, back = {0}, {space.nodes - 1}
     for i, j, _ in sorted(labelled, key=lambda e: e[1]):

@@ -86,7 +86,7 @@ def test_gates_tells_cells_apart_that_differ():
 
 
 def test_a_none_edge_carries_nothing():
-    """What comes out of a node that only ``none`` leads to does not matter."""
+    """The output of a node that only ``none`` leads to does not matter."""
     a = EDGE.parse("|none~0|+|nor_conv_3x3~0|none~1|+|none~0|nor_conv_3x3~1|skip_connect~2|")
     b = EDGE.parse("|none~0|+|nor_conv_3x3~0|none~1|+|none~0|none~1|skip_connect~2|")
     c = EDGE.parse("|skip_connect~0|+|nor_conv_3x3~0|none~1|+|none~0|nor_conv_3x3~1|skip_connect~2|")

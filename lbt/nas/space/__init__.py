@@ -1,0 +1,37 @@
+"""Cell search spaces: small graphs whose edges or nodes carry an operation.
+
+A row of an operation-on-edge space (:mod:`lbt.nas.space.edge`) holds the operation of each edge; a row of an
+operation-on-node space (:mod:`lbt.nas.space.node`) holds the operation of each inner node and then, unless the edges
+are fixed, one bit per possible edge. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lbt.config import load_yaml
+from lbt.nas.space.base import CellSpace, Graph
+from lbt.nas.space.canonical import live_edges
+from lbt.nas.space.edge import EdgeSpace
+from lbt.nas.space.node import NodeSpace
+from lbt.nas.space.spec import SpaceSpec
+from lbt.registry import Registry
+
+SPACES = Registry("search space", "lbt.nas.spaces")
+KINDS: dict[str, type[CellSpace]] = {"edge": EdgeSpace, "node": NodeSpace}
+
+__all__ = ["SPACES", "CellSpace", "Graph", "SpaceSpec", "build", "live_edges", "load"]
+
+
+def build(spec: SpaceSpec) -> CellSpace:
+    """The space that a specification describes."""
+    return KINDS[spec.operations_on](spec)
+
+
+def load(space: str | Path | CellSpace) -> CellSpace:
+    """A space by its name in ``lbt/nas/spaces/`` or from a user's own YAML file (see :class:`SpaceSpec`)."""
+    if isinstance(space, CellSpace):
+        return space
+    if str(space).endswith((".yaml", ".yml")):
+        return build(load_yaml(space, SpaceSpec))
+    return SPACES.load(str(space)).SPACE

@@ -1,0 +1,1 @@
+"""Parts of a training that pretraining, adaptation and supernets share."""

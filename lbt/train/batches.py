@@ -1,0 +1,85 @@
+"""Batches that are a pure function of (seed, step): a resumed run sees what an uninterrupted one would have seen."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lbt.artifacts import read_images
+from lbt.errors import LbtError
+from lbt.train.augmentation import augment
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Images and labels in memory.
+
+    Attributes:
+        images: (N, C, H, W) float32 in the range of :mod:`lbt.data.inputs`, channels last.
+        labels: (N,) int64; -1 where there is no label.
+        classes: class names.
+        name: names the random stream of its batches, for example ``"source/train"``.
+    """
+
+    images: Tensor
+    labels: Tensor
+    classes: tuple[str, ...]
+    name: str = field(default="")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def labelled(self) -> Examples:
+        """Only the images that have a label."""
+        return self.take(torch.nonzero(self.labels >= 0).flatten())
+
+    def take(self, index: Tensor) -> Examples:
+        """The images at ``index`` (int64, (M,))."""
+        return Examples(self.images[index], self.labels[index], self.classes, self.name)
+
+
+def read_examples(path: Path, channels: int, size: int, name: str) -> Examples:
+    """A Parquet image table as a network's input (:mod:`lbt.data.inputs`), ``channels`` × ``size`` × ``size``.
+
+    Raises:
+        LbtError: unreadable, or without any image.
+    """
+    from lbt.data import to_input
+
+    images = read_images(path)
+    if not len(images):
+        raise LbtError(f"{path}: holds no image")
+    return Examples(to_input(images, channels, size), torch.from_numpy(images.labels), images.classes, name)
+
+
+def generator(*key: int | str) -> torch.Generator:
+    """A fresh generator for ``key``: any run that asks for the same key gets the same numbers."""
+    digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little"))
+
+
+@lru_cache(maxsize=16)
+def _permutation(count: int, seed: int, name: str, epoch: int) -> Tensor:
+    return torch.randperm(count, generator=generator(seed, name, "epoch", epoch))
+
+
+def indices(count: int, batch: int, seed: int, name: str, step: int) -> Tensor:
+    """Which ``batch`` of ``count`` examples step ``step`` sees: consecutive pieces of one permutation per epoch."""
+    first = step * batch
+    epochs = range(first // count, (first + batch - 1) // count + 1)
+    order = torch.cat([_permutation(count, seed, name, epoch) for epoch in epochs])
+    start = first - epochs.start * count
+    return order[start : start + batch]
+
+
+def draw(split: Examples, batch: int, seed: int, step: int, *kinds: str) -> tuple[list[Tensor], Tensor]:
+    """The batch of step ``step``: an augmentation of the same images for each of ``kinds``, and the labels."""
+    index = indices(len(split), batch, seed, split.name, step)
+    images = split.images[index]
+    augmented = [augment(images, k, generator(seed, split.name, "view", view, step)) for view, k in enumerate(kinds)]
+    return augmented, split.labels[index]
