@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from lbt.config import InWorkspace, Section, Seed
 from lbt.models import check
@@ -45,11 +45,12 @@ class PretrainParams(Section):
     """Initial weights, order of the images and augmentation follow from it. null: each adaptation starts from a network
     of its own seed, so that a spread over seeds includes the luck of pretraining."""
 
-    @model_validator(mode="after")
-    def _has_learnt(self) -> PretrainParams:
-        if self.steps == 0 and self.weights is None:
-            raise ValueError("steps: found 0; accepted: 1 or more, or weights of a network that has learnt already")
-        return self
+    @field_validator("steps")
+    @classmethod
+    def _has_learnt(cls, steps: int, info: ValidationInfo) -> int:
+        if steps == 0 and info.data.get("weights") is None:
+            raise ValueError("found 0; accepted: 1 or more, or weights of a network that has learnt already")
+        return steps
 
     def start(self, pair: str, seed: int) -> PretrainParams:
         """The knobs of the network from which ``pair`` is adapted with ``seed``."""

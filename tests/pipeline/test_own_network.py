@@ -109,7 +109,7 @@ def test_a_mistake_is_told_by_lbt_check(workspace, old, new, words):
 
 def test_no_steps_without_weights(workspace):
     Path("params/own.yaml").write_text(PARAMS.replace("weights: inputs/net.pth, ", ""))
-    with pytest.raises(LbtError, match="pretrain: steps: found 0; accepted: 1 or more, or weights"):
+    with pytest.raises(LbtError, match=r"pretrain\.steps: found 0; accepted: 1 or more, or weights"):
         load_params("params/own.yaml")
 
 

@@ -101,7 +101,7 @@ def test_a_job_may_depend_only_on_what_dvc_yaml_declares(workspace):
         ("strategy: [random]", "strategy: [randon]", ["search.strategy", "'randon'", "did you mean 'random'"]),
         ("path: inputs/mine", "path: ../mine", ["data.domains.mine.path", "workspace"]),
         ("steps: 6", "steps: six", ["pretrain.steps", "'six'", "integer"]),
-        ("steps: 6", "steps: 0", ["pretrain.steps", "0", "greater than or equal to 1"]),
+        ("steps: 6", "steps: 0", ["pretrain.steps", "found 0", "1 or more, or weights"]),
     ],
 )
 def test_a_mistake_in_the_params_is_one_line(workspace, old, new, expected):
