@@ -160,7 +160,7 @@ class Plan:
                 "params": dict(job.params),
                 "files": self.read_by(job),
                 "needs": {role: self.fingerprint(need) for role, need in job.needs.items()},
-                "outputs": job.outputs,
+                "outputs": job.made,
             }
             text = json.dumps(content, sort_keys=True, default=str)
             self._fingerprints[job.key] = hashlib.sha256(text.encode()).hexdigest()
