@@ -214,7 +214,7 @@ def schema(only_check: bool) -> None:
 def cost(
     model: str, recipe: str, board: str, batch: int, shape: str, classes: int, inference: bool, side_by_side: bool
 ) -> None:
-    """What a training step of a network costs on a board, and what limits it."""
+    """Print the cost of a training step of a network on a board, and its limit."""
     from lbt.hardware import cost
     from lbt.hardware.explore import compare
     from lbt.hardware.params import HardwareParams

@@ -1,4 +1,4 @@
-"""What a method is to the training loop: networks, optimizers and one function that makes one step.
+"""Base of every method, as the training loop sees it: networks, optimizers, and one function that makes one step.
 
 A method is a class ``Method`` in a file of ``lbt/adapt/methods``; the file's name is the method's name. It derives from
 :class:`Base`, which holds what all of them need, so that a method's own page is its losses.
@@ -79,7 +79,7 @@ class Base:
     """True if the device must keep source images."""
     uses_target: ClassVar[bool] = True
     """True if the device must keep unlabelled target images."""
-    graphs: ClassVar[int] = 2
+    batches_in_flight: ClassVar[int] = 2
     """Batches whose activations are kept for backward at the same time; 0: no backward pass."""
     averaged: ClassVar[tuple[str, ...]] = ()
     """Those of :attr:`networks` whose weights are a moving average, kept in float32 whatever the recipe."""
@@ -93,11 +93,11 @@ class Base:
         self.optimizers = {"student": self.optimizer(self.student)}
         self.labels: Examples | None = None  # labelled target images, for the methods that have some
 
-    # What a method says -----------------------------------------------------------------------------------------
+    # Declared by a method --------------------------------------------------------------------------------------------
 
     @property
     def steps(self) -> int:
-        """How many times the loop calls :meth:`step`."""
+        """Number of calls of :meth:`step`."""
         return self.params.steps
 
     def step(self, step: int) -> dict[str, Tensor | float]:
@@ -105,13 +105,13 @@ class Base:
         raise NotImplementedError
 
     def extra_state(self) -> dict[str, Tensor]:
-        """What a checkpoint must hold beside networks and optimizers."""
+        """State that a checkpoint must hold beside networks and optimizers."""
         return {}
 
     def load_extra_state(self, state: dict[str, Tensor]) -> None:
         """Put :meth:`extra_state` back."""
 
-    # What the loop uses -----------------------------------------------------------------------------------------
+    # Used by the loop ------------------------------------------------------------------------------------------------
 
     @property
     def preparation(self) -> int:
@@ -139,7 +139,7 @@ class Base:
         """The networks that predict: the student and, if there is one, the teacher."""
         return {name: self.networks[name] for name in ("student", "teacher") if name in self.networks}
 
-    # What a method uses -----------------------------------------------------------------------------------------
+    # Used by a method ------------------------------------------------------------------------------------------------
 
     def network(self, model: Network) -> Network:
         """A copy of ``model`` under the recipe, with statistics per domain, channels last, in training mode."""

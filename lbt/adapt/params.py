@@ -146,7 +146,7 @@ class Grid(Section):
 
 
 class Knobs(Section):
-    """How each job is trained."""
+    """Training of each job."""
 
     steps: int = Field(400, ge=1, le=10_000_000)
     """Optimizer steps of adaptation."""

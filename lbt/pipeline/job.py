@@ -53,7 +53,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Paths:
-    """Where a job reads and writes, handed to a stage's ``run``.
+    """Folders that a job reads and writes, handed to a stage's ``run``.
 
     Attributes:
         folder: the job's own folder.

@@ -36,7 +36,7 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """Where to write the weights (safetensors) and the training curve (Parquet)."""
+    """Files to write: the weights (safetensors) and the training curve (Parquet)."""
 
     model: Path
     curve: Path
@@ -92,7 +92,7 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
     if world().rank == 0:
         write_model(outputs.model, model, Architecture(params.model, train.classes, params.channels, params.size))
         write_table(outputs.curve, curve)
-    wait()  # whoever looks at the outputs afterwards, in any process, finds them
+    wait()  # the outputs are complete for every process afterwards
     return {
         "validation_accuracy": best["accuracy"],
         "test_accuracy": accuracy(predict(model, test), test.labels),

@@ -35,7 +35,7 @@ class Method(Base):
         return features
 
     def judged(self, features: Tensor, logits: Tensor) -> Tensor:
-        """What the discriminator sees, (N, width)."""
+        """Input of the discriminator, (N, width)."""
         return features
 
     def weigh(self, logits: Tensor) -> Tensor:

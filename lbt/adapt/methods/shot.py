@@ -19,7 +19,7 @@ from lbt.train.batches import indices
 class Method(Base):
     prepared = True
     uses_source = False
-    graphs = 1
+    batches_in_flight = 1
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)

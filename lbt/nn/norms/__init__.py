@@ -37,5 +37,5 @@ def build(name: str, batch_norm: nn.Module, **options: Any) -> Norm:
 
 
 def cost(name: str) -> NormCost:
-    """What the variant ``name`` costs an accelerator."""
+    """Costs of the variant ``name`` on an accelerator."""
     return norm_class(name).cost

@@ -1,4 +1,4 @@
-"""What all batch norms share: the constructor, parameters, buffers and evaluation mode of ``nn.BatchNorm2d``."""
+"""Base of all batch norms: the constructor, parameters, buffers and evaluation mode of ``nn.BatchNorm2d``."""
 
 from __future__ import annotations
 

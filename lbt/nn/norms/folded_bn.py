@@ -54,7 +54,7 @@ class FoldedBN(RunningBN):
 
     cost = COST
     inside: bool = False
-    """Whether a layer carries this norm in its weight, so that what arrives here is normalised already."""
+    """True if a layer carries this norm in its weight, so that its input is normalised already."""
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.inside:

@@ -1,4 +1,4 @@
-"""What a training step costs on a device."""
+"""Cost of a training step on a device."""
 
 from __future__ import annotations
 
