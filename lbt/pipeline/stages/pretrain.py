@@ -30,8 +30,8 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
 
 def run(job: Job, paths: Paths) -> dict[str, Any]:
     """Train one network."""
-    from lbt.pretrain.params import PretrainParams
+    from lbt.pretrain.params import PretrainJob
     from lbt.pretrain.stage import Inputs, Outputs, run
 
     inputs, outputs = Inputs(**splits(paths.needs["source"])), Outputs(**paths.outs(OUTPUTS))
-    return run(PretrainParams.model_validate(job.params["pretrain"]), inputs, outputs)
+    return run(PretrainJob.model_validate(job.params["pretrain"]), inputs, outputs)
