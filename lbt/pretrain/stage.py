@@ -17,7 +17,7 @@ from lbt.distributed import joined, wait, world
 from lbt.errors import LbtError
 from lbt.models import Architecture, build, write_model
 from lbt.nn.parallel import average_gradients, share_model, split
-from lbt.pretrain.params import PretrainParams
+from lbt.pretrain.params import PretrainJob
 from lbt.progress import track
 from lbt.train.batches import draw, read_examples
 from lbt.train.evaluation import accuracy, predict
@@ -36,7 +36,7 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """Where to write the weights (safetensors) and the training curve (Parquet)."""
+    """Files to write: the weights (safetensors) and the training curve (Parquet)."""
 
     model: Path
     curve: Path
@@ -44,7 +44,7 @@ class Outputs:
 
 @fixed_threads()
 @joined()
-def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, float | int | str]:
+def run(params: PretrainJob, inputs: Inputs, outputs: Outputs) -> dict[str, float | int | str]:
     """Train, keep the checkpoint with the best validation accuracy (the latest among equals), test it once.
 
     Returns:
@@ -59,8 +59,7 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
     )
     if not len(train):
         raise LbtError(f"{inputs.train}: no image has a label, but pretraining is supervised")
-    seed = params.seed or 0
-    model = build(params.model, len(train.classes), params.channels, seed=seed)
+    model = build(params.model, len(train.classes), params.channels, seed=params.seed)
     model = model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     share_model(model)
     optimizer = torch.optim.SGD(
@@ -72,7 +71,7 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
     curve, best, kept = [], {"accuracy": -1.0, "step": 0}, model.state_dict()
     for step in track(range(params.steps), "pretrain"):
         set_lr(optimizer, warm_cosine(step, params.steps, warm=0.2))
-        (images,), labels = draw(train, params.batch, seed, step, params.augmentation)
+        (images,), labels = draw(train, params.batch, params.seed, step, params.augmentation)
         loss = F.cross_entropy(split(model, images, [model]), labels)
         optimizer.zero_grad()
         loss.backward()
@@ -92,7 +91,7 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
     if world().rank == 0:
         write_model(outputs.model, model, Architecture(params.model, train.classes, params.channels, params.size))
         write_table(outputs.curve, curve)
-    wait()  # whoever looks at the outputs afterwards, in any process, finds them
+    wait()  # the outputs are complete for every process afterwards
     return {
         "validation_accuracy": best["accuracy"],
         "test_accuracy": accuracy(predict(model, test), test.labels),

@@ -12,7 +12,7 @@ from lbt.adapt.method import Base, Task
 
 class Method(Base):
     uses_source = False
-    graphs = 1
+    batches_in_flight = 1
     domains: ClassVar[tuple[str, ...]] = ("target",)
 
     def __init__(self, task: Task) -> None:
