@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,7 @@ class Context:
         left: weights of layers that were left in float on purpose.
         weights: by row of the table, the parameters that a product by a function multiplies by.
         passes: by layer, the passes of this step that may have to be made again (:mod:`lbt.nn.passes`).
+        watch: what sees each product by a function; see :mod:`lbt.error_analysis.record`.
         noted: functions that have their row because a forward ran them.
     """
 
@@ -83,6 +85,7 @@ class Context:
     weights: dict[str, list[nn.Parameter]] = field(default_factory=dict)
     noted: set[str] = field(default_factory=set)
     passes: dict[str, deque[Pass]] = field(default_factory=dict)
+    watch: Callable[..., None] | None = None
 
     def put(self, row: Converted) -> None:
         """Put ``row`` in the table, in place of one of the same name."""

@@ -142,7 +142,7 @@ class Conversion:
             self._row(name, module, norm.name, why)
             _replace(module, build(norm.name, module, **norm.options))
         if norm.input is not None:
-            module.register_forward_pre_hook(Flow(f"{name}.input", norm.input, None, context).enter)
+            module.register_forward_pre_hook(Flow(f"{name}.input", norm.input, None, context).enter, with_kwargs=True)
         if norm.output is not None or norm.error is not None:
             module.register_forward_hook(Flow(name, norm.output, norm.error, context))
 

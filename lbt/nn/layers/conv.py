@@ -56,11 +56,10 @@ def _placeholder(like: Tensor, shape: torch.Size) -> Tensor:
 
 
 class _QConv(QuantizedLayer, nn.modules.conv._ConvNd):
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         spatial = len(self.kernel_size)
-        batched = x.dim() == spatial + 2
-        if not batched:
-            x = x.unsqueeze(0)
+        batched = input.dim() == spatial + 2
+        x = input if batched else input.unsqueeze(0)
         x, padding = self._explicit_padding(x)
         y = self.product(x, self._kernel(x, padding))
         return y if batched else y.squeeze(0)

@@ -63,9 +63,11 @@ class Flow:
         key = Key(key.seed, key.step, key.layer, "E", key.call)
         return fake_quantize(dy, self.e, key, offset=_offset(self.context, dy)).to(dy.dtype)
 
-    def enter(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """The hook for a module's first input."""
-        return (self(module, (), inputs[0]), *inputs[1:])
+    def enter(self, module: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> tuple[Any, Any]:
+        """The hook for a module's first input, given by position or by name."""
+        if inputs:
+            return (self(module, (), inputs[0]), *inputs[1:]), named
+        return (), {name: self(module, (), x) if name == "input" else x for name, x in named.items()}
 
 
 def flows(module: nn.Module) -> list[Flow]:

@@ -19,6 +19,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from lbt.nn.context import Context, Converted
+from lbt.nn.layers.base import whole
 from lbt.nn.layers.conv import ConvKernel
 from lbt.nn.layers.linear import LinearKernel
 from lbt.nn.layers.product import Kernel, Product
@@ -125,7 +126,9 @@ def product(module: nn.Module, word: str, call: Call) -> Tensor | None:
         if not call.x.numel():
             return None
         key, _ = begin(context, site, call.x, module, roles, {})
-        result: Tensor = Product.apply(call.x, call.weight, call.bias, call.kernel, roles, key, context, {})
+        result: Tensor = Product.apply(call.x, whole(call.weight), call.bias, call.kernel, roles, key, context, {})
+        if context.watch is not None:
+            context.watch(site, roles, call.x, call.weight, result)
         if result.requires_grad and context.recipe.update.loss_scale is not None:
             result.register_hook(context.finite)
         return call.finish(result)

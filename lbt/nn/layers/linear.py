@@ -34,11 +34,11 @@ class LinearKernel:
 class QLinear(QuantizedLayer, nn.Linear):
     """``nn.Linear`` in low precision; x (*, in_features) → (*, out_features)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        flat = x.reshape(-1, x.shape[-1])
+    def forward(self, input: Tensor) -> Tensor:
+        flat = input.reshape(-1, input.shape[-1])
         kernel: Kernel = LinearKernel()
         if self.context.engine == "integer":
             from lbt.kernels.int8.products import IntegerLinear
 
             kernel = IntegerLinear()
-        return self.product(flat, kernel).reshape(*x.shape[:-1], self.out_features)
+        return self.product(flat, kernel).reshape(*input.shape[:-1], self.out_features)
