@@ -95,6 +95,10 @@ class Context:
         else:
             self.table.append(row)
 
+    def drop_float(self, name: str) -> None:
+        """Take out the row of a module that was said to stay float, now that a function in it is quantized."""
+        self.table = [row for row in self.table if row.name != name or row.now != "float"]
+
     def tell(self, step: int, first_sample: int) -> None:
         """Take over a step from :func:`set_step`."""
         self.step = self.drawn = step

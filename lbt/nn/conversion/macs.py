@@ -39,9 +39,13 @@ def macs_of(model: nn.Module, inputs: Inputs) -> dict[int, dict[str, int]]:
         if isinstance(module, QuantizedLayer):
             module.roles = Roles()
     counter = _Counter(stack)
-    plain = torch.backends.mkldnn.flags(enabled=False)  # recurrent layers are one kernel without a formula otherwise
-    with torch.no_grad(), plain, _Functions(stack), counter:
-        call(model, inputs)
+    before = torch._C._get_mkldnn_enabled()
+    torch._C._set_mkldnn_enabled(False)  # recurrent layers are one kernel without a formula otherwise
+    try:
+        with torch.no_grad(), _Functions(stack), counter:
+            call(model, inputs)
+    finally:
+        torch._C._set_mkldnn_enabled(before)
     found: dict[int, dict[str, int]] = defaultdict(dict)
     for (index, name), count in counter.counts.items():
         found[index][name] = count
@@ -94,4 +98,6 @@ class _Counter(TorchDispatchMode):
             queries, keys, values = args[:3]
             self.counts[self.stack[-1]] += queries.numel() * keys.shape[-2] * 2
             assert keys.shape == values.shape
+        elif packet is torch.ops.aten._grouped_mm:  # experts: (T, K) rows, each by one of (E, K, N)
+            self.counts[self.stack[-1]] += args[0].numel() * args[1].shape[-1]
         return result
