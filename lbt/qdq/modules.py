@@ -32,7 +32,7 @@ def write(g: Graph, name: str, m: nn.Module, inputs: list[Value]) -> str:
         )
     if isinstance(m, FoldedBN) and m.inside:
         return x  # the weight of the convolution before it has it
-    if not isinstance(m, QuantizedLayer) and (why := own_forward(m)):
+    if not isinstance(m, (QuantizedLayer, QMultiheadAttention)) and (why := own_forward(m)):
         raise LbtError(f"layer {name!r}: {why}, which has no ONNX form in lbt")
     if isinstance(m, QMultiheadAttention):
         return _attention(g, name, m, inputs)
