@@ -21,8 +21,8 @@ TIMM = {
     "resnet18": 64, "seresnet18": 64, "skresnet18": 64, "resnext26ts": 64, "densenet121": 64, "mobilenetv2_050": 64,
     "mobilenetv3_small_050": 64, "efficientnet_lite0": 64, "regnetx_002": 64, "convnext_atto": 64, "ghostnet_050": 64,
     "lcnet_035": 64, "mobileone_s0": 64, "nf_regnet_b0": 64, "resnetv2_18": 64, "vit_tiny_patch16_224": 224,
-    "swin_s3_tiny_224": 224, "mixer_s32_224": 224, "resmlp_12_224": 224, "mobilevit_xxs": 64, "edgenext_xx_small": 64,
-    "levit_128s": 224, "poolformer_s12": 64,
+    "xcit_nano_12_p16_224": 224, "pit_ti_224": 224, "mixer_s32_224": 224, "resmlp_12_224": 224, "mobilevit_xxs": 64,
+    "edgenext_xx_small": 64, "levit_128s": 224, "poolformer_s12": 64,
 }  # fmt: skip
 """Name → image size."""
 

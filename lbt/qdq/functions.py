@@ -145,6 +145,19 @@ def cat(g: Graph, tensors: Sequence[Any], dim: int = 0) -> str:
     return g.add("Concat", [g.operand(t) for t in tensors], axis=dim)
 
 
+def stack(g: Graph, tensors: Sequence[Any], dim: int = 0) -> str:
+    """Tensors along a new dimension other than the first."""
+    need(dim != 0)
+    return g.add("Concat", [g.add("Unsqueeze", [g.operand(t), g.ints([dim])]) for t in tensors], axis=dim)
+
+
+def total(g: Graph, input: Value, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> str:
+    """The sum over some dimensions."""
+    need(dim is not None and dtype is None)
+    axes = [d % input.example.dim() for d in ([dim] if isinstance(dim, int) else dim)]
+    return g.add("ReduceSum", [input.name, g.ints(axes)], keepdims=int(keepdim))
+
+
 def split(g: Graph, input: Value, sizes: Any, dim: int = 0) -> list[str]:
     """Pieces of given sizes along a dimension other than the batch's."""
     parts = [part.shape[dim] for part in input.example.split(sizes, dim)]
@@ -311,7 +324,8 @@ FUNCTIONS: dict[Any, Function] = {
     functional.scaled_dot_product_attention: attention, torch.flatten: flatten, "flatten": flatten,
     functional.max_pool2d: pool("MaxPool"), functional.avg_pool2d: pool("AveragePool"),
     functional.adaptive_avg_pool2d: adaptive_avg_pool, functional.adaptive_avg_pool1d: adaptive_avg_pool,
-    operator.getitem: getitem, torch.cat: cat, torch.concat: cat, "expand": expand,
+    operator.getitem: getitem, torch.cat: cat, torch.concat: cat, torch.stack: stack, torch.sum: total,
+    "sum": total, "expand": expand,
 }  # fmt: skip
 """By PyTorch's function, or a method's name."""
 for _word in ("relu", "relu6", "sigmoid", "tanh", "silu", "hardswish", "hardsigmoid"):

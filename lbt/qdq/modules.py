@@ -97,9 +97,9 @@ def _attention(g: Graph, name: str, m: QMultiheadAttention, inputs: list[Value])
 def _other(g: Graph, m: nn.Module, inputs: list[Value]) -> str:
     x = inputs[0]
     match m:
-        case nn.MaxPool1d(dilation=1, ceil_mode=False) | nn.MaxPool2d(dilation=1, ceil_mode=False):
+        case nn.MaxPool1d(dilation=1) | nn.MaxPool2d(dilation=1) if _whole(m, x):
             return g.add("MaxPool", [x.name], **_window(m, x))
-        case nn.AvgPool1d(ceil_mode=False) | nn.AvgPool2d(ceil_mode=False, divisor_override=None):
+        case nn.AvgPool1d() | nn.AvgPool2d(divisor_override=None) if _whole(m, x):
             return g.add("AveragePool", [x.name], count_include_pad=int(m.count_include_pad), **_window(m, x))
         case nn.AdaptiveAvgPool1d() | nn.AdaptiveAvgPool2d():
             return functions.adaptive_avg_pool(g, x, m.output_size)
@@ -135,6 +135,13 @@ def _other(g: Graph, m: nn.Module, inputs: list[Value]) -> str:
 def _plain(m: nn.Module) -> str:
     kinds = (nn.ReLU6, nn.ReLU, nn.Sigmoid, nn.Tanh, nn.SiLU, nn.Hardswish, nn.Hardsigmoid)
     return next(kind.__name__.lower() for kind in kinds if isinstance(m, kind))
+
+
+def _whole(m: Any, x: Value) -> bool:
+    """True if the windows of a pooling module end where its input does, or it leaves out the rest."""
+    window = _window(m, x)
+    each = zip(x.shape[2:], window["kernel_shape"], window["strides"], window["pads"], strict=False)
+    return not m.ceil_mode or all((size + 2 * pad - kernel) % stride == 0 for size, kernel, stride, pad in each)
 
 
 def _window(m: Any, x: Value) -> dict[str, Any]:

@@ -51,6 +51,12 @@ def traced(model: nn.Module, batch: Inputs) -> tuple[fx.GraphModule, dict[str, T
     except Exception as error:  # whatever the user's own forward raises on symbolic values
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
         raise LbtError(f"export_onnx: {type(model).__name__} cannot be traced ({reason})") from None
+    for node in list(graph.nodes):  # what tracing asserts of fixed arguments, and what the model asserts of sizes
+        if node.op == "call_function" and node.target in (torch._assert, fx._symbolic_trace._assert_is_none):
+            condition = node.args[0]
+            graph.erase_node(node)
+            if isinstance(condition, fx.Node) and condition.op == "call_function" and not condition.users:
+                graph.erase_node(condition)
     known = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     for node in graph.nodes:
         node.meta["parameter"] = node.op == "get_attr" and str(node.target) in known

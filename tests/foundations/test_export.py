@@ -315,3 +315,20 @@ def test_what_cannot_be_traced_is_one_line(tmp_path: Path) -> None:
         export_onnx(model, tmp_path / "net.onnx", torch.randn(2, 4))
     with pytest.raises(LbtError, match="argument 'x': found int; accepted: tensors"):
         export_onnx(model, tmp_path / "net.onnx", {"x": 3})
+
+
+def test_arguments_with_defaults_stay_what_they_are(tmp_path: Path) -> None:
+    class Optional(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None, double: bool = False) -> torch.Tensor:
+            torch._assert(x.shape[1] == 4, "width")
+            x = self.layer(x) * (2 if double else 1)
+            return x if mask is None else x * mask
+
+    model = lbt.nn.quantize(Optional(), recipe(8))
+    x = torch.randn(3, 4)
+    export_onnx(model, tmp_path / "net.onnx", x)
+    np.testing.assert_allclose(run(tmp_path / "net.onnx", x), model.eval()(x).detach().numpy(), atol=1e-2)
