@@ -75,7 +75,7 @@ def export_onnx(model: nn.Module, path: str | Path, batch: Inputs) -> None:
     )
     onnx.checker.check_model(made)
     content = made.SerializeToString(deterministic=True)
-    _check(content, {names[name]: x for name, x in given.items()}, *_expected(model, batch))
+    _check(content, {names[name]: x for name, x in given.items()}, *expected_of(model, batch))
     with atomic(path) as temporary:
         temporary.write_bytes(content)
 
@@ -209,7 +209,7 @@ def _outputs(graph: Graph, result: Any) -> dict[str, Value]:
     return named
 
 
-def _expected(model: nn.Module, batch: Inputs) -> tuple[list[Tensor], float]:
+def expected_of(model: nn.Module, batch: Inputs) -> tuple[list[Tensor], float]:
     """What the model returns, and how far that moves when the inputs change by a rounding error."""
 
     def run(inputs: Any) -> list[Tensor]:
@@ -225,21 +225,26 @@ def _expected(model: nn.Module, batch: Inputs) -> tuple[list[Tensor], float]:
             near = {name: moved(x) for name, x in batch.items()}
         elif isinstance(batch, (tuple, list)):
             near = [moved(x) for x in batch]
-        return expected, max((_apart(a, b) for a, b in zip(run(near), expected, strict=True)), default=0.0)
+        return expected, max((apart(a, b) for a, b in zip(run(near), expected, strict=True)), default=0.0)
 
 
-def _apart(found: Tensor, wanted: Tensor) -> float:
+def apart(found: Tensor, wanted: Tensor) -> float:
     """The relative difference of two tensors, by their norms."""
     return float((found - wanted).norm() / wanted.norm().clamp_min(1e-20))
 
 
-def _check(content: bytes, given: dict[str, Tensor], expected: list[Tensor], own: float) -> None:
-    """Run the file once: the model's output, and the first sample's own when it comes alone.
+def room(own: float) -> float:
+    """Largest relative difference that is accepted: :data:`TOLERANCE`, or more where codes that part by one spread.
 
-    A network in which a code that parts by one spreads (``own``: how far its own output moves by a rounding error of
-    its input) is given as much room as that, up to a half.
+    Args:
+        own: how far the model's own output moves when its inputs change by a rounding error.
     """
-    most = min(max(TOLERANCE, 4 * own), 0.5)
+    return min(max(TOLERANCE, 4 * own), 0.5)
+
+
+def _check(content: bytes, given: dict[str, Tensor], expected: list[Tensor], own: float) -> None:
+    """Run the file once: the model's output, and the first sample's own when it comes alone."""
+    most = room(own)
     try:
         import onnxruntime
     except ImportError:
@@ -255,13 +260,13 @@ def _check(content: bytes, given: dict[str, Tensor], expected: list[Tensor], own
         reason = " ".join(str(error).split())[:200]
         raise LbtError(f"export_onnx: onnxruntime refuses the file ({reason})") from None
     for found, first, wanted in zip(whole, alone, expected, strict=False):
-        difference = _apart(torch.from_numpy(found), wanted)
+        difference = apart(torch.from_numpy(found), wanted)
         if not difference < most:
             raise LbtError(
                 f"export_onnx: the file computes something else than the model on the batch: relative difference "
                 f"{difference:.2g}; accepted: below {most:.2g}"
             )
         if len(found) == len(next(iter(given.values()))):
-            apart = _apart(torch.from_numpy(first), torch.from_numpy(found[:1]))
-            if not apart < most:
-                raise LbtError(f"export_onnx: a sample alone gives another output (relative difference {apart:.2g})")
+            alike = apart(torch.from_numpy(first), torch.from_numpy(found[:1]))
+            if not alike < most:
+                raise LbtError(f"export_onnx: a sample alone gives another output (relative difference {alike:.2g})")

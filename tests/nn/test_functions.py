@@ -241,3 +241,43 @@ def test_attention_that_stays_float_names_its_output_projection_too() -> None:
     rows = {row.name: (row.now, row.why) for row in model.lbt.table}
     assert rows["0"][0] == rows["0.out_proj"][0] == "float"
     assert "is read by 0" in rows["0.out_proj"][1]
+
+
+@pytest.mark.slow
+def test_torch_compile_keeps_products_by_functions_quantized() -> None:
+    torch.manual_seed(0)
+    model = quantize(nn.Sequential(nn.Linear(6, 6), Transposed("@"), nn.ReLU()), RECIPE)
+    x = torch.randn(5, 6)
+    set_step(model, 0)
+    expected = model(x)
+    set_step(model, 0)
+    assert torch.equal(torch.compile(model, backend="eager")(x), expected)
+
+
+def test_a_checkpointed_function_repeats_its_draws() -> None:
+    from torch.utils.checkpoint import checkpoint
+
+    recipe = Recipe.model_validate({"A": {"format": "int4", "rounding": "stochastic"}, "W": "int8"})
+    found = []
+    for again in (False, True):
+        torch.manual_seed(0)
+        model = quantize(nn.Sequential(Masked(6, 6), Transposed("@")), recipe)
+        set_step(model, 3)
+        x = torch.randn(5, 6, generator=torch.Generator().manual_seed(1))
+        y = checkpoint(model, x, use_reentrant=False) if again else model(x)
+        y.square().sum().backward()
+        found.append([p.grad for p in model.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_a_scaled_loss_passes_through_functions() -> None:
+    from lbt.nn import optimizer, scale_loss
+
+    update = {"loss_scale": "dynamic"}
+    model = quantize(nn.Sequential(Masked(6, 6)), Recipe.model_validate({"W": "int8", "E": "int8", "update": update}))
+    opt = optimizer(model, lr=0.1)
+    before = model[0].weight.detach().clone()
+    scale_loss(model, model(torch.randn(2, 6)).sum() * float("inf")).backward()
+    opt.step()
+    assert opt.skipped == 1
+    assert torch.equal(model[0].weight, before)
