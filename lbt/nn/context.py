@@ -17,6 +17,7 @@ from lbt.recipe import Recipe
 
 if TYPE_CHECKING:
     from lbt.nn.passes import Pass
+    from lbt.recipe import Roles
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Context:
         left: weights of layers that were left in float on purpose.
         weights: by row of the table, the parameters that a product by a function multiplies by.
         passes: by layer, the passes of this step that may have to be made again (:mod:`lbt.nn.passes`).
+        sites: by the name of a product by a function, its formats, or None and why it stays float.
         watch: what sees each product by a function; see :mod:`lbt.error_analysis.record`.
         noted: functions that have their row because a forward ran them.
     """
@@ -85,6 +87,7 @@ class Context:
     weights: dict[str, list[nn.Parameter]] = field(default_factory=dict)
     noted: set[str] = field(default_factory=set)
     passes: dict[str, deque[Pass]] = field(default_factory=dict)
+    sites: dict[str, tuple[Roles | None, str]] = field(default_factory=dict)
     watch: Callable[..., None] | None = None
 
     def put(self, row: Converted) -> None:

@@ -281,3 +281,17 @@ def test_a_scaled_loss_passes_through_functions() -> None:
     opt.step()
     assert opt.skipped == 1
     assert torch.equal(model[0].weight, before)
+
+
+def test_ranges_of_functions_are_frozen_too() -> None:
+    from lbt.errors import LbtError
+    from lbt.nn import freeze_ranges
+
+    torch.manual_seed(0)
+    model = quantize(nn.Sequential(Masked(6, 6), nn.TransformerEncoderLayer(6, 2, 8, batch_first=True)), RECIPE).eval()
+    x = torch.cat([torch.randn(1, 3, 6), torch.randn(1, 3, 6) * 30])
+    assert not torch.equal(model(x)[:1], model(x[:1]))
+    with pytest.raises(LbtError, match="give a batch"):
+        freeze_ranges(model)
+    freeze_ranges(model, x[:1])
+    torch.testing.assert_close(model(x)[:1], model(x[:1]), atol=1e-6, rtol=1e-6)

@@ -32,6 +32,7 @@ def macs_of(model: nn.Module, inputs: Inputs) -> dict[int, dict[str, int]]:
     stack: list[Site] = []
     for context in contexts:
         context.engine = "count"  # functions stay float ones, whose kernels have formulas
+        context.sites.clear()
     for module in model.modules():
         own = module.__dict__.get("lbt")
         if own is not None:

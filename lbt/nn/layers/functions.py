@@ -138,6 +138,12 @@ def product(module: nn.Module, word: str, call: Call) -> Tensor | None:
 
 def site_roles(context: Context, site: str) -> tuple[Roles | None, str]:
     """The formats of a product by a function, and how the table words them; None and why for float."""
+    if site not in context.sites:
+        context.sites[site] = _site_roles(context, site)
+    return context.sites[site]
+
+
+def _site_roles(context: Context, site: str) -> tuple[Roles | None, str]:
     if context.engine != "emulate":
         return None, f"the engine {context.engine} makes products of modules only"
     first, last = context.ends
