@@ -1,4 +1,4 @@
-"""What lbt.quantize makes of public architectures: nothing unnamed, no traceback, ONNX equal or refused.
+"""Public architectures under lbt.quantize: nothing unnamed, no traceback, ONNX equal or refused.
 
     python benchmarks/modules.py [--quick] [--only TEXT] [--json FILE]
 

@@ -210,7 +210,7 @@ def _outputs(graph: Graph, result: Any) -> dict[str, Value]:
 
 
 def expected_of(model: nn.Module, batch: Inputs) -> tuple[list[Tensor], float]:
-    """What the model returns, and how far that moves when the inputs change by a rounding error."""
+    """The model's results, and how far they move when the inputs change by a rounding error."""
 
     def run(inputs: Any) -> list[Tensor]:
         return [x for x in tensors(call(model, inputs)) if x.is_floating_point()]

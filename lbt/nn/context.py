@@ -1,4 +1,4 @@
-"""What the layers of one converted model share: the recipe, and what keys stochastic rounding."""
+"""The state that the layers of one converted model share: the recipe, and what keys stochastic rounding."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class Context:
         return self.scaling.get("scale")
 
     def next_call(self, layer: str) -> int:
-        """How many forward passes ``layer`` made in this step before this one."""
+        """Number of forward passes that ``layer`` made in this step; counts one more."""
         count = self.calls.get(layer, 0)
         self.calls[layer] = count + 1
         return count

@@ -307,7 +307,7 @@ def linear(g: Graph, input: Value, weight: Any, bias: Any = None) -> str:
 
 
 def same(g: Graph, input: Value, *_: Any, **__: Any) -> str:
-    """What changes nothing in evaluation."""
+    """A function that changes nothing in evaluation."""
     return input.name
 
 

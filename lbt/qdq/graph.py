@@ -36,7 +36,7 @@ class Value:
 
 
 class Unknown(Exception):
-    """What is asked for has no ONNX form here; the message says what."""
+    """A combination of arguments that has no ONNX form here."""
 
 
 def single(q: QTensor, spec: RoleSpec, name: str, role: str) -> Tensor:

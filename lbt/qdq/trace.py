@@ -117,7 +117,7 @@ class Evaluation(fx.Interpreter):
 
 
 def sides(module: nn.Module) -> tuple[Flow | None, Flow | None]:
-    """What quantizes the module's input, and its output, on the way forward."""
+    """The hooks that quantize the module's input, and its output, on the way forward."""
     found = [flow for flow in flows(module) if flow.a is not None]
     leaving = next((flow for flow in found if flow in module._forward_hooks.values()), None)
     return next((flow for flow in found if flow is not leaving), None), leaving

@@ -71,7 +71,7 @@ class Flow:
 
 
 def flows(module: nn.Module) -> list[Flow]:
-    """What quantizes the input and the output of ``module`` itself."""
+    """The hooks that quantize the input and the output of ``module`` itself."""
     hooks = [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]
     owners = [getattr(hook, "__self__", hook) for hook in hooks]
     return [owner for owner in owners if isinstance(owner, Flow)]
