@@ -154,13 +154,13 @@ def _product(
     """A quantized product by a function."""
     roles, _ = site_roles(run.model.__dict__["lbt"], site)
     word = site.rpartition(".")[2]
-    if roles is None or roles.A is None or word not in ("linear()", "matmul()", "conv2d()"):
+    if roles is None or roles.A is None or word not in ("linear()", "matmul(weight)", "conv2d()"):
         raise LbtError(f"{site}: a quantized {word} has no ONNX form in lbt")
     x, weight, *rest = (*args, *kwargs.values())
     if not isinstance(weight, Tensor):
         raise LbtError(f"{site}: a weight that depends on the input has no ONNX form in lbt")
     quantized = graph.quantized(x.name, site, roles.A)
-    if word == "matmul()":
+    if word == "matmul(weight)":
         return graph.linear(quantized, x.shape, graph.weight(site, roles.W, weight.t().contiguous()), None)
     bias = rest[0] if rest and isinstance(rest[0], Tensor) else None
     b = None if bias is None else graph.constant(f"{site}.bias", bias.float().numpy())

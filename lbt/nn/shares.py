@@ -124,7 +124,7 @@ def _merged(macs: dict[str, int], rows: list[Converted]) -> dict[str, int]:
     merged: dict[str, int] = {}
     for site, count in macs.items():
         module, _, word = site.rpartition(".")
-        owner = known.get(module) if word.endswith("()") and site not in known else None
+        owner = known.get(module) if word.endswith(")") and site not in known else None
         mine = owner is not None and (owner.now != "quantized" or word == "linear()")
         name = module if mine else site
         merged[name] = merged.get(name, 0) + count

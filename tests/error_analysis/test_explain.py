@@ -223,7 +223,7 @@ def test_inputs_by_name_and_results_in_a_dataclass(labelled: bool) -> None:
     batch = (inputs, torch.randint(0, 11, (2, 5))) if labelled else inputs
     rows = explain(Language(), batch, recipe=Recipe.model_validate({"W": "int8", "A": "int8", "E": "int8"})).to_pylist()
     found = {(row["layer"], row["role"]) for row in rows}
-    for layer in ("layer", "attention.in_proj", "attention.out_proj", "matmul()"):
+    for layer in ("layer", "attention.in_proj", "attention.out_proj", "matmul(weight)"):
         assert {(layer, role) for role in "WAE"} <= found, layer
 
 

@@ -112,7 +112,7 @@ def test_a_transposed_linear_layer_is_quantized(way: str, shape: tuple[int, ...]
     model = quantize(nn.Sequential(layer), RECIPE)
     word = "addmm" if way == "addmm" else "matmul"
     model(torch.randn(shape))  # the shape arithmetic around addmm cannot be traced
-    assert {row.name: row.now for row in model.lbt.table}[f"0.{word}()"] == "quantized"
+    assert {row.name: row.now for row in model.lbt.table}[f"0.{word}(weight)"] == "quantized"
     if way == "addmm":
         same(model, quantize(nn.Sequential(plain), RECIPE), torch.randn(shape))
     with torch.inference_mode():
@@ -163,7 +163,7 @@ def test_what_cannot_be_traced_is_found_when_it_runs() -> None:
         seen["first"], twin.first(x)
     )  # the recipe leaves it in float, inside of a functional forward too
     rows = {row.name: (row.now, row.why) for row in model.lbt.table}
-    assert rows["linear()"][0] == rows["own.matmul()"][0] == "quantized"
+    assert rows["linear()"][0] == rows["own.matmul(weight)"][0] == "quantized"
     assert rows["matmul()"][0] == "float"
     assert rows["first"][0] == "float"
     assert isinstance(model, Branch)

@@ -80,9 +80,9 @@ class _Seen(TorchFunctionMode):
         if call is None:
             own = set(module.parameters(recurse=False))
             if not any(isinstance(a, nn.Parameter) and a not in own for a in args):
-                _note(module, word, None, why_float(word))
+                _note(module, f"{word}()", None, why_float(word))
             return func(*args, **kwargs)
-        result = product(module, f"{word}()", call)
+        result = product(module, SITES[word], call)
         return func(*args, **kwargs) if result is None else result
 
 
@@ -121,7 +121,7 @@ def product(module: nn.Module, word: str, call: Call) -> Tensor | None:
         return None
     site = f"{module.__dict__['lbt_name']}.{word}".lstrip(".")
     roles, why = site_roles(context, site)
-    _note(module, word.removesuffix("()"), call.weight, why, quantized=roles is not None)
+    _note(module, word, call.weight, why, quantized=roles is not None)
     if roles is None:
         return None
     with torch._C.DisableTorchFunction():
@@ -213,6 +213,9 @@ _FORMS: dict[str, Callable[..., Call | None]] = {
     "matmul": _matmul,
     "addmm": _addmm,
 }
+SITES = {"linear": "linear()", "conv1d": "conv1d()", "conv2d": "conv2d()", "matmul": "matmul(weight)",
+         "addmm": "addmm(weight)"}  # fmt: skip
+"""What a product by a weight is called; one of two activations may stand beside it."""
 _WORDS: dict[Any, str] = {
     functional.linear: "linear", torch.conv1d: "conv1d", torch.conv2d: "conv2d",
     torch.matmul: "matmul", Tensor.matmul: "matmul", Tensor.__matmul__: "matmul", torch.mm: "matmul",
@@ -232,13 +235,26 @@ def word_of(function: Any) -> str | None:
     return _WORDS.get(function) if callable(function) else function if function in WORDS else None
 
 
+def label(function: Any, args: Any, kwargs: Any, module: nn.Module) -> str | None:
+    """The name of a call inside of ``module`` that multiplies matrices; None of any other."""
+    word = _WORDS.get(function)
+    if word not in _FORMS:
+        return None if word is None else f"{word}()"
+    stack = _frames.__dict__.setdefault("stack", [])
+    stack.append(module)
+    try:
+        return f"{word}()" if _FORMS[word](*args, **kwargs) is None else SITES[word]
+    finally:
+        stack.pop()
+
+
 def _note(module: nn.Module, word: str, weight: Tensor | None, why: str, quantized: bool = False) -> None:
     """A row of the conversion table for what was seen, once; the parameters behind it each time."""
     context: Context = module.__dict__["lbt"]
     name = module.__dict__["lbt_name"]
-    site = f"{name}.{word}()".lstrip(".")
-    if word not in WORDS:
-        return
+    site = f"{name}.{word}".lstrip(".")
+    if not word.endswith(")"):
+        return  # a part of a layer, whose row is there
     first = site not in context.noted
     if first:
         context.noted.add(site)
