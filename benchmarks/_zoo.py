@@ -81,7 +81,7 @@ def _timm() -> dict[str, Callable[[], Made]]:
 def _transformers() -> dict[str, Callable[[], Made]]:
     import transformers as hf
 
-    tokens = torch.randint(3, 90, (4, 12))
+    tokens = torch.randint(3, 90, (4, 12), generator=torch.Generator().manual_seed(0))
     small = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128,
              "vocab_size": 100}  # fmt: skip
     still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
@@ -94,7 +94,7 @@ def _transformers() -> dict[str, Callable[[], Made]]:
         return hf.T5ForConditionalGeneration(config), {"input_ids": tokens, "decoder_input_ids": tokens[:, :6]}
 
     def images(model: str, config: str, **options: Any) -> Callable[[], Made]:
-        pixels = {"pixel_values": torch.randn(4, 3, 64, 64)}
+        pixels = {"pixel_values": torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))}
         return lambda: (getattr(hf, model)(getattr(hf, config)(**options)), pixels)
 
     gpt2 = {"n_embd": 64, "n_layer": 2, "n_head": 4, "vocab_size": 100, "resid_pdrop": 0.0, "embd_pdrop": 0.0,

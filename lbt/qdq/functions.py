@@ -103,6 +103,17 @@ def reshape(g: Graph, input: Value, *shape: Any) -> str:
     return g.reshaped(input.name, input.shape, input.example.reshape(tuple(sizes)).shape)
 
 
+def reshape_as(g: Graph, input: Value, other: Value) -> str:
+    """In the shape of another tensor."""
+    return g.reshaped(input.name, input.shape, other.shape)
+
+
+def addcmul(g: Graph, input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> str:
+    """input + value · tensor1 · tensor2."""
+    product = g.add("Mul", [g.operand(tensor1), g.operand(tensor2)])
+    return g.add("Add", [g.operand(input), g.add("Mul", [product, g.constant("value", value)])])
+
+
 def flatten(g: Graph, input: Value, start_dim: int = 0, end_dim: int = -1) -> str:
     """Dimensions from ``start_dim`` to ``end_dim`` as one."""
     if start_dim == 1 and end_dim in (-1, input.example.dim() - 1):
@@ -352,7 +363,14 @@ _moves: dict[str, Function] = {"reshape": reshape, "permute": permute, "transpos
                                "softmax": softmax}  # fmt: skip
 for _name, _write in _moves.items():
     FUNCTIONS |= {getattr(torch, _name): _write, _name: _write}
-FUNCTIONS |= {"view": reshape, functional.softmax: softmax}
+FUNCTIONS |= {
+    "view": reshape,
+    "reshape_as": reshape_as,
+    "view_as": reshape_as,
+    torch.addcmul: addcmul,
+    "addcmul": addcmul,
+    functional.softmax: softmax,
+}
 for _name in ("dropout", "dropout1d", "dropout2d", "alpha_dropout"):
     FUNCTIONS[getattr(functional, _name)] = same
 for _name in ("contiguous", "clone", "detach", "float"):

@@ -207,6 +207,7 @@ class Modern(nn.Module):
         x = self.wide(x).flatten(2).transpose(1, 2)  # (N, T, 4)
         a, b = self.gelu(self.mix(self.layer(x))).chunk(2, dim=1)
         x = torch.cat([a, b[:, ::2]], dim=1) - b.mean(1, keepdim=True)
+        x = torch.addcmul(x, x, torch.stack([x, x], dim=1).sum(1), value=0.5).view_as(x)
         return self.head(x.permute(0, 2, 1).reshape(x.shape[0], 2, 3, -1).mean(-1).view(x.size(0), -1))
 
 
