@@ -14,6 +14,8 @@ from typing import Any
 
 import _pages
 
+from lbt.export import TOLERANCE
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, PAGE = ROOT / "docs" / "results" / "modules.json", ROOT / "docs" / "numerics.md"
 MARKED = re.compile(r"<!-- architectures -->.*?<!-- end -->", re.DOTALL)
@@ -48,7 +50,9 @@ def networks(rows: Rows) -> list[str]:
 def line(name: str, rows: Rows) -> list[str]:
     """One network's cells."""
     weights, macs, onnx = (rows[f"{name}/{what}"] for what in ("weights", "macs", "onnx"))
-    written = {1.0: "equal", 0.0: "refused: " + brief(onnx["note"]), -1.0: "differs: " + onnx["note"]}[onnx["value"]]
+    apart = float(onnx["note"].split()[-1]) if onnx["value"] else 0.0
+    alike = "equal" if apart < TOLERANCE else f"{apart:.2f} apart, as the model from itself"
+    written = {1.0: alike, 0.0: "refused: " + brief(onnx["note"]), -1.0: "differs: " + onnx["note"]}[onnx["value"]]
     cosines = [f"{rows[f'{name}/cosine/{recipe}']['value']:.3f}" for recipe in ("int8", "int4", "mx4")]
     kept = brief(weights["note"]) or brief(macs["note"].replace("%)", "% of MACs)"))
     return [
