@@ -26,9 +26,10 @@ class TrainingLog:
     """Log of a training.
 
     Attributes:
-        curve: a row per evaluation. ``step``; ``student_target_validation`` (and ``teacher_…``), accuracy in percent;
-            ``student_class_entropy`` (and ``teacher_…``), the entropy of the classes that are predicted on these images
-            as a share of the largest possible: 1 when all are predicted equally often, 0 when it is always the same.
+        curve: a row per evaluation. ``step``; ``student_target_validation`` (and ``teacher_…``), accuracy in percent,
+            None without labels; ``student_class_entropy`` (and ``teacher_…``), the entropy of the classes that are
+            predicted on these images as a share of the largest possible: 1 when all are predicted equally often, 0 when
+            it is always the same.
             Means over the steps since the row before: losses by the names that the method gives them,
             ``class_balance`` (a loss), ``mask_rate`` (share of the target images whose prediction is confident).
         explained: rows of :func:`lbt.adapt.explained.look`.
@@ -43,7 +44,7 @@ def train(method: Base, validation: Examples, scratch: Path | None, identity: di
 
     Args:
         method: the method to train.
-        validation: labelled target images, for the curve only.
+        validation: target images, for the curve only.
         scratch: a folder for checkpoints; a job that is killed goes on from there and ends with the same weights. The
             checkpoint is removed when the training is complete.
         identity: params and inputs of the job; a checkpoint of another job is ignored.

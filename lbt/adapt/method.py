@@ -82,6 +82,10 @@ class Base:
     """True if ``source_steps`` of low-bit training on the source come first, before the network is deployed."""
     uses_source: ClassVar[bool] = True
     """True if the device must keep source images."""
+    needs_labels: ClassVar[bool] = False
+    """True if the target must have labels for training."""
+    few_labels: ClassVar[bool] = False
+    """True if those are ``labels_per_class`` images of each class."""
     uses_target: ClassVar[bool] = True
     """True if the device must keep unlabelled target images."""
     batches_in_flight: ClassVar[int] = 2

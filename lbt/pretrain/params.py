@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from lbt.config import Section, Seed, narrowed
-from lbt.models import MODELS
+from lbt.config import InWorkspace, Section, Seed, narrowed
+from lbt.models import check
 from lbt.train.params import Augmentation, Pair
 
-ModelName = Annotated[str, AfterValidator(MODELS.check)]
+ModelName = Annotated[str, AfterValidator(check)]
 
 
 class Knobs(Section):
     """Supervised training in float32."""
 
     model: ModelName = "digit_cnn"
-    """Network: the name of a file in lbt/models."""
+    """Network: the name of a file in lbt/models, or your own, as my_package.my_module:build, a function
+    build(classes, channels) that gives an nn.Module. That module is imported: it is code."""
+    weights: InWorkspace | None = None
+    """Weights of your own to start from: safetensors, or a PyTorch checkpoint (read with weights_only). Default: fresh
+    ones."""
     channels: Literal[1, 3] = 3
     """Colour channels of the input. Grey domains are shown in three channels, colour domains in one as luminance."""
     size: int = Field(32, ge=8, le=512)
     """Height and width of the input in pixels."""
-    steps: int = Field(500, ge=1, le=10_000_000)
-    """Optimizer steps."""
+    steps: int = Field(500, ge=0, le=10_000_000)
+    """Optimizer steps; 0 takes weights as they are."""
     batch: int = Field(64, ge=2, le=65536)
     """Images a step."""
     lr: float = Field(0.1, gt=0, le=100)
@@ -52,6 +56,12 @@ class PretrainParams(Knobs):
     seed: Seed | None = None
     """Initial weights, order of the images and augmentation follow from it. null: each adaptation starts from a network
     of its own seed, so that a spread over seeds includes the luck of pretraining."""
+
+    @model_validator(mode="after")
+    def _has_learnt(self) -> PretrainParams:
+        if self.steps == 0 and self.weights is None:
+            raise ValueError("steps: found 0; accepted: 1 or more, or weights of a network that has learnt already")
+        return self
 
     def start(self, pair: str, seed: int) -> PretrainJob:
         """The training of the network from which ``pair`` is adapted with ``seed``."""

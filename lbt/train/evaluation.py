@@ -20,9 +20,11 @@ def predict(model: nn.Module, split: Examples, batch: int = 256) -> Tensor:
     return torch.cat(parts)
 
 
-def accuracy(probabilities: Tensor, labels: Tensor) -> float:
-    """Share of labelled images whose most probable class is the label, in percent."""
+def accuracy(probabilities: Tensor, labels: Tensor) -> float | None:
+    """Share of labelled images whose most probable class is the label, in percent; None (not measured) without any."""
     known = labels >= 0
+    if not known.any():
+        return None
     return 100.0 * (probabilities[known].argmax(1) == labels[known]).double().mean().item()
 
 

@@ -24,7 +24,7 @@ from lbt.pipeline.plan import STAGES, Plan
 from ._blocks import ROOT
 from ._yaml import check_params
 
-CHEAP = ("check", "cost", "predict")
+CHEAP = ("check", "cost", "predict", "look", "init")
 
 
 def commands(text: str) -> Iterator[list[str]]:

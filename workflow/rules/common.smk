@@ -6,10 +6,11 @@ from functools import cache
 from snakemake.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import ExecMode
 
-from lbt.errors import LbtError
+from lbt.errors import LbtError, warn
 from lbt.pipeline.finish import finish, forced_by_dvc, record
 from lbt.pipeline.job import METRICS, RECORD
 from lbt.pipeline.plan import STAGES, Plan
+from lbt.pipeline.preflight import lines
 
 NAMED = workflow.config_settings.configfiles
 
@@ -28,6 +29,9 @@ try:
         )
     PLAN = Plan(PARAMS)
     PLAN.jobs  # every mistake in the params is told before anything is planned
+    if workflow.exec_mode == ExecMode.DEFAULT:
+        for line in lines(PLAN.params):
+            warn(line)
 except LbtError as error:
     sys.exit(f"lbt: {error}")
 

@@ -30,6 +30,7 @@ class FixmatchOptions(Section):
 class Method(Base):
     prepared = True
     uses_source = False
+    needs_labels = few_labels = True
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)

@@ -10,6 +10,7 @@ from lbt.adapt.methods import mean_teacher
 
 
 class Method(mean_teacher.Method):
+    needs_labels = few_labels = True
     batches_in_flight = 3
 
     def __init__(self, task: Task) -> None:

@@ -12,6 +12,7 @@ from lbt.adapt.method import Base, Task
 
 class Method(Base):
     uses_source = False
+    needs_labels = True
     batches_in_flight = 1
     domains: ClassVar[tuple[str, ...]] = ("target",)
 

@@ -10,8 +10,9 @@ from lbt.config import Section, Seed
 class SupernetParams(Section):
     """A weight-sharing network over NAS-Bench-201's cells, trained on one domain."""
 
-    domain: str = "mnist"
-    """The domain whose labelled train split the shared weights are trained on."""
+    domain: str | None = None
+    """The domain whose labelled train split the shared weights are trained on. Default: the source of the first pair
+    in adapt.pair."""
     channels: int = Field(default=16, ge=1, le=256)
     """Width of the stem and of every cell."""
     cells: int = Field(default=2, ge=1, le=4)

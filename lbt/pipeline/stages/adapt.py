@@ -8,6 +8,7 @@ from typing import Any
 from lbt.config import find_yaml
 from lbt.params import Params
 from lbt.pipeline.job import Job, Paths
+from lbt.pipeline.own_network import allow_in, files_of, params_of
 from lbt.pipeline.stages.data import splits
 from lbt.pipeline.stages.pretrain import OUTPUTS as PRETRAINED
 
@@ -30,14 +31,14 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
         yield Job(
             "adapt",
             f"{group}/{one.seed}",
-            {"adapt": one.model_dump()},
+            {"adapt": one.model_dump(), **params_of(params)},
             tuple(OUTPUTS.values()),
             needs={
                 "model": made[f"pretrain/{params.pretrain.start_name(one.pair, one.seed)}"],
                 "source": made[f"data/{source}"],
                 "target": made[f"data/{target}"],
             },
-            files=(path.as_posix(),),
+            files=(path.as_posix(), *files_of(params)),
             group=group,
         )
 
@@ -47,6 +48,7 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
     from lbt.adapt.params import AdaptJob
     from lbt.adapt.stage import Inputs, Outputs, SplitFiles, run
 
+    allow_in(job)
     domains = {role: SplitFiles(**splits(paths.needs[role])) for role in ("source", "target")}
     inputs = Inputs(model=paths.needs["model"] / PRETRAINED["model"], **domains)
     outputs = Outputs(**paths.outs(OUTPUTS), scratch=paths.scratch)

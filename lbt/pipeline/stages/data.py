@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lbt.data.beside import labels_beside
+from lbt.data.params import DomainSpec
 from lbt.params import Params
 from lbt.pipeline.job import Job, Paths
 
@@ -20,10 +22,17 @@ CELLS = "cells.parquet"
 def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
     """One job per domain, and one for the architecture table."""
     for name, spec in params.data.domains.items():
-        own_files = (spec.path,) if spec.kind in ("folder", "arrays") and spec.path else ()
         knobs = {f"data.domains.{name}": spec.model_dump()}
-        yield Job("data", name, knobs, tuple(OUTPUTS.values()), files=own_files, group=name)
+        yield Job("data", name, knobs, tuple(OUTPUTS.values()), files=_own(spec), group=name)
     yield Job("data", TABLE, {}, (CELLS,), group=TABLE)
+
+
+def _own(spec: DomainSpec) -> tuple[str, ...]:
+    """The user's files that a domain is read from."""
+    if spec.kind not in ("folder", "arrays") or spec.path is None:
+        return ()
+    labels = labels_beside(Path(spec.path))
+    return (spec.path,) if labels is None else (spec.path, labels.as_posix())
 
 
 def run(job: Job, paths: Paths) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from lbt.config import find_yaml
 from lbt.params import Params
 from lbt.pipeline import summary
 from lbt.pipeline.job import METRICS, Job, Paths
+from lbt.pipeline.own_network import allow_in, files_of, params_of
 from lbt.pipeline.stages.adapt import OUTPUTS as ADAPTED
 
 SECTIONS = ("hardware",)
@@ -30,9 +31,9 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
         common: dict[str, Any] = {
             "stage": "hardware",
             "outputs": tuple(OUTPUTS.values()),
-            "files": (recipe.as_posix(), board.as_posix()),
+            "files": (recipe.as_posix(), board.as_posix(), *files_of(params)),
         }
-        knobs = {"hardware": params.hardware.model_dump()}
+        knobs = {"hardware": params.hardware.model_dump(), **params_of(params)}
         for name, needs in ((NETWORK, {"network": network}), (SEARCHED, {"network": network, **searches})):
             own = f"{name}/{recipe.stem}"
             yield Job(name=own, params=knobs, needs=needs, group=own, **common)
@@ -48,6 +49,7 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
     from lbt.models import build, read_architecture
     from lbt.nas.supernet.network import cell_network
 
+    allow_in(job)
     model: nn.Module
     architecture = read_architecture(paths.needs["network"] / ADAPTED["student"])
     classes = len(architecture.classes)

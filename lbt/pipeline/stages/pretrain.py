@@ -7,6 +7,7 @@ from typing import Any
 
 from lbt.params import Params
 from lbt.pipeline.job import Job, Paths
+from lbt.pipeline.own_network import allow_in, files_of, params_of
 from lbt.pipeline.stages.data import splits
 
 SECTIONS = ("pretrain",)
@@ -21,9 +22,10 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
         yield Job(
             "pretrain",
             name,
-            {"pretrain": params.pretrain.start(pair, seed).model_dump()},
+            {"pretrain": params.pretrain.start(pair, seed).model_dump(), **params_of(params)},
             tuple(OUTPUTS.values()),
             needs={"source": made[f"data/{pair.split('-')[0]}"]},
+            files=(*files_of(params), *([params.pretrain.weights] if params.pretrain.weights else [])),
             group=params.pretrain.start_group(pair),
         )
 
@@ -33,5 +35,6 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
     from lbt.pretrain.params import PretrainJob
     from lbt.pretrain.stage import Inputs, Outputs, run
 
+    allow_in(job)
     inputs, outputs = Inputs(**splits(paths.needs["source"])), Outputs(**paths.outs(OUTPUTS))
     return run(PretrainJob.model_validate(job.params["pretrain"]), inputs, outputs)

@@ -16,11 +16,12 @@ HEADLINE = ("accuracy/best", "accuracy/mean", "halves/kendall_tau")
 
 def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
     """One job: a network of the domain and seed that the params name."""
-    domain = params.supernet.domain
+    domain = params.supernet_domain
+    knobs = params.supernet.model_copy(update={"domain": domain})
     yield Job(
         "supernet",
         f"{domain}/{params.supernet.seed}",
-        {"supernet": params.supernet.model_dump()},
+        {"supernet": knobs.model_dump()},
         tuple(OUTPUTS.values()),
         needs={"domain": made[f"data/{domain}"]},
         group=domain,
