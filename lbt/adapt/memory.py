@@ -35,7 +35,7 @@ def device_memory(method: Base) -> dict[str, int]:
             if name != "student"
         ),
         domains=len(method.statistics()),
-        graphs=method.graphs,
+        batches_in_flight=method.batches_in_flight,
         moments={"sgd": 1 if task.params.momentum else 0, "adam": 2}[task.params.optimizer],
     )
     batch = task.params.batch if method.steps else 0

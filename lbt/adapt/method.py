@@ -1,4 +1,4 @@
-"""What a method is to the training loop: networks, optimizers and one function that makes one step.
+"""Base of every method, as the training loop sees it: networks, optimizers, and one function that makes one step.
 
 A method is a class ``Method`` in a file of ``lbt/adapt/methods``; the file's name is the method's name. It derives from
 :class:`Base`, which holds what all of them need, so that a method's own page is its losses.
@@ -9,22 +9,23 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
-from lbt.adapt.params import AdaptJob
+from lbt.adapt import kit
+from lbt.adapt.knobs import JobKnobs
+from lbt.config import Section
 from lbt.errors import LbtError
-from lbt.models._network import Network
-from lbt.nn import domain, optimizer, quantize, scale_loss, separate_statistics, set_step
-from lbt.nn.parallel import average_gradients, share_model, split
-from lbt.train.batches import Examples, draw, generator
 from lbt.train.schedule import set_lr, warm_cosine
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from lbt.models._network import Network
     from lbt.recipe import Recipe
+    from lbt.train.batches import Examples
+
+S = TypeVar("S", bound=Section)
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Task:
     """One job: what is adapted, on what, in which numbers.
 
     Attributes:
-        params: place in the grid, and knobs.
+        params: place in the grid, knobs, and the methods' options.
         recipe: number formats.
         model: the pretrained float network; methods take copies.
         source: labelled training images of the source domain.
@@ -40,7 +41,7 @@ class Task:
             their labels, through :meth:`Base.labelled`.
     """
 
-    params: AdaptJob
+    params: JobKnobs
     recipe: Recipe
     model: Network
     source: Examples
@@ -56,13 +57,17 @@ class Task:
         """The kind of augmentation of the job's pair."""
         return self.params.augmentation_of(self.params.pair)
 
+    def options(self, kind: type[S]) -> S:
+        """The section of the params that is a ``kind``: a method's options."""
+        return next(value for _, value in self.params if isinstance(value, kind))
+
 
 def convert(model: Network, task: Task, domains: tuple[str, ...]) -> Network:
     """A copy of ``model`` under the recipe of ``task``, with batch-norm statistics for each of ``domains``."""
-    copy = quantize(model, task.recipe, seed=task.seed)
-    separate_statistics(copy, domains)
-    share_model(copy)
-    return cast(Network, copy.to(memory_format=torch.channels_last).train())  # type: ignore[call-overload]
+    copy = kit.quantize(model, task.recipe, seed=task.seed)
+    kit.separate_statistics(copy, domains)
+    kit.share_model(copy)
+    return cast("Network", copy.to(memory_format=kit.torch.channels_last).train())  # type: ignore[call-overload]
 
 
 def norm_layers(network: nn.Module) -> list[nn.Module]:
@@ -83,7 +88,7 @@ class Base:
     """True if those are ``labels_per_class`` images of each class."""
     uses_target: ClassVar[bool] = True
     """True if the device must keep unlabelled target images."""
-    graphs: ClassVar[int] = 2
+    batches_in_flight: ClassVar[int] = 2
     """Batches whose activations are kept for backward at the same time; 0: no backward pass."""
     averaged: ClassVar[tuple[str, ...]] = ()
     """Those of :attr:`networks` whose weights are a moving average, kept in float32 whatever the recipe."""
@@ -97,11 +102,11 @@ class Base:
         self.optimizers = {"student": self.optimizer(self.student)}
         self.labels: Examples | None = None  # labelled target images, for the methods that have some
 
-    # What a method says -----------------------------------------------------------------------------------------
+    # Declared by a method --------------------------------------------------------------------------------------------
 
     @property
     def steps(self) -> int:
-        """How many times the loop calls :meth:`step`."""
+        """Number of calls of :meth:`step`."""
         return self.params.steps
 
     def step(self, step: int) -> dict[str, Tensor | float]:
@@ -109,13 +114,13 @@ class Base:
         raise NotImplementedError
 
     def extra_state(self) -> dict[str, Tensor]:
-        """What a checkpoint must hold beside networks and optimizers."""
+        """State that a checkpoint must hold beside networks and optimizers."""
         return {}
 
     def load_extra_state(self, state: dict[str, Tensor]) -> None:
         """Put :meth:`extra_state` back."""
 
-    # What the loop uses -----------------------------------------------------------------------------------------
+    # Used by the loop ------------------------------------------------------------------------------------------------
 
     @property
     def preparation(self) -> int:
@@ -124,13 +129,13 @@ class Base:
 
     def advance(self, step: int) -> dict[str, Tensor | float]:
         """Step ``step`` of ``preparation + steps``; it keys the stochastic rounding of every network."""
-        set_step(nn.ModuleList(self.networks.values()), step)
+        kit.set_step(kit.nn.ModuleList(self.networks.values()), step)
         return self.step(step - self.preparation) if step >= self.preparation else self.prepare(step)
 
     def prepare(self, step: int) -> dict[str, Tensor | float]:
         """Low-bit training on the source's labels, so that no method is judged by mere rounding of a float network."""
         images, labels = self.source(step)
-        loss = F.cross_entropy(self.forward(self.student, images, "source"), labels)
+        loss = kit.F.cross_entropy(self.forward(self.student, images, "source"), labels)
         self.update(loss, self.preparation_schedule(step), "student")
         return {"source_loss": loss}
 
@@ -142,7 +147,7 @@ class Base:
         """The networks that predict: the student and, if there is one, the teacher."""
         return {name: self.networks[name] for name in ("student", "teacher") if name in self.networks}
 
-    # What a method uses -----------------------------------------------------------------------------------------
+    # Used by a method ------------------------------------------------------------------------------------------------
 
     def network(self, model: Network) -> Network:
         """A copy of ``model`` under the recipe, with statistics per domain, channels last, in training mode."""
@@ -151,8 +156,8 @@ class Base:
     def optimizer(self, *modules: nn.Module, lr: float | None = None) -> torch.optim.Optimizer:
         """The params' optimizer, with the recipe's formats, for the parameters of ``modules``."""
         p = self.params
-        made = optimizer(
-            modules[0] if len(modules) == 1 else nn.ModuleList(modules),
+        made = kit.optimizer(
+            modules[0] if len(modules) == 1 else kit.nn.ModuleList(modules),
             self.task.recipe,
             name=p.optimizer,
             lr=lr or p.lr,
@@ -172,22 +177,23 @@ class Base:
     @contextlib.contextmanager
     def on(self, network: nn.Module, name: str) -> Iterator[nn.Module]:
         """``network`` with the batch-norm statistics that it keeps for the domain ``name``."""
-        with domain(network, name if name in self.statistics() else self.statistics()[0]):
+        with kit.domain(network, name if name in self.statistics() else self.statistics()[0]):
             yield network
 
     def forward(self, network: nn.Module, images: Tensor, name: str) -> Tensor:
         """Logits of ``images`` with the statistics of the domain ``name``."""
         with self.on(network, name):
-            return split(network, images, [network])
+            return kit.split(network, images, [network])
 
     def source(self, step: int) -> tuple[Tensor, Tensor]:
         """Augmented source images and their labels."""
-        (images,), labels = draw(self.task.source, self.params.batch, self.task.seed, step, self.task.augmentation)
+        (images,), labels = kit.draw(self.task.source, self.params.batch, self.task.seed, step, self.task.augmentation)
         return images, labels
 
     def target(self, step: int, *kinds: str) -> list[Tensor]:
         """Unlabelled target images, an augmentation of the same ones for each of ``kinds`` (default: the pair's)."""
-        return draw(self.task.target, self.params.batch, self.task.seed, step, *kinds or (self.task.augmentation,))[0]
+        kinds = kinds or (self.task.augmentation,)
+        return kit.draw(self.task.target, self.params.batch, self.task.seed, step, *kinds)[0]
 
     def few(self) -> Examples:
         """``labels_per_class`` labelled target images of each class, chosen by the seed.
@@ -196,7 +202,7 @@ class Base:
             LbtError: a class has fewer labelled images.
         """
         target, wanted = self.task.target, self.params.labels_per_class
-        order = torch.randperm(len(target), generator=generator(self.task.seed, "few labels"))
+        order = kit.torch.randperm(len(target), generator=kit.generator(self.task.seed, "few labels"))
         chosen = []
         for index, name in enumerate(target.classes):
             members = order[target.labels[order] == index][:wanted]
@@ -204,12 +210,12 @@ class Base:
                 found = f"class {name!r} of the target has {len(members)} labelled images, not {wanted}"
                 raise LbtError(f"adapt.labels_per_class: {found}")
             chosen.append(members)
-        return target.take(torch.cat(chosen))
+        return target.take(kit.torch.cat(chosen))
 
     def labelled(self, step: int) -> tuple[Tensor, Tensor]:
         """Augmented images and labels from :attr:`labels`; a small set is repeated to fill the batch."""
         assert self.labels is not None
-        (images,), labels = draw(self.labels, self.params.batch, self.task.seed, step, self.task.augmentation)
+        (images,), labels = kit.draw(self.labels, self.params.batch, self.task.seed, step, self.task.augmentation)
         return images, labels
 
     def schedule(self, step: int) -> float:
@@ -221,8 +227,8 @@ class Base:
         optimizers = [self.optimizers[name] for name in names or self.optimizers]
         for one in optimizers:
             one.zero_grad()
-        scale_loss(self.student, loss).backward()  # type: ignore[no-untyped-call]
-        average_gradients({p: None for one in optimizers for group in one.param_groups for p in group["params"]})
+        kit.scale_loss(self.student, loss).backward()  # type: ignore[no-untyped-call]
+        kit.average_gradients({p: None for one in optimizers for group in one.param_groups for p in group["params"]})
         for one in optimizers:
             set_lr(one, factor)
             one.step()

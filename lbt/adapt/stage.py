@@ -20,7 +20,7 @@ from torch import nn
 from lbt.adapt.evidence import unlabelled_evidence
 from lbt.adapt.explained import table
 from lbt.adapt.levels import weight_levels
-from lbt.adapt.loop import History, train
+from lbt.adapt.loop import TrainingLog, train
 from lbt.adapt.memory import device_memory
 from lbt.adapt.method import Base, Task
 from lbt.adapt.params import METHODS, AdaptJob
@@ -56,10 +56,10 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """Where to write.
+    """Files to write.
 
     Attributes:
-        curve: Parquet, a row per evaluation; for its columns see :class:`lbt.adapt.loop.History`.
+        curve: Parquet, a row per evaluation; for its columns see :class:`lbt.adapt.loop.TrainingLog`.
         student: safetensors; read back with :func:`lbt.adapt.read_adapted`.
         explain: Parquet, the rows of :func:`lbt.nn.explain` at four points of the training; without rows for a recipe
             that quantizes nothing. None: not written.
@@ -104,7 +104,7 @@ def run(params: AdaptJob, inputs: Inputs, outputs: Outputs) -> Metrics:
     recipe = Recipe.load(params.recipe)
     task = Task(params, recipe, model, source["train"].labelled(), target["train"])
     method: Base = kind(task)
-    history = train(method, target["validation"], outputs.scratch, _identity(params, inputs))
+    log = train(method, target["validation"], outputs.scratch, _identity(params, inputs))
 
     metrics: Metrics = {}
     for domain, splits in (("source", source), ("target", target)):
@@ -116,7 +116,7 @@ def run(params: AdaptJob, inputs: Inputs, outputs: Outputs) -> Metrics:
     deployed = _deployed(method)
     with method.on(method.networks[deployed], "target"):
         probabilities = predict(method.networks[deployed], target["train"])
-    finite = all(math.isfinite(value) for row in history.curve for value in row.values() if value is not None)
+    finite = all(math.isfinite(value) for row in log.curve for value in row.values() if value is not None)
     metrics |= {
         "source_accuracy": metrics[f"{deployed}/source_accuracy"],
         "target_accuracy": metrics[f"{deployed}/target_accuracy"],
@@ -132,7 +132,7 @@ def run(params: AdaptJob, inputs: Inputs, outputs: Outputs) -> Metrics:
         metrics |= unlabelled_evidence(after, predict(model, target["test"]), architecture.classes)
 
     if world().rank == 0:
-        _write(outputs, history, method, architecture)
+        _write(outputs, log, method, architecture)
     wait()  # whoever looks at the outputs afterwards, in any process, finds them
     return metrics
 
@@ -142,12 +142,12 @@ def _deployed(method: Base) -> str:
     return "teacher" if "teacher" in method.networks else "student"
 
 
-def _write(outputs: Outputs, history: History, method: Base, architecture: Architecture) -> None:
+def _write(outputs: Outputs, log: TrainingLog, method: Base, architecture: Architecture) -> None:
     params = method.params
-    columns = sorted({name for row in history.curve for name in row} - {"step"})
-    write_table(outputs.curve, {name: [row.get(name) for row in history.curve] for name in ("step", *columns)})
+    columns = sorted({name for row in log.curve for name in row} - {"step"})
+    write_table(outputs.curve, {name: [row.get(name) for row in log.curve] for name in ("step", *columns)})
     if outputs.explain is not None:
-        write_table(outputs.explain, table(history.explained))
+        write_table(outputs.explain, table(log.explained))
     extra = {"method": params.method, "recipe": params.recipe, "domains": method.statistics()}
     write_model(outputs.student, method.student, architecture, **extra)
     if outputs.teacher is not None:
@@ -185,6 +185,6 @@ def _test(network: nn.Module, test: Examples) -> float | None:
 
 
 def _identity(params: AdaptJob, inputs: Inputs) -> dict[str, Any]:
-    """What a checkpoint must belong to: the params, the pretrained network, the data."""
+    """Identity of a job's checkpoint: the params, the pretrained network, the data."""
     data = {name: sha256(path) for name, path in (("source", inputs.source.train), ("target", inputs.target.train))}
     return {"params": params.model_dump_json(), "model": sha256(inputs.model), "torch": torch.__version__, **data}

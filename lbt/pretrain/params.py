@@ -6,15 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from lbt.config import InWorkspace, Section, Seed
+from lbt.config import InWorkspace, Section, Seed, narrowed
 from lbt.models import check
 from lbt.train.params import Augmentation, Pair
 
 ModelName = Annotated[str, AfterValidator(check)]
 
 
-class PretrainParams(Section):
-    """Supervised training in float32 on each source domain."""
+class Knobs(Section):
+    """Supervised training in float32."""
 
     model: ModelName = "digit_cnn"
     """Network: the name of a file in lbt/models, or your own, as my_package.my_module:build, a function
@@ -36,11 +36,23 @@ class PretrainParams(Section):
     """L2 penalty."""
     augmentation: Augmentation = "affine"
     """Random change of each training image, see lbt/train/augmentation.py."""
+    evaluate_every: int = Field(50, ge=1, le=10_000_000)
+    """Steps between evaluations on the validation split; the best of these checkpoints is kept."""
+
+
+class PretrainJob(Knobs):
+    """Training of one network."""
+
+    seed: Seed = 0
+    """Initial weights, order of the images and augmentation follow from it."""
+
+
+class PretrainParams(Knobs):
+    """Supervised training in float32 on each source domain."""
+
     pair_augmentation: dict[Pair, Augmentation] = Field({"mnist-mnistm": "intensity"})
     """Augmentation for single pairs of the adaptation, where it differs; such a pair starts from a network of its own.
     Inverted and coloured digits in pretraining make a better start for a colour gap, and a worse one elsewhere."""
-    evaluate_every: int = Field(50, ge=1, le=10_000_000)
-    """Steps between evaluations on the validation split; the best of these checkpoints is kept."""
     seed: Seed | None = None
     """Initial weights, order of the images and augmentation follow from it. null: each adaptation starts from a network
     of its own seed, so that a spread over seeds includes the luck of pretraining."""
@@ -52,14 +64,10 @@ class PretrainParams(Section):
             raise ValueError("found 0; accepted: 1 or more, or weights of a network that has learnt already")
         return steps
 
-    def start(self, pair: str, seed: int) -> PretrainParams:
-        """The knobs of the network from which ``pair`` is adapted with ``seed``."""
-        own: dict[str, object] = {
-            "augmentation": self.pair_augmentation.get(pair, self.augmentation),
-            "pair_augmentation": {},
-            "seed": seed if self.seed is None else self.seed,
-        }
-        return self.model_copy(update=own)
+    def start(self, pair: str, seed: int) -> PretrainJob:
+        """The training of the network from which ``pair`` is adapted with ``seed``."""
+        augmentation = self.pair_augmentation.get(pair, self.augmentation)
+        return narrowed(self, PretrainJob, augmentation=augmentation, seed=seed if self.seed is None else self.seed)
 
     def start_group(self, pair: str) -> str:
         """The source domain, and the augmentation where it differs from the others'."""

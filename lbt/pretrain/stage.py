@@ -18,7 +18,7 @@ from lbt.distributed import joined, wait, world
 from lbt.errors import LbtError
 from lbt.models import Architecture, build_with, write_model
 from lbt.nn.parallel import average_gradients, share_model, split
-from lbt.pretrain.params import PretrainParams
+from lbt.pretrain.params import PretrainJob
 from lbt.progress import track
 from lbt.train.batches import Examples, draw, read_examples
 from lbt.train.evaluation import accuracy, predict
@@ -37,7 +37,7 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """Where to write the weights (safetensors) and the training curve (Parquet)."""
+    """Files to write: the weights (safetensors) and the training curve (Parquet)."""
 
     model: Path
     curve: Path
@@ -45,7 +45,7 @@ class Outputs:
 
 @fixed_threads()
 @joined()
-def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, float | int | str | None]:
+def run(params: PretrainJob, inputs: Inputs, outputs: Outputs) -> dict[str, float | int | str | None]:
     """Train, keep the checkpoint with the best validation accuracy (the latest among equals), test it once.
 
     Returns:
@@ -58,12 +58,11 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
         read_examples(path, params.channels, params.size, name).labelled()
         for path, name in ((inputs.train, "train"), (inputs.validation, "validation"), (inputs.test, "test"))
     )
-    for path, split_ in ((inputs.train, train), (inputs.validation, validation)):
-        if not len(split_):
+    for path, labelled in ((inputs.train, train), (inputs.validation, validation)):
+        if not len(labelled):
             raise LbtError(f"{path}: no image has a label, but pretraining is supervised")
-    seed = params.seed or 0
     architecture = Architecture(params.model, train.classes, params.channels, params.size)
-    model = build_with(architecture, Path(params.weights) if params.weights else None, seed=seed)
+    model = build_with(architecture, Path(params.weights) if params.weights else None, seed=params.seed)
     model = model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     share_model(model)
     optimizer = torch.optim.SGD(
@@ -77,7 +76,7 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
     best, kept = {"accuracy": start, "step": 0}, _copied(model)
     for step in track(range(params.steps), "pretrain"):
         set_lr(optimizer, warm_cosine(step, params.steps, warm=0.2))
-        (images,), labels = draw(train, params.batch, seed, step, params.augmentation)
+        (images,), labels = draw(train, params.batch, params.seed, step, params.augmentation)
         loss = F.cross_entropy(split(model, images, [model]), labels)
         optimizer.zero_grad()
         loss.backward()
@@ -98,7 +97,7 @@ def run(params: PretrainParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
         write_model(outputs.model, model, architecture)
         columns = ("step", "loss", "validation_accuracy")
         write_table(outputs.curve, {name: [row[name] for row in curve] for name in columns})
-    wait()  # whoever looks at the outputs afterwards, in any process, finds them
+    wait()  # the outputs are complete for every process afterwards
     return {
         "validation_accuracy": best["accuracy"],
         "test_accuracy": accuracy(predict(model, test), test.labels),

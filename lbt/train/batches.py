@@ -69,7 +69,7 @@ def _permutation(count: int, seed: int, name: str, epoch: int) -> Tensor:
 
 
 def indices(count: int, batch: int, seed: int, name: str, step: int) -> Tensor:
-    """Which ``batch`` of ``count`` examples step ``step`` sees: consecutive pieces of one permutation per epoch."""
+    """Indices of the ``batch`` examples of ``count`` at ``step``: consecutive pieces of one permutation per epoch."""
     first = step * batch
     epochs = range(first // count, (first + batch - 1) // count + 1)
     order = torch.cat([_permutation(count, seed, name, epoch) for epoch in epochs])

@@ -1,4 +1,4 @@
-"""Accuracy on a labelled split, and what can be said without labels."""
+"""Accuracy on a labelled split, and measures that need no label."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def class_entropy(probabilities: Tensor) -> float:
 
 
 def collapsed(probabilities: Tensor) -> bool:
-    """Whether the predictions on unlabelled images have collapsed onto few classes, seen without any label.
+    """True if the predictions on unlabelled images have collapsed onto few classes; no label is needed.
 
     The criterion: a probability is not finite, or the entropy of the histogram of predicted classes is below 60 % of
     that of a uniform one. (For ten classes that is about what four equally frequent predicted classes have.)

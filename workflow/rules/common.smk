@@ -8,7 +8,8 @@ from snakemake_interface_executor_plugins.settings import ExecMode
 
 from lbt.errors import LbtError, warn
 from lbt.pipeline.finish import finish, forced_by_dvc, record
-from lbt.pipeline.plan import Plan
+from lbt.pipeline.job import METRICS, RECORD
+from lbt.pipeline.plan import STAGES, Plan
 from lbt.pipeline.preflight import lines
 
 NAMED = workflow.config_settings.configfiles
@@ -82,9 +83,7 @@ def needs(stage):
     def find(wildcards):
         job = job_of(stage)(wildcards)
         files = [
-            plan().folder(n) / o
-            for n in job.needs.values()
-            for o in (*n.outputs, "job.json")
+            plan().folder(n) / o for n in job.needs.values() for o in (*n.made, RECORD)
         ]
         return (
             files
@@ -95,9 +94,10 @@ def needs(stage):
     return find
 
 
-def makes(stage, pattern, *names):
-    """The outputs of a kind of job below its folder, with the record that is written last."""
-    return [PLAN.root / stage / pattern / name for name in (*names, "job.json")]
+def makes(stage, pattern, names=None):
+    """The files of a kind of job below its folder, by default the stage's outputs, with metrics and record."""
+    made = STAGES.load(stage).OUTPUTS.values() if names is None else names
+    return [PLAN.root / stage / pattern / name for name in (METRICS, *made, RECORD)]
 
 
 def logged(stage, pattern, suffix="log"):

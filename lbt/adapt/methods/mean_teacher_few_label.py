@@ -11,7 +11,7 @@ from lbt.adapt.methods import mean_teacher
 
 class Method(mean_teacher.Method):
     needs_labels = few_labels = True
-    graphs = 3
+    batches_in_flight = 3
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)

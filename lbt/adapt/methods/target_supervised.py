@@ -13,7 +13,7 @@ from lbt.adapt.method import Base, Task
 class Method(Base):
     uses_source = False
     needs_labels = True
-    graphs = 1
+    batches_in_flight = 1
     domains: ClassVar[tuple[str, ...]] = ("target",)
 
     def __init__(self, task: Task) -> None:

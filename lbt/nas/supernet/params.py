@@ -26,6 +26,6 @@ class SupernetParams(Section):
     weight_decay: float = Field(default=1e-4, ge=0, le=10)
     """L2 penalty per step on every weight."""
     architectures: int = Field(default=1000, ge=2, le=15625)
-    """How many different cells are drawn from the space and scored."""
+    """Number of different cells that are drawn from the space and scored."""
     seed: Seed = 0
     """Seed of the weights, the batches, the paths and the sample of architectures."""

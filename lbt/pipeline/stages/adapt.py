@@ -9,9 +9,16 @@ from lbt.config import find_yaml
 from lbt.params import Params
 from lbt.pipeline.job import Job, Paths
 from lbt.pipeline.own_network import allow_in, files_of, params_of
-from lbt.pipeline.stages.data import SPLITS
+from lbt.pipeline.stages.data import splits
+from lbt.pipeline.stages.pretrain import OUTPUTS as PRETRAINED
 
 SECTIONS = ("adapt",)
+OUTPUTS = {
+    "curve": "curve.parquet",
+    "explain": "explain.parquet",
+    "student": "student.safetensors",
+    "teacher": "teacher.safetensors",
+}
 HEADLINE = ("target_accuracy", "student/source_accuracy", "collapsed")
 
 
@@ -25,7 +32,7 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
             "adapt",
             f"{group}/{one.seed}",
             {"adapt": one.model_dump(), **params_of(params)},
-            ("metrics.json", "curve.parquet", "explain.parquet", "student.safetensors", "teacher.safetensors"),
+            tuple(OUTPUTS.values()),
             needs={
                 "model": made[f"pretrain/{params.pretrain.start_name(one.pair, one.seed)}"],
                 "source": made[f"data/{source}"],
@@ -42,17 +49,8 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
     from lbt.adapt.stage import Inputs, Outputs, SplitFiles, run
 
     allow_in(job)
-    domains = {
-        role: SplitFiles(**{split: paths.needs[role] / f"{split}.parquet" for split in SPLITS})
-        for role in ("source", "target")
-    }
-    inputs = Inputs(model=paths.needs["model"] / "model.safetensors", **domains)
-    outputs = Outputs(
-        curve=paths.out("curve.parquet"),
-        student=paths.out("student.safetensors"),
-        explain=paths.out("explain.parquet"),
-        teacher=paths.out("teacher.safetensors"),
-        scratch=paths.scratch,
-    )
+    domains = {role: SplitFiles(**splits(paths.needs[role])) for role in ("source", "target")}
+    inputs = Inputs(model=paths.needs["model"] / PRETRAINED["model"], **domains)
+    outputs = Outputs(**paths.outs(OUTPUTS), scratch=paths.scratch)
     metrics = run(AdaptJob.model_validate(job.params["adapt"]), inputs, outputs)
     return {**metrics, "start": job.needs["model"].name}
