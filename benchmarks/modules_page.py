@@ -51,7 +51,7 @@ def line(name: str, rows: Rows) -> list[str]:
     """One network's cells."""
     weights, macs, onnx = (rows[f"{name}/{what}"] for what in ("weights", "macs", "onnx"))
     apart = float(onnx["note"].split()[-1]) if onnx["value"] else 0.0
-    alike = "equal" if apart < TOLERANCE else f"{apart:.2f} apart, as the model from itself"
+    alike = "equal" if apart < TOLERANCE else f"{apart:.2f} apart (within its own spread)"
     written = {1.0: alike, 0.0: "refused: " + brief(onnx["note"]), -1.0: "differs: " + onnx["note"]}[onnx["value"]]
     cosines = [f"{rows[f'{name}/cosine/{recipe}']['value']:.3f}" for recipe in ("int8", "int4", "mx4")]
     kept = brief(weights["note"]) or brief(macs["note"].replace("%)", "% of MACs)"))

@@ -7,7 +7,6 @@ others.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from operator import getitem as operator_getitem
 from pathlib import Path
@@ -20,6 +19,7 @@ from lbt.artifacts import atomic
 from lbt.errors import LbtError
 from lbt.nn.context import context_of
 from lbt.nn.conversion.tracing import site_of
+from lbt.nn.copies import copied
 from lbt.nn.inputs import Inputs, call, tensors
 from lbt.nn.layers.functions import site_roles
 from lbt.qdq import functions, modules
@@ -53,8 +53,8 @@ def export_onnx(model: nn.Module, path: str | Path, batch: Inputs) -> None:
     import onnx
 
     context_of(model, "export_onnx")
-    model = copy.deepcopy(model).eval()
-    traced, run, given = evaluated(copy.deepcopy(model), batch)
+    model = copied(model, "export_onnx").eval()
+    traced, run, given = evaluated(copied(model, "export_onnx"), batch)
     names = {name: "input" if len(given) == 1 else name for name in given}
     graph = Graph(run.scales)
     results = _write(graph, traced, run, names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from lbt.errors import LbtError
 from lbt.kernels.quantize import quantize as quantize_tensor
 from lbt.nn.context import context_of, contexts_in
 from lbt.nn.conversion.convert import quantize
+from lbt.nn.copies import copied
 from lbt.nn.inputs import Inputs
 from lbt.nn.layers.attention import QMultiheadAttention
 from lbt.nn.layers.base import QuantizedLayer
@@ -170,7 +170,7 @@ def _converted(model: nn.Module, recipe: str | Path | Recipe | None) -> nn.Modul
         return quantize(model, recipe)
     if recipe is not None:
         raise LbtError("explain: the model was converted before, with its own recipe; leave recipe out")
-    return copy.deepcopy(model)
+    return copied(model, "explain")
 
 
 def _spread(q: Any, top: float) -> Tensor:

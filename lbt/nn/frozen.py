@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from lbt.errors import LbtError
 from lbt.kernels.quantize import limits
 from lbt.nn.context import contexts_of
+from lbt.nn.copies import copied
 from lbt.nn.inputs import Inputs, call
 from lbt.nn.layers.base import QuantizedLayer
 from lbt.nn.layers.flow import Flow, flows
@@ -67,7 +67,7 @@ def freeze_ranges(model: nn.Module, batch: Inputs | None = None) -> None:
             reach a layer; names the layer.
     """
     contexts = contexts_of(model, "freeze_ranges")
-    twin = copy.deepcopy(model).eval()
+    twin = copied(model, "freeze_ranges").eval()
     found: dict[tuple[int, str], tuple[tuple[float, ...], tuple[float, ...]]] = {}
 
     def note(place: tuple[int, str], spec: RoleSpec, x: Tensor) -> None:

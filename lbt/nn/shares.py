@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ from torch import nn
 
 from lbt.nn.context import Context, Converted, contexts_of
 from lbt.nn.conversion.macs import macs_of
+from lbt.nn.copies import copied
 from lbt.nn.inputs import Inputs, call
 
 
@@ -72,10 +72,10 @@ def shares(model: nn.Module, batch: Inputs | None = None) -> list[Share]:
     contexts_of(model, "summary")
     macs: dict[int, dict[str, int]] = {}
     if batch is not None:
-        model = copy.deepcopy(model).eval()
+        model = copied(model, "summary").eval()
         with torch.no_grad():
             call(model, batch)  # gives functions that tracing did not see their rows
-        macs = macs_of(copy.deepcopy(model), batch)
+        macs = macs_of(copied(model, "summary"), batch)
     found = []
     for index, context in enumerate(contexts_of(model, "summary")):
         found.append(_share(model, context, macs.get(index, {})))

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.utils import prune
 
 from lbt.errors import LbtError
-from lbt.nn import quantize, set_step
+from lbt.nn import explain, freeze_ranges, quantize, set_step, summary
 from lbt.nn.conversion.ends import ends
 from lbt.nn.layers.base import QuantizedLayer
 from lbt.recipe import Recipe
@@ -120,6 +120,10 @@ def test_weights_computed_by_hooks_are_quantized_in_place_and_refuse_a_copy_in_o
     assert converted is model
     assert converted(torch.eye(6)).detach().sub(model[0].bias).unique().numel() <= 3
     converted(torch.randn(2, 6)).sum().backward()
+    for what in (lambda: summary(model, torch.randn(2, 6)), lambda: explain(model, torch.randn(2, 6)),
+                 lambda: freeze_ranges(model, torch.randn(2, 6))):  # fmt: skip
+        with pytest.raises(LbtError, match=r"0\.weight is computed by a hook"):
+            what()
 
 
 def test_a_lazy_layer_is_refused_in_one_line() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +16,7 @@ from lbt.nn.conversion.kinds import is_product, kind_of, own_forward, patched
 from lbt.nn.conversion.modules import Conversion, inner_products, no_fast_path
 from lbt.nn.conversion.scan import multiplies, own_forward_class
 from lbt.nn.conversion.tracing import foldable, functions, graph_of, modules_with_products, weights_of
+from lbt.nn.copies import copied
 from lbt.nn.layers.base import QuantizedLayer
 from lbt.nn.layers.functions import Functional, site_roles
 from lbt.nn.layers.mixed import become
@@ -62,7 +62,7 @@ def quantize(
     chosen = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     _check(model)
     if not inplace:
-        model = _copy(model)
+        model = copied(model, "quantize")
     context = Context(chosen, seed, engine)
     # a layer by itself has no graph
     graph = "engine is float" if engine == "float" else Graph() if is_product(model) else graph_of(model)
@@ -113,21 +113,6 @@ def _check(model: nn.Module) -> None:
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.parameter.UninitializedParameter):
             raise LbtError(f"parameter {name!r} is not initialised yet: run one batch through the model first")
-
-
-def _copy(model: nn.Module) -> nn.Module:
-    try:
-        return copy.deepcopy(model)
-    except Exception as error:  # of the user's own classes too
-        for name, module in model.named_modules():
-            computed = [n for n, v in module.__dict__.items() if isinstance(v, Tensor) and not v.is_leaf]
-            if computed:
-                raise LbtError(
-                    f"{name}.{computed[0]} is computed by a hook (old-style weight_norm, spectral_norm or pruning), so "
-                    "that the model cannot be copied: use torch.nn.utils.parametrizations, or inplace=True"
-                ) from None
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
-        raise LbtError(f"{type(model).__name__} cannot be copied ({reason}); inplace=True needs no copy") from None
 
 
 def _with_functions(modules: list[tuple[str, nn.Module]], graph: Graph | None) -> list[nn.Module]:

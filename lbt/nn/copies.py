@@ -1,0 +1,30 @@
+"""Deep copies of models, or one line on why there is none."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import Tensor, nn
+
+from lbt.errors import LbtError
+
+
+def copied(model: nn.Module, what: str) -> nn.Module:
+    """A deep copy of ``model``.
+
+    Raises:
+        LbtError: it cannot be copied, so that ``what`` is impossible; names the weight that a hook computes, if any.
+    """
+    try:
+        return copy.deepcopy(model)
+    except Exception as error:  # of the user's own classes too
+        for name, module in model.named_modules():
+            computed = [n for n, v in module.__dict__.items() if isinstance(v, Tensor) and not v.is_leaf]
+            if computed:
+                raise LbtError(
+                    f"{what}: {f'{name}.{computed[0]}'.lstrip('.')} is computed by a hook (old-style weight_norm, "
+                    "spectral_norm or pruning), so that the model cannot be copied: use nn.utils.parametrizations, "
+                    "or convert with inplace=True"
+                ) from None
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+        raise LbtError(f"{what}: {type(model).__name__} cannot be copied ({reason})") from None
