@@ -16,15 +16,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lbt.adapt.params import AdaptParams
+from lbt.adapt.prior import Balance
 from lbt.errors import LbtError
 from lbt.models._network import Network
 from lbt.nn import domain, optimizer, quantize, scale_loss, separate_statistics, set_step
 from lbt.nn.parallel import average_gradients, share_model, split
-from lbt.train.batches import Examples, draw, generator
+from lbt.train.batches import Examples, draw, generator, views
+from lbt.train.evaluation import predict
 from lbt.train.schedule import set_lr, warm_cosine
 
 if TYPE_CHECKING:
     from lbt.recipe import Recipe
+
+
+REFRESH = 50
+"""Steps between two estimates of the target's class frequencies."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,8 @@ class Base:
         self.networks: dict[str, nn.Module] = {"student": self.student}
         self.optimizers = {"student": self.optimizer(self.student)}
         self.labels: Examples | None = None  # labelled target images, for the methods that have some
+        if self.uses_target:
+            self.balance = Balance(predict(task.model, task.target))
 
     # What a method says -----------------------------------------------------------------------------------------
 
@@ -104,10 +112,12 @@ class Base:
 
     def extra_state(self) -> dict[str, Tensor]:
         """What a checkpoint must hold beside networks and optimizers."""
-        return {}
+        return self.balance.state() if self.uses_target else {}
 
     def load_extra_state(self, state: dict[str, Tensor]) -> None:
         """Put :meth:`extra_state` back."""
+        if self.uses_target:
+            self.balance.load(state)
 
     # What the loop uses -----------------------------------------------------------------------------------------
 
@@ -120,7 +130,12 @@ class Base:
         """Step ``step`` of ``preparation + steps``; it keys the stochastic rounding of every network."""
         for network in self.networks.values():
             set_step(network, step)
-        return self.step(step - self.preparation) if step >= self.preparation else self.prepare(step)
+        own = step - self.preparation
+        if own < 0:
+            return self.prepare(step)
+        if own and own % REFRESH == 0 and self.uses_target:
+            self.balance.refresh()
+        return self.step(own)
 
     def prepare(self, step: int) -> dict[str, Tensor | float]:
         """Low-bit training on the source's labels, so that no method is judged by mere rounding of a float network."""
@@ -182,7 +197,12 @@ class Base:
 
     def target(self, step: int, *kinds: str) -> list[Tensor]:
         """Unlabelled target images, an augmentation of the same ones for each of ``kinds`` (default: the pair's)."""
-        return draw(self.task.target, self.params.batch, self.task.seed, step, *kinds or (self.task.augmentation,))[0]
+        index, kinds = self.target_index(step), kinds or (self.task.augmentation,)
+        return views(self.task.target, index, self.task.seed, step, *kinds)
+
+    def target_index(self, step: int) -> Tensor:
+        """The target images (batch,) of step ``step``, balanced by the classes that are predicted for them."""
+        return self.balance.indices(self.params.batch, self.task.seed, self.task.target.name, step)
 
     def few(self) -> Examples:
         """``labels_per_class`` labelled target images of each class, chosen by the seed.
