@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from lbt.adapt import stage as adapt
-from lbt.adapt.params import AdaptParams
+from lbt.adapt.params import AdaptJob, AdaptParams
 from lbt.artifacts import read_json, write_images, write_json, write_table
 from lbt.data import load_domain
 from lbt.params import Params, load_params
@@ -50,7 +50,7 @@ def main() -> None:
     share, shares = map(int, options.share.split("/"))
     jobs = sorted(params.adapt.jobs(), key=worth(params.adapt))
     if options.quick:
-        jobs = [job for job in jobs if worth(params.adapt)(job)[:2] == (0, 0) and job.pair[0] == params.adapt.pair[0]]
+        jobs = [job for job in jobs if worth(params.adapt)(job)[:2] == (0, 0) and job.pair == params.adapt.pair[0]]
     with tempfile.TemporaryDirectory() as temporary:
         work = options.work or Path(temporary)
         for job in [] if options.collect else jobs[share::shares]:
@@ -66,35 +66,35 @@ def main() -> None:
         write_table(options.table, {column: [one.get(column) for one in found] for column in columns})
 
 
-def worth(grid: AdaptParams) -> Callable[[AdaptParams], tuple[int, int, int, int]]:
+def worth(grid: AdaptParams) -> Callable[[AdaptJob], tuple[int, int, int, int]]:
     """Sort key of a job: bounds and mean teacher in fp32 and int8, then other methods and recipes seed by seed."""
 
-    def key(job: AdaptParams) -> tuple[int, int, int, int]:
-        known = job.recipe[0] in ("fp32", "int8")
-        telling = known and job.method[0] in FIRST
-        place = grid.method.index(job.method[0]) * len(grid.recipe) + grid.recipe.index(job.recipe[0])
-        return (int(not telling), grid.seed.index(job.seed[0]), int(not known), place)
+    def key(job: AdaptJob) -> tuple[int, int, int, int]:
+        known = job.recipe in ("fp32", "int8")
+        telling = known and job.method in FIRST
+        place = grid.method.index(job.method) * len(grid.recipe) + grid.recipe.index(job.recipe)
+        return (int(not telling), grid.seed.index(job.seed), int(not known), place)
 
     return key
 
 
-def cell(job: AdaptParams) -> Row:
-    """The place of a job in the grid."""
-    return {name: getattr(job, name)[0] for name in ("pair", "method", "recipe", "seed")}
+def cell(job: AdaptJob) -> Row:
+    """Place of a job in the grid."""
+    return {name: getattr(job, name) for name in ("pair", "method", "recipe", "seed")}
 
 
-def finished(job: AdaptParams, work: Path) -> Path:
+def finished(job: AdaptJob, work: Path) -> Path:
     """The file that a finished job leaves."""
     return work.joinpath("jobs", *map(str, cell(job).values()), "metrics.json")
 
 
-def run(params: Params, job: AdaptParams, work: Path) -> None:
+def run(params: Params, job: AdaptJob, work: Path) -> None:
     """One adaptation job, unless it is finished."""
     done = finished(job, work)
     if done.is_file():
         return
     print(*cell(job).values(), file=sys.stderr, flush=True)
-    source, target = job.pair[0].split("-")
+    source, target = job.pair.split("-")
     inputs = adapt.Inputs(
         model=network(params, job, work),
         source=domain(params, source, work),
@@ -105,9 +105,9 @@ def run(params: Params, job: AdaptParams, work: Path) -> None:
     write_json(done, adapt.run(job, inputs, outputs))
 
 
-def network(params: Params, job: AdaptParams, work: Path) -> Path:
+def network(params: Params, job: AdaptJob, work: Path) -> Path:
     """The pretrained network that a job starts from."""
-    pair, seed = job.pair[0], job.seed[0]
+    pair, seed = job.pair, job.seed
     path = work / "pretrain" / params.pretrain.start_name(pair, seed) / "model.safetensors"
     if not path.is_file():
         splits = domain(params, pair.split("-")[0], work)

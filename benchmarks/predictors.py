@@ -6,7 +6,7 @@
 Floating-point accuracy on CIFAR-10, a random half for training and the other half held out, training sets nested. The
 neural predictors are single networks with the hinge loss, trained for the epochs in ``EPOCHS``. Rows:
 ``{encoder}/{size}/{metric}``, mean and standard deviation over seeds, and ``{encoder}/{size}/seconds`` of processor
-time for one fit; ``{experiment}/{name}`` for the experiments with fewer labels (``lbt/nas/predictors/experiments``).
+time for one fit; ``{experiment}/{name}`` for the experiments with fewer labels (``benchmarks/few_labels``).
 The seeds start at 20: the seeds below were looked at while the predictors were designed. The peers' numbers are in
 docs/predictors.md.
 """
@@ -21,11 +21,11 @@ from functools import partial
 from pathlib import Path
 
 import _runs
+import few_labels
 import numpy as np
 
 from lbt.nas import tables
 from lbt.nas.predictors import ENCODERS, metrics
-from lbt.nas.predictors.experiments import EXPERIMENTS
 from lbt.nas.predictors.fit import Options, fit
 from lbt.nas.predictors.stage import halves
 
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, help="append finished fits to this file, and skip those that it holds")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     parser.add_argument("--encoders", nargs="*", default=["mlp", "gates", "paths_gp", "best"], choices=ENCODERS.names())
-    parser.add_argument("--experiments", nargs="*", default=EXPERIMENTS.names(), choices=EXPERIMENTS.names())
+    parser.add_argument("--experiments", nargs="*", default=few_labels.NAMES, choices=few_labels.NAMES)
     parser.add_argument("--sizes", nargs="+", type=int, default=list(EPOCHS), choices=list(EPOCHS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[20, 21, 22, 23, 24])
     parser.add_argument("--target", default="fp")
@@ -69,7 +69,7 @@ def jobs(table: tables.Table, options: argparse.Namespace) -> Iterator[_runs.Job
                 yield f"{encoder}/{size}", seed, partial(held_out, table, options.target, encoder, size, seed)
     for name in options.experiments:
         for seed in options.seeds:
-            yield name, seed, partial(EXPERIMENTS.load(name).run, table, options.target, seed)
+            yield name, seed, partial(few_labels.load(name).run, table, options.target, seed)
 
 
 def held_out(table: tables.Table, target: str, encoder: str, size: int, seed: int) -> dict[str, float]:

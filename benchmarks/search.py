@@ -24,7 +24,7 @@ from predictors import benchmark_table
 
 from lbt.nas.search import STRATEGIES
 from lbt.nas.search.costs import NAMES
-from lbt.nas.search.params import SearchParams
+from lbt.nas.search.params import Knobs
 from lbt.nas.search.run import SearchOptions, search
 from lbt.nas.search.stage import objective
 from lbt.nas.tables import Table
@@ -61,7 +61,7 @@ def jobs(table: Table, options: argparse.Namespace) -> Iterator[_runs.Job]:
         for seed in range(options.seeds):
             yield name, seed, partial(single, table, name, seed)
     if options.trade_off:
-        reward, cost = objective(SearchParams(cost=options.cost), table)
+        reward, cost = objective(Knobs(cost=options.cost), table)
         assert cost is not None
         costs = cost(table.rows)
         for name in options.trade_off:

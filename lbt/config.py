@@ -111,6 +111,12 @@ def parse(model: type[S], data: dict[str, Any], where: str | Path) -> S:
         raise LbtError(explain(model, error, where)) from None
 
 
+def narrowed(grid: Section, job: type[S], **values: object) -> S:
+    """One job of ``grid``: what the two types share, and ``values`` in the place of the grid's lists; all validated."""
+    shared = {name: value for name, value in grid.model_dump().items() if name in job.model_fields}
+    return job.model_validate({**shared, **values})
+
+
 def load_yaml(path: str | Path, model: type[S]) -> S:
     """Read a YAML file into ``model``. See :func:`read_yaml` and :func:`parse` for the errors."""
     return parse(model, read_yaml(path), path)

@@ -53,7 +53,7 @@ def export_onnx(model: nn.Module, path: str | Path, batch: Tensor) -> None:
     """
     import onnx
 
-    context_of(model)
+    context_of(model, "export_onnx")
     model = copy.deepcopy(model).eval()
     scales, output = _scales(model, batch)
     graph = _Graph(scales)

@@ -56,7 +56,7 @@ def train(method: Base, validation: Examples, scratch: Path | None, identity: di
     total = method.preparation + method.steps
     looks = points(total)
     sums: dict[str, list[float]] = {}
-    for step in track(range(first, total), params.method[0], total - first):
+    for step in track(range(first, total), params.method, total - first):
         for name, value in method.advance(step).items():
             sums.setdefault(name, []).append(value.detach().item() if isinstance(value, Tensor) else value)
         done = step + 1

@@ -1,46 +1,46 @@
-"""What a method needs to keep on the device, in bytes.
+"""Bytes that a method keeps on the device, by the account of :mod:`lbt.hardware.memory`.
 
-Counted, not measured: images as uint8 pixels; weights, activations and optimizer state in the bits of the recipe.
-Activations are what backward needs: the inputs of convolutions, linear layers and norms in the format A, one bit per
-element for each ReLU, and which element of its window each maximum was. Preparation on the source happens before
-deployment and is not counted.
+Preparation on the source happens before deployment and is not counted.
 """
 
 from __future__ import annotations
 
-import math
+from dataclasses import asdict, replace
+from math import ceil
 
 import torch
 from torch import nn
 
-from lbt.adapt.method import Base
-from lbt.recipe import Recipe
-
-FLOAT_BITS = 32
+from lbt.adapt.method import Base, norm_layers
+from lbt.hardware.masks import channels
+from lbt.hardware.memory import Another, Kept, storage
+from lbt.hardware.precision import of_recipe
+from lbt.hardware.trace import PRODUCTS, Graph, trace
 
 
 def device_memory(method: Base) -> dict[str, int]:
     """Bytes by purpose and their sum, for training with the method's batch size."""
-    task, recipe = method.task, method.task.recipe
-    shape = task.source.images.shape[1:]
-    training = method.graphs > 0
-    # What the optimizer updates is float32 unless the recipe keeps integer masters; inference needs the format W only.
-    master = recipe.update.bits if recipe.update.master == "integer" else FLOAT_BITS
-    weights = sum(p.numel() for p in method.student.parameters())
-    others = sum(p.numel() for name, net in method.networks.items() if name != "student" for p in net.parameters())
-    updated = {
-        id(p): p.numel() for one in used_optimizers(method) for group in one.param_groups for p in group["params"]
-    }
-    moments = {"sgd": 1 if task.params.momentum else 0, "adam": 2}[task.params.optimizer]
+    task = method.task
+    traced = trace(task.model, tuple(task.source.images.shape[1:]))
+    trained = {id(p) for one in used_optimizers(method) for group in one.param_groups for p in group["params"]}
+    graph = _only_trained(traced, method.student, trained)
+    precision = of_recipe(task.recipe, [node.name for node in graph.nodes if node.kind in PRODUCTS])
     targets = len(task.target) if method.uses_target else len(method.labels or ())
-    memory = {
-        "source_data": pixels(len(task.source), shape) if method.uses_source else 0,
-        "target_data": pixels(targets, shape),
-        "weights": bytes_of(weights, master if training else recipe.bits("W")),
-        "second_network": bytes_of(others, FLOAT_BITS),
-        "optimizer": bytes_of(sum(updated.values()) * moments, recipe.bits("U")) if training else 0,
-        "activations": method.graphs * task.params.batch * activation_bits(task.model, shape, recipe) // 8,
-    }
+    kept = Kept(
+        source_images=len(task.source) if method.uses_source else 0,
+        target_images=targets,
+        networks=tuple(
+            _another(network, trained, name in method.averaged)
+            for name, network in method.networks.items()
+            if name != "student"
+        ),
+        domains=len(method.statistics()),
+        graphs=method.graphs,
+        moments={"sgd": 1 if task.params.momentum else 0, "adam": 2}[task.params.optimizer],
+    )
+    batch = task.params.batch if method.steps else 0
+    found = storage(graph, precision, channels(graph, {}), batch=batch, kept=kept)
+    memory = {name: ceil(value) for name, value in asdict(found).items()}
     return {**memory, "total": sum(memory.values())}
 
 
@@ -50,35 +50,15 @@ def used_optimizers(method: Base) -> list[torch.optim.Optimizer]:
     return own if method.prepared and own else list(method.optimizers.values())
 
 
-def pixels(count: int, shape: torch.Size) -> int:
-    """Bytes of ``count`` uint8 images."""
-    return count * shape.numel()
+def _only_trained(graph: Graph, student: nn.Module, trained: set[int]) -> Graph:
+    """``graph`` with those nodes trainable of which the student has a weight in ``trained`` (ids of parameters)."""
+    names = {name.rpartition(".")[0] for name, parameter in student.named_parameters() if id(parameter) in trained}
+    return replace(graph, nodes=tuple(replace(node, trainable=node.name in names) for node in graph.nodes))
 
 
-def bytes_of(count: int, bits: float) -> int:
-    """Bytes of ``count`` numbers, rounded up."""
-    return -int(-count * bits // 8)
-
-
-@torch.no_grad()
-def activation_bits(model: nn.Module, shape: torch.Size, recipe: Recipe) -> int:
-    """Bits that backward needs to keep of one image of ``shape`` (C, H, W) in the float network ``model``."""
-    total = 0.0
-
-    def count(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        nonlocal total
-        elements = inputs[0].numel()
-        if isinstance(module, nn.MaxPool2d):
-            window = int(module.kernel_size) ** 2  # type: ignore[arg-type]
-            total += elements // window * math.ceil(math.log2(window))
-        else:
-            total += elements * (1 if isinstance(module, nn.ReLU | nn.ReLU6) else recipe.bits("A"))
-
-    kinds = (nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.ReLU, nn.ReLU6, nn.MaxPool2d)
-    hooks = [module.register_forward_pre_hook(count) for module in model.modules() if isinstance(module, kinds)]
-    was_training = model.training
-    model.eval()(torch.zeros(1, *shape))
-    model.train(was_training)
-    for hook in hooks:
-        hook.remove()
-    return int(total)
+def _another(network: nn.Module, trained: set[int], averaged: bool) -> Another:
+    parameters = list(network.parameters())
+    norms = sum(norm.num_features for norm in norm_layers(network))  # type: ignore[misc]
+    return Another(
+        sum(p.numel() for p in parameters), norms, any(id(p) in trained for p in parameters), averaged=averaged
+    )

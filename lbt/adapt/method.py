@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lbt.adapt.params import AdaptParams
+from lbt.adapt.params import AdaptJob
 from lbt.adapt.prior import Balance
 from lbt.errors import LbtError
 from lbt.models._network import Network
@@ -38,7 +38,7 @@ class Task:
     """One job: what is adapted, on what, in which numbers.
 
     Attributes:
-        params: knobs, with the grid narrowed to one job.
+        params: place in the grid, and knobs.
         recipe: number formats.
         model: the pretrained float network; methods take copies.
         source: labelled training images of the source domain.
@@ -46,7 +46,7 @@ class Task:
             their labels, through :meth:`Base.labelled`.
     """
 
-    params: AdaptParams
+    params: AdaptJob
     recipe: Recipe
     model: Network
     source: Examples
@@ -55,12 +55,12 @@ class Task:
     @property
     def seed(self) -> int:
         """The job's seed."""
-        return self.params.seed[0]
+        return self.params.seed
 
     @property
     def augmentation(self) -> str:
         """The kind of augmentation of the job's pair."""
-        return self.params.augmentation_of(self.params.pair[0])
+        return self.params.augmentation_of(self.params.pair)
 
 
 def convert(model: Network, task: Task, domains: tuple[str, ...]) -> Network:
@@ -80,13 +80,15 @@ class Base:
     """A student that starts as the pretrained network under the recipe, its optimizer, and access to batches."""
 
     prepared: ClassVar[bool] = False
-    """Whether ``source_steps`` of low-bit training on the source come first, before the network is deployed."""
+    """True if ``source_steps`` of low-bit training on the source come first, before the network is deployed."""
     uses_source: ClassVar[bool] = True
-    """Whether the device must keep source images."""
+    """True if the device must keep source images."""
     uses_target: ClassVar[bool] = True
-    """Whether the device must keep unlabelled target images."""
+    """True if the device must keep unlabelled target images."""
     graphs: ClassVar[int] = 2
-    """Batches whose activations are kept for backward at the same time."""
+    """Batches whose activations are kept for backward at the same time; 0: no backward pass."""
+    averaged: ClassVar[tuple[str, ...]] = ()
+    """Those of :attr:`networks` whose weights are a moving average, kept in float32 whatever the recipe."""
     domains: ClassVar[tuple[str, ...]] = ("source", "target")
     """The domains that have batch-norm statistics of their own, where ``statistics`` asks for that."""
 
@@ -128,8 +130,7 @@ class Base:
 
     def advance(self, step: int) -> dict[str, Tensor | float]:
         """Step ``step`` of ``preparation + steps``; it keys the stochastic rounding of every network."""
-        for network in self.networks.values():
-            set_step(network, step)
+        set_step(nn.ModuleList(self.networks.values()), step)
         own = step - self.preparation
         if own < 0:
             return self.prepare(step)

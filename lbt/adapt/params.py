@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from lbt.config import OneOrMore, Section, Seed
+from lbt.config import OneOrMore, Section, Seed, narrowed
 from lbt.errors import unknown
 from lbt.registry import Registry
 from lbt.train.params import Augmentation, Pair
@@ -78,6 +78,19 @@ class FixmatchParams(Section):
     """Weight of the unlabelled loss."""
 
 
+class Cell(Section):
+    """A place in the grid."""
+
+    pair: Pair
+    """Source and target domain, written source-target."""
+    method: MethodName
+    """Name of a file in lbt/adapt/methods."""
+    recipe: str
+    """Number formats: name of a file in params/recipes, or path of a YAML file."""
+    seed: Seed
+    """Order of the images, augmentation and stochastic rounding follow from it."""
+
+
 class Part(Section):
     """A part of the grid: the jobs whose pair, method, recipe and seed are among those named here."""
 
@@ -90,13 +103,13 @@ class Part(Section):
     seed: OneOrMore[Seed] | None = None
     """Seeds of the part. Default: all of the grid."""
 
-    def holds(self, cell: dict[str, str | int]) -> bool:
-        """Whether the job with these values of ``pair``, ``method``, ``recipe`` and ``seed`` belongs to the part."""
-        return all(named is None or cell[key] in named for key, named in self)
+    def holds(self, cell: Cell) -> bool:
+        """True if the job at ``cell`` belongs to the part."""
+        return all(named is None or getattr(cell, key) in named for key, named in self)
 
 
-class AdaptParams(Section):
-    """Low-bit training on the target domain, from the pretrained network of the source domain."""
+class Grid(Section):
+    """The jobs of the stage."""
 
     pair: OneOrMore[Pair] = Field(["mnist-optdigits"], min_length=1)
     """Source and target domain, written source-target."""
@@ -110,6 +123,30 @@ class AdaptParams(Section):
     only: list[Part] = Field([])
     """Parts of the grid that are run, where not every combination is wanted; a job belongs to at least one of them.
     Default: the whole grid."""
+
+    def cells(self) -> Iterator[Cell]:
+        """Every place of the grid, or of the parts of it that ``only`` names."""
+        for pair, method, recipe, seed in product(self.pair, self.method, self.recipe, self.seed):
+            cell = Cell(pair=pair, method=method, recipe=recipe, seed=seed)
+            if not self.only or any(part.holds(cell) for part in self.only):
+                yield cell
+
+    def starts(self) -> list[tuple[str, int]]:
+        """Every pair with every seed that a job of the grid has, each once."""
+        return list(dict.fromkeys((cell.pair, cell.seed) for cell in self.cells()))
+
+    @model_validator(mode="after")
+    def _parts_are_of_the_grid(self) -> Grid:
+        for index, part in enumerate(self.only):
+            for key, named in part:
+                for value in named or ():
+                    if value not in getattr(self, key):
+                        raise unknown(key, value, getattr(self, key), where=f"only.{index}.{key}")
+        return self
+
+
+class Knobs(Section):
+    """How each job is trained."""
 
     steps: int = Field(400, ge=1, le=10_000_000)
     """Optimizer steps of adaptation."""
@@ -152,31 +189,22 @@ class AdaptParams(Section):
     fixmatch: FixmatchParams = Field(default_factory=lambda: FixmatchParams.model_validate({}))
     """Options of fixmatch and of dsbn's pseudo-labels."""
 
-    def job(self, pair: str, method: str, recipe: str, seed: int) -> AdaptParams:
-        """The same knobs with the grid narrowed to one job; values are validated again."""
-        grid = {"pair": [pair], "method": [method], "recipe": [recipe], "seed": [seed], "only": []}
-        return type(self).model_validate({**self.model_dump(), **grid})
-
-    def jobs(self) -> Iterator[AdaptParams]:
-        """Every job of the grid, or of the parts of it that ``only`` names."""
-        for pair, method, recipe, seed in product(self.pair, self.method, self.recipe, self.seed):
-            cell: dict[str, str | int] = {"pair": pair, "method": method, "recipe": recipe, "seed": seed}
-            if not self.only or any(part.holds(cell) for part in self.only):
-                yield self.job(pair, method, recipe, seed)
-
-    def starts(self) -> list[tuple[str, int]]:
-        """Every pair with every seed that a job of the grid has, each once."""
-        return list(dict.fromkeys((one.pair[0], one.seed[0]) for one in self.jobs()))
-
-    @model_validator(mode="after")
-    def _parts_are_of_the_grid(self) -> AdaptParams:
-        for index, part in enumerate(self.only):
-            for key, named in part:
-                for value in named or ():
-                    if value not in getattr(self, key):
-                        raise unknown(key, value, getattr(self, key), where=f"only.{index}.{key}")
-        return self
-
     def augmentation_of(self, pair: str) -> Augmentation:
         """The augmentation that ``pair`` is trained with."""
         return self.pair_augmentation.get(pair, self.augmentation)
+
+
+class AdaptJob(Knobs, Cell):
+    """One low-bit training on the target domain."""
+
+
+class AdaptParams(Knobs, Grid):
+    """Low-bit training on the target domain, from the pretrained network of the source domain."""
+
+    def job(self, pair: str, method: str, recipe: str, seed: int) -> AdaptJob:
+        """The job of these values, in the grid or not."""
+        return narrowed(self, AdaptJob, pair=pair, method=method, recipe=recipe, seed=seed)
+
+    def jobs(self) -> Iterator[AdaptJob]:
+        """Every job of the grid, or of the parts of it that ``only`` names."""
+        return (self.job(cell.pair, cell.method, cell.recipe, cell.seed) for cell in self.cells())

@@ -22,7 +22,7 @@ from lbt.adapt.levels import weight_levels
 from lbt.adapt.loop import History, train
 from lbt.adapt.memory import device_memory
 from lbt.adapt.method import Base, Task
-from lbt.adapt.params import METHODS, AdaptParams
+from lbt.adapt.params import METHODS, AdaptJob
 from lbt.artifacts import sha256, write_table
 from lbt.distributed import joined, wait, world
 from lbt.errors import LbtError
@@ -75,11 +75,11 @@ class Outputs:
 
 @fixed_threads()
 @joined()
-def run(params: AdaptParams, inputs: Inputs, outputs: Outputs) -> Metrics:
+def run(params: AdaptJob, inputs: Inputs, outputs: Outputs) -> Metrics:
     """Adapt, evaluate, write.
 
     Args:
-        params: with the grid narrowed to one job (:meth:`AdaptParams.job`).
+        params: one job of the grid (:meth:`lbt.adapt.params.AdaptParams.job`).
         inputs: must have the same classes in source and target.
         outputs: files to write.
 
@@ -91,19 +91,16 @@ def run(params: AdaptParams, inputs: Inputs, outputs: Outputs) -> Metrics:
         in a product, see :func:`lbt.adapt.levels.weight_levels`; ``memory/…``: bytes on the device.
 
     Raises:
-        LbtError: the params name more than one job, files are unreadable, or classes do not match.
+        LbtError: files are unreadable, or classes do not match.
     """
-    for name in ("pair", "method", "recipe", "seed"):
-        if len(getattr(params, name)) != 1:
-            raise LbtError(f"adapt.{name}: one job has one {name}, found {getattr(params, name)}; see AdaptParams.job")
     model, architecture = read_model(inputs.model)
     source = _read(inputs.source, architecture, "source")
     target = _read(inputs.target, architecture, "target")
     _check_classes(architecture, inputs, source, target)
 
-    recipe = Recipe.load(params.recipe[0])
+    recipe = Recipe.load(params.recipe)
     task = Task(params, recipe, model, source["train"].labelled(), target["train"])
-    method: Base = METHODS.load(params.method[0]).Method(task)
+    method: Base = METHODS.load(params.method).Method(task)
     history = train(method, target["validation"], outputs.scratch, _identity(params, inputs))
 
     metrics: Metrics = {}
@@ -143,7 +140,7 @@ def _write(outputs: Outputs, history: History, method: Base, architecture: Archi
     write_table(outputs.curve, {name: [row.get(name) for row in history.curve] for name in ("step", *columns)})
     if outputs.explain is not None:
         write_table(outputs.explain, table(history.explained))
-    extra = {"method": params.method[0], "recipe": params.recipe[0], "domains": method.statistics()}
+    extra = {"method": params.method, "recipe": params.recipe, "domains": method.statistics()}
     write_model(outputs.student, method.student, architecture, **extra)
     if outputs.teacher is not None:
         write_model(outputs.teacher, method.networks[_deployed(method)], architecture, **extra)
@@ -168,7 +165,7 @@ def _test(network: nn.Module, test: Examples) -> float:
     return accuracy(predict(network, test), test.labels)
 
 
-def _identity(params: AdaptParams, inputs: Inputs) -> dict[str, Any]:
+def _identity(params: AdaptJob, inputs: Inputs) -> dict[str, Any]:
     """What a checkpoint must belong to: the params, the pretrained network, the data."""
     data = {name: sha256(path) for name, path in (("source", inputs.source.train), ("target", inputs.target.train))}
     return {"params": params.model_dump_json(), "model": sha256(inputs.model), "torch": torch.__version__, **data}

@@ -14,7 +14,7 @@ from lbt.error_analysis.heat_map import heat_map as heat_map
 from lbt.error_analysis.record import Loss, record
 from lbt.errors import LbtError
 from lbt.kernels.quantize import quantize as quantize_tensor
-from lbt.nn.context import context_of, find_context
+from lbt.nn.context import context_of, contexts_in
 from lbt.nn.conversion.convert import quantize
 from lbt.nn.layers.base import QuantizedLayer
 from lbt.numerics import analysis
@@ -65,7 +65,7 @@ def explain(
     import pyarrow as pa
 
     model = _converted(model, recipe)
-    context = context_of(model)
+    context = context_of(model, "explain")
     context.calls.clear()
     if not any(isinstance(module, QuantizedLayer) for module in model.modules()):
         raise LbtError(f"explain: the recipe {context.recipe.name!r} quantizes no layer of {type(model).__name__}")
@@ -103,7 +103,7 @@ class History:
 
     def see(self, model: nn.Module) -> None:
         """Look, if it is time."""
-        if context_of(model).step % self.every == 0:
+        if context_of(model, "explain").step % self.every == 0:
             self.rows += explain(model, self.batch, self.loss_fn, budget=self.budget).to_pylist()
 
     def table(self) -> pa.Table:
@@ -155,7 +155,7 @@ def describe(
 
 def _converted(model: nn.Module, recipe: str | Path | Recipe | None) -> nn.Module:
     """A converted copy of ``model``."""
-    if find_context(model) is None:
+    if not contexts_in(model):
         if recipe is None:
             raise LbtError(
                 f"explain: {type(model).__name__} was not converted; give the recipe to look at, as in "

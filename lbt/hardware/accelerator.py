@@ -11,28 +11,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lbt.errors import LbtError
+from lbt.errors import LbtError, unknown
 from lbt.hardware.boards import Board
 from lbt.hardware.params import HardwareParams
 from lbt.hardware.precision import Number, Precision
-from lbt.hardware.rtl.grid import Unit
+from lbt.hardware.rtl.grid import STYLES, Unit
 from lbt.hardware.units import Area, area
 from lbt.nn import norms
+from lbt.nn.norms._cost import FLOAT_LANE
 
 BRAM18_BYTES = 2048
 PORT_BITS = 36
 """Width of a block RAM's port."""
-
-LANES = {
-    "range_bn": "range_bn",
-    "l1_bn": "range_bn",
-    "affine_grad_bn": "affine_bn",
-    "running_bn": "affine_bn",
-    "seldom_bn": "affine_bn",
-    "integer_bn": "full_bn",
-    "folded_bn": "full_bn",
-}
-"""Fixed-point lane (a style of the unit ``norm``) of each batch norm; the others get float32 units."""
 
 LANES_SHARE = 0.5
 """Share of the usable LUTs that lanes may take before there are fewer of them than asked for."""
@@ -131,11 +121,18 @@ def cell(precision: Precision, target: str, style: str, accumulator: int) -> Are
 
 
 def norm_lane(norm: str, number: Number, target: str) -> Area:
-    """Datapath of a batch norm that takes one element a cycle, forward or backward."""
-    style = LANES.get(norm)
-    if style and not number.is_float:
-        return area(Unit("norm", style, target, max(3, number.width), 0))
+    """Datapath of a batch norm that takes one element a cycle, forward or backward.
+
+    Float numbers go through float32 adders and multipliers, whatever lane the norm declares.
+
+    Raises:
+        LbtError: the norm declares a lane that there is no unit of.
+    """
     cost = norms.cost(norm)
+    if cost.lane not in (FLOAT_LANE, *STYLES["norm"]):
+        raise unknown("lane", cost.lane, (FLOAT_LANE, *STYLES["norm"]), where=f"lbt/nn/norms/{norm}.py")
+    if cost.lane != FLOAT_LANE and not number.is_float:
+        return area(Unit("norm", cost.lane, target, max(3, number.width), 0))
     passes = (cost.forward.element, cost.backward.element)
     adds, multiplies = max(p.adds + p.comparisons for p in passes), max(p.multiplies for p in passes)
     adder = area(Unit("float_adder", "plain", target, 8, 23))

@@ -25,8 +25,8 @@ from lbt.hardware.accelerator import Accelerator, size
 from lbt.hardware.array import Array
 from lbt.hardware.boards import Board
 from lbt.hardware.masks import channels
-from lbt.hardware.memory import Storage, storage
-from lbt.hardware.ops import FUSED, PASSES, Work, count
+from lbt.hardware.memory import Kept, Storage, storage, twin
+from lbt.hardware.ops import FUSED, OPTIMIZER_STATES, PASSES, Work, count
 from lbt.hardware.params import HardwareParams
 from lbt.hardware.precision import Number, Precision, of_recipe
 from lbt.hardware.trace import PRODUCTS, Graph, trace
@@ -236,15 +236,10 @@ def cost_of_graph(
     kept = channels(graph, masks or {})
     works = count(graph, precision, batch=options.batch, training=training, masks=masks)
     device = size(precision, board, options)
-    held = storage(
-        graph,
-        precision,
-        kept,
-        batch=options.batch,
-        training=training,
-        teacher=options.teacher and training,
-        images=options.images,
-    )
+    teacher = (twin(graph, kept),) if options.teacher and training else ()
+    moments = OPTIMIZER_STATES[precision.optimizer]
+    beside = Kept(target_images=options.images, networks=teacher, graphs=int(training), moments=moments)
+    held = storage(graph, precision, kept, batch=options.batch, kept=beside)
     side = max(1, device.side)
     grid = Array(side, side, device.sram, board.bandwidth * 1e9 / (board.clock * 1e6), options.accumulator)
     rows = tuple(_row(work, grid, device, options) for work in works)

@@ -1,44 +1,44 @@
-"""Memory of a training step: what is stored for good, and the peak of what lives between forward and backward.
+"""Bytes that a training keeps on its device: one account, for the hardware stage and for every adaptation method.
 
-A value is kept from the forward to the backward pass if some consumer's backward pass reads it: the input of a product
-(for the weight gradient), what the norm says it saves, one bit per element of a ReLU, the winner's index of a max
-pooling. The walk goes forward through the nodes and back, and takes the maximum of what is alive.
+Counted, not measured. Weights, errors, gradients, optimizer state and activations take the bits of the recipe; images 8
+bits a value; running statistics and the average of a network's weights are float32.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from math import ceil, log2
+from math import prod
 
+from lbt.hardware.lifetimes import activations
 from lbt.hardware.masks import Channels
-from lbt.hardware.ops import OPTIMIZER_STATES, parameters, variant
-from lbt.hardware.precision import Precision
-from lbt.hardware.trace import PRODUCTS, Graph, Node
-from lbt.nn import norms
+from lbt.hardware.ops import parameters
+from lbt.hardware.precision import FLOAT32, Number, Precision
+from lbt.hardware.trace import Graph
 
 
 @dataclass(frozen=True)
 class Storage:
-    """Bytes that a training device must hold.
+    """Bytes by purpose.
 
     Attributes:
+        source_data, target_data: images of the source domain and of the user.
+        second_network: weights and running statistics of further networks, with their average or master weights.
         weights: the weights that the products read.
         master: master weights, where the update keeps them in another format.
         gradients: weight gradients.
         optimizer: momentum (and second moment).
         statistics: running statistics of the norms.
-        teacher: a second network for self-ensembling.
-        data: the user's images.
         activations: peak of activations and errors during one step.
     """
 
+    source_data: float
+    target_data: float
+    second_network: float
     weights: float
     master: float
     gradients: float
     optimizer: float
     statistics: float
-    teacher: float
-    data: float
     activations: float
 
     @property
@@ -47,114 +47,107 @@ class Storage:
         return sum(asdict(self).values())
 
 
-def storage(
-    graph: Graph,
-    precision: Precision,
-    kept: Channels,
-    *,
-    batch: int,
-    training: bool = True,
-    teacher: bool = False,
-    images: int = 0,
-) -> Storage:
-    """Bytes to store.
+@dataclass(frozen=True)
+class Another:
+    """A network beside the one that is deployed.
+
+    Attributes:
+        weights: number of its parameters.
+        channels: channels of its norms, each with two running statistics per domain.
+        trained: an optimizer updates it.
+        averaged: its weights are a moving average, kept in float32 beside the weights that its products read.
+    """
+
+    weights: int
+    channels: int = 0
+    trained: bool = False
+    averaged: bool = False
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a way of training keeps on the device beside the network itself.
+
+    Attributes:
+        source_images, target_images: number of images of each domain.
+        networks: further networks.
+        domains: sets of running statistics that each network keeps.
+        graphs: batches whose activations wait for backward at the same time; 0: no backward pass.
+        moments: values that the optimizer keeps per weight.
+    """
+
+    source_images: int = 0
+    target_images: int = 0
+    networks: tuple[Another, ...] = ()
+    domains: int = 1
+    graphs: int = 1
+    moments: int = 1
+
+
+def twin(graph: Graph, live: Channels, averaged: bool = True) -> Another:
+    """A second network of the same architecture, such as the teacher of self-ensembling."""
+    return Another(sum(parameters(node, live) for node in graph.nodes), norm_channels(graph, live), averaged=averaged)
+
+
+def norm_channels(graph: Graph, live: Channels) -> int:
+    """Channels of all norms."""
+    return sum(live.live_out(node) for node in graph.nodes if node.kind == "norm")
+
+
+def storage(graph: Graph, precision: Precision, live: Channels, *, batch: int, kept: Kept) -> Storage:
+    """Bytes that the training of a network keeps.
 
     Args:
-        graph: the traced model.
+        graph: the traced network; its nodes say which of their weights are trained.
         precision: numbers of each role.
-        kept: live channels.
-        batch: images per step.
-        training: otherwise only weights, statistics, activations of inference and data are counted.
-        teacher: a second copy of the weights and statistics is held.
-        images: how many of the user's images are held, at 8 bits per value.
+        live: channels that the masks leave.
+        batch: images of a step; 0: no step is made.
+        kept: everything beside the network.
     """
-    weights = master = gradients = optimizer = statistics = 0.0
+    weights = master = gradients = optimizer = 0.0
     for node in graph.nodes:
-        roles = precision.of(node.name)
-        count = parameters(node, kept)
-        weights += count * roles["W"].bits / 8
-        if node.kind == "norm":
-            statistics += 2 * kept.live_out(node) * 4
-        if training and node.trainable:
-            gradients += count * roles["G"].bits / 8
-            optimizer += count * OPTIMIZER_STATES[precision.optimizer] * roles["U"].bits / 8
-            master += count * precision.master.bits / 8 if precision.master != roles["W"] else 0
-    first = graph.nodes[0].shapes[0] if graph.nodes else (1,)
-    size = 1
-    for n in first[1:]:
-        size *= n
-    peak = peak_activations(graph, precision, kept, batch=batch, training=training)
-    second = weights + statistics if teacher else 0.0
-    return Storage(weights, master, gradients, optimizer, statistics, second, float(images * size), peak)
+        roles, count = precision.of(node.name), parameters(node, live)
+        weights += _bytes(count, roles["W"])
+        if kept.graphs and node.trainable:
+            gradients += _bytes(count, roles["G"])
+            optimizer += _bytes(count * kept.moments, roles["U"])
+            master += _copy(count, roles["W"], precision.master)
+    trained = sum(other.weights for other in kept.networks if other.trained)
+    image = prod(graph.nodes[0].shapes[0][1:]) if graph.nodes else 0
+    return Storage(
+        source_data=float(kept.source_images * image),
+        target_data=float(kept.target_images * image),
+        second_network=sum(_network(other, precision, kept.domains) for other in kept.networks),
+        weights=weights,
+        master=master,
+        gradients=gradients + _bytes(trained, precision["G"]),
+        optimizer=optimizer + _bytes(trained * kept.moments, precision["U"]),
+        statistics=_statistics(norm_channels(graph, live), kept.domains),
+        activations=_step(graph, precision, live, batch, kept.graphs),
+    )
 
 
-def peak_activations(graph: Graph, precision: Precision, kept: Channels, *, batch: int, training: bool = True) -> float:
-    """Largest number of bytes of activations, saved values and errors alive at one time, for ``batch`` images."""
-    last_use = {value: index for index, node in enumerate(graph.nodes) for value in node.inputs}
-    last_use |= dict.fromkeys(graph.results, len(graph.nodes))
-    needed = graph.needs_error() if training else set()
-    sizes = _sizes(graph, precision, kept, batch)
-    saved_values: set[int] = set()
-    saved_extra: dict[int, float] = {}
-    alive = {graph.source}
-    peak = 0.0
-    for index, node in enumerate(graph.nodes):
-        alive.add(node.output)
-        if node.output in needed:
-            keeps_input, extra = _saved(node, precision, kept, batch)
-            saved_extra[index] = extra
-            if keeps_input:
-                saved_values |= set(node.inputs)
-        peak = max(peak, sum(sizes[v] for v in alive | saved_values) + sum(saved_extra.values()))
-        alive -= {v for v in alive if last_use.get(v, -1) <= index}
-    if not training:
-        return peak
-    first_use: dict[int, int] = {}
-    for index, node in enumerate(graph.nodes):
-        if node.output in needed and _saved(node, precision, kept, batch)[0]:
-            for value in node.inputs:
-                first_use.setdefault(value, index)
-    errors = {v: _error_bytes(graph, v, sizes, precision) for v in sizes}
-    flowing = needed.intersection(graph.results)
-    for index in range(len(graph.nodes) - 1, -1, -1):
-        node = graph.nodes[index]
-        if node.output not in needed:
-            continue
-        flowing |= needed.intersection(node.inputs)
-        now = sum(errors[v] for v in flowing) + sum(sizes[v] for v in saved_values) + sum(saved_extra.values())
-        peak = max(peak, now)
-        flowing.discard(node.output)
-        saved_extra.pop(index, None)
-        saved_values -= {v for v in saved_values if first_use.get(v, index) >= index}
-    return peak
+def _step(graph: Graph, precision: Precision, live: Channels, batch: int, graphs: int) -> float:
+    """Peak of a step: one batch goes forward and backward while the others' saved values wait."""
+    one = activations(graph, precision, live, batch=batch, training=graphs > 0)
+    return one.peak + max(0, graphs - 1) * one.saved
 
 
-def _saved(node: Node, precision: Precision, kept: Channels, batch: int) -> tuple[bool, float]:
-    """Whether the backward pass reads the node's inputs, and the bytes of anything else that it keeps."""
-    outputs = batch * kept.elements_out(node)
-    if node.kind in PRODUCTS:
-        return node.trainable, 0.0
-    if node.kind == "norm":
-        cost = norms.cost(variant(node, precision))
-        return cost.saved_per_element > 0, cost.saved_per_channel * kept.live_out(node) * 4
-    if node.kind == "relu":
-        return False, outputs / 8
-    if node.kind == "max_pool":
-        return False, outputs * ceil(log2(max(2, node.window))) / 8
-    return node.kind in ("mul", "unknown"), 0.0
+def _network(other: Another, precision: Precision, domains: int) -> float:
+    read = precision["W"]
+    own = _bytes(other.weights, read) + _statistics(other.channels, domains)
+    own += _copy(other.weights, read, precision.master) if other.trained else 0.0
+    return own + (_copy(other.weights, read, FLOAT32) if other.averaged else 0.0)
 
 
-def _sizes(graph: Graph, precision: Precision, kept: Channels, batch: int) -> dict[int, float]:
-    """Bytes of each value as an activation."""
-    sizes: dict[int, float] = {}
-    for node in graph.nodes:
-        bits = precision.of(node.name)["A"].bits
-        for index, value in enumerate(node.inputs):
-            sizes.setdefault(value, batch * kept.elements(node, index) * bits / 8)
-        sizes[node.output] = batch * kept.elements_out(node) * bits / 8
-    sizes.setdefault(graph.source, 0.0)
-    return sizes
+def _statistics(channels: int, domains: int) -> float:
+    return 2 * domains * _bytes(channels, FLOAT32)
 
 
-def _error_bytes(graph: Graph, value: int, sizes: dict[int, float], precision: Precision) -> float:
-    return sizes[value] * precision["E"].bits / precision["A"].bits
+def _copy(count: int, read: Number, other: Number) -> float:
+    """Bytes of ``count`` numbers in the format ``other``; 0 where the format ``read`` is the same one."""
+    return _bytes(count, other) if other != read else 0.0
+
+
+def _bytes(count: int, number: Number) -> float:
+    return count * number.bits / 8

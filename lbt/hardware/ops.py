@@ -23,7 +23,7 @@ from lbt.hardware.masks import Channels, channels
 from lbt.hardware.precision import FLOAT32, Number, Precision
 from lbt.hardware.trace import PRODUCTS, Graph, Node
 from lbt.nn import norms
-from lbt.nn.norms._cost import Operations
+from lbt.nn.norms._cost import FLOAT_LANE, Operations
 
 PASSES = ("forward", "error", "gradient", "update")
 """Of one training step: forward, error backward, weight gradient, update."""
@@ -59,8 +59,8 @@ class Work:
         x, y: numbers that the multipliers of a product take.
         gemms: the product as matrix products, for the schedule.
         operations: what is outside a product: norm, addition, pooling, bias, update.
-        float_units: whether those need floating-point units.
-        elements: elements that pass through a column's lane, each time counting once; 0 for what is fused into the
+        float_units: true if those need floating-point units.
+        elements: elements that pass through a column's lane, counted once per pass; 0 for what is fused into the
             preceding result on its way to memory (ReLU, pooling of one read).
         requantized: results brought to the format of the pass's role (0 if it is float32).
         stochastic: how many of them take a random number.
@@ -275,7 +275,7 @@ def _products(node: Node, batch: int, kept: Channels) -> list[Gemm]:
 
 
 def variant(node: Node, precision: Precision) -> str:
-    """Which batch norm a node is: its own variant if it was converted, else the one that the recipe would put there."""
+    """The batch norm of a node: its own variant if it was converted, else the one that the recipe would put there."""
     return node.variant if node.variant not in ("", "float_bn") else precision.norm
 
 
@@ -291,7 +291,7 @@ def _norm(work: Work, node: Node, elements: float, kept: Channels, stage: str, p
     extra = max(0.0, one.reads - 1) * elements * number.bits / 8
     if stage == "backward":
         extra += cost.saved_per_element * elements * roles["A"].bits / 8 + cost.saved_per_channel * live * 4
-    float_units = variant(node, precision) == "float_bn"
+    float_units = cost.lane == FLOAT_LANE
     moved = one.reads * elements
     return replace(work, operations=operations, float_units=float_units, elements=moved, reads=work.reads + extra)
 

@@ -34,6 +34,6 @@ class HardwareParams(Section):
     clock: float | None = Field(default=None, ge=0.001, le=2000)
     """Clock in MHz instead of the board's."""
     teacher: bool = True
-    """Whether a second network (the teacher of self-ensembling) is stored on the device."""
+    """Store a second network (the teacher of self-ensembling) on the device."""
     images: int = Field(default=1000, ge=0, le=1_000_000_000)
     """Images of the user's that are stored on the device."""

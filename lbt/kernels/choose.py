@@ -61,6 +61,7 @@ def integer_convolution(geometry: Geometry, x: Tensor, weight: torch.Size) -> Ke
         error=partial(error, geometry, image[2:]),
         weight_gradient=partial(products.weight_gradient, gradient, geometry, kernel[2:]),
         bias_gradient=products.bias_gradient,
+        plain=partial(floats.convolve_plain, geometry),
         channel=1,
         reads_codes=(True, True),
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from lbt.kernels.geometry import Geometry
 from lbt.kernels.kernel import Kernel, scaled
@@ -22,6 +23,7 @@ def convolution(geometry: Geometry, x: torch.Size, weight: torch.Size) -> Kernel
         error=partial(convolve_error, geometry, x),
         weight_gradient=partial(convolve_weight, geometry, weight),
         bias_gradient=bias_gradient,
+        plain=partial(convolve_plain, geometry),
         channel=1,
         reads_codes=(False, False),
     )
@@ -34,18 +36,23 @@ def linear() -> Kernel:
         error=lambda e, w: _product(e, w, e.values, w.values),
         weight_gradient=lambda e, a: _product(e, a, e.values.t(), a.values),
         bias_gradient=bias_gradient,
+        plain=functional.linear,
         channel=-1,
         reads_codes=(False, False),
     )
 
 
-def convolve(geometry: Geometry, a: Quantized, w: Quantized) -> Tensor:
-    """The forward product, float32 (N, O, *)."""
+def convolve_plain(geometry: Geometry, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The convolution of plain tensors, (N, O, *)."""
     none = (0,) * len(geometry.stride)
     stride, padding, dilation, groups = geometry
+    return torch.convolution(x, weight, bias, stride, padding, dilation, False, none, groups)
+
+
+def convolve(geometry: Geometry, a: Quantized, w: Quantized) -> Tensor:
+    """The forward product, float32 (N, O, *)."""
     with full_precision(a, w):
-        y = torch.convolution(a.values, w.values, None, stride, padding, dilation, False, none, groups)
-    return scaled(y, a, w)
+        return scaled(convolve_plain(geometry, a.values, w.values, None), a, w)
 
 
 def convolve_error(geometry: Geometry, shape: torch.Size, e: Quantized, w: Quantized) -> Tensor:

@@ -21,6 +21,7 @@ class Kernel:
         error: (e, w) → dx.
         weight_gradient: (e, a) → dw.
         bias_gradient: e → db.
+        plain: (x, weight, bias or None) → y: PyTorch's own product, which autograd sees through.
         channel: the dimension of y along which the bias runs, 1 or -1.
         reads_codes: True for (y and dx, dw and db) if they are made of codes. Values are there when asked for all the
             same, for one more pass.
@@ -30,6 +31,7 @@ class Kernel:
     error: Callable[[Quantized, Quantized], Tensor]
     weight_gradient: Callable[[Quantized, Quantized], Tensor]
     bias_gradient: Callable[[Quantized], Tensor]
+    plain: Callable[[Tensor, Tensor, Tensor | None], Tensor]
     channel: int
     reads_codes: tuple[bool, bool]
 

@@ -124,6 +124,42 @@ def _encoded(
     return groups, layout, *backend.encode(matrix, groups, spec.rounding, key, offset, want, room)
 
 
+def limits(
+    matrix: Tensor,
+    layout: Layout,
+    spec: RoleSpec,
+    key: Key,
+    running: Tensor | None = None,
+    backend: Backend = plain,
+    known: int | None = None,
+) -> tuple[float | Tensor, float | Tensor]:
+    """(high, low) of each group: the data reach from ``-low`` to ``high``. The same for a format without a zero point.
+
+    Args:
+        matrix, layout: see :func:`lbt.numerics.granularity.to_matrix`.
+        spec, key, running: see :func:`quantize`.
+        backend, known: see :class:`lbt.kernels.backend.Backend`.
+
+    Raises:
+        LbtError: the data hold NaN or infinity; names layer and role.
+    """
+    form, rule = spec.format, spec.range
+    if form.has_zero_point:
+        high, low = (
+            backend.limits(part, layout, rule, form, None) for part in (matrix.clamp_min(0), matrix.clamp_max(0))
+        )
+        finite.check(high + low, key)
+        return high, low
+    if form.scaled:
+        limit = backend.limits(matrix, layout, rule, form, known)
+    else:
+        limit = backend.limits(*to_matrix(matrix, "tensor", key.role), _MAX, form, known)
+    finite.check(limit, key)
+    if running is not None and rule.memory and isinstance(limit, Tensor):
+        limit = rule.remember(limit, running)
+    return limit, limit
+
+
 def _groups(
     matrix: Tensor,
     layout: Layout,
@@ -133,26 +169,14 @@ def _groups(
     backend: Backend,
     known: int | None,
 ) -> Groups:
-    """Scale and zero point of each group.
-
-    Raises:
-        LbtError: the data hold NaN or infinity; names layer and role.
-    """
-    form, rule = spec.format, spec.range
+    """Scale and zero point of each group."""
+    form, zero_point = spec.format, None
+    high, low = limits(matrix, layout, spec, key, running, backend, known)
     if form.has_zero_point:
-        ends = (backend.limits(part, layout, rule, form, None) for part in (matrix.clamp_min(0), matrix.clamp_max(0)))
-        high, low = (torch.tensor([[end]]) if isinstance(end, float) else end for end in ends)
-        finite.check(high + low, key)
-        scale, zero_point = form.affine(high, low)
-        return Groups(form, scale, zero_point, layout.by_column and scale.numel() > 1)
-    if form.scaled:
-        limit = backend.limits(matrix, layout, rule, form, known)
+        ends = (torch.tensor([[end]]) if isinstance(end, float) else end for end in (high, low))
+        scale, zero_point = form.affine(*ends)
+    elif isinstance(high, float):
+        return Groups(form, form.scale_of(high), None, False)
     else:
-        limit = backend.limits(*to_matrix(matrix, "tensor", key.role), _MAX, form, known)
-    finite.check(limit, key)
-    if isinstance(limit, float):
-        return Groups(form, form.scale_of(limit), None, False)
-    if running is not None and rule.memory:
-        limit = rule.remember(limit, running)
-    scale = form.scale_for(limit)
-    return Groups(form, scale, None, layout.by_column and scale.numel() > 1)
+        scale = form.scale_for(high)
+    return Groups(form, scale, zero_point, layout.by_column and scale.numel() > 1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,9 @@ from lbt.errors import LbtError
 from lbt.kernels import finite
 from lbt.numerics.rounding import Key
 from lbt.recipe import Recipe
+
+if TYPE_CHECKING:
+    from lbt.nn.passes import Pass
 
 
 @dataclass(frozen=True)
@@ -38,28 +43,82 @@ class Context:
         recipe: the recipe that the model was converted with.
         seed: keys stochastic rounding.
         engine: ``emulate``, ``integer`` or ``float``.
-        step: training step, see :func:`set_step`.
+        step: training step: the last that :func:`set_step` gave, and the optimizer's steps since then.
+        drawn: the step that keys stochastic rounding, see :meth:`advance`.
+        told: number of calls of :func:`set_step`.
         first_sample: index of this process's first sample in the whole batch, see :func:`set_step`.
         shared: whether processes that share the batch quantize alike, see :func:`lbt.nn.share_ranges`.
         table: what was converted and what was left in float.
-        loss_scale: what :func:`lbt.nn.scale_loss` multiplies by; set by the optimizer of a recipe that scales its loss.
-        scaled: whether a loss was scaled since the last update.
-        overflow: whether an error of this step was not finite (and replaced by zeros).
+        scaling: state of loss scaling, see :class:`lbt.nn.optim.scaling.LossScaling`; empty without it.
+        scaled: number of losses that were scaled.
+        used_scale: factor of the last of them.
+        overflows: number of errors that were not finite (and replaced by zeros).
+        judged: the last scaled loss whose overflow changed ``scaling``, and whether its step was good.
         deviations: by layer, the cosine distance of its quantized error (recipes with ``update.counteract``).
+        ends: names of the first and of the last layers, in order of execution.
+        left: weights of layers that were left in float on purpose.
+        weights: by row of the table, the parameters that a product by a function multiplies by.
+        passes: by layer, the passes of this step that may have to be made again (:mod:`lbt.nn.passes`).
+        noted: functions that have their row because a forward ran them.
     """
 
     recipe: Recipe
     seed: int = 0
     engine: str = "emulate"
     step: int = 0
+    drawn: int = 0
+    told: int = 0
     first_sample: int = 0
     shared: bool = False
     table: list[Converted] = field(default_factory=list)
     calls: dict[str, int] = field(default_factory=dict)
-    loss_scale: float | None = None
-    scaled: bool = False
-    overflow: bool = False
+    scaling: dict[str, float] = field(default_factory=dict)
+    scaled: int = 0
+    used_scale: float = 1.0
+    overflows: int = 0
+    judged: tuple[int, bool] = (0, True)
     deviations: dict[str, float] = field(default_factory=dict)
+    ends: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+    left: list[Tensor] = field(default_factory=list)
+    weights: dict[str, list[nn.Parameter]] = field(default_factory=dict)
+    noted: set[str] = field(default_factory=set)
+    passes: dict[str, deque[Pass]] = field(default_factory=dict)
+
+    def put(self, row: Converted) -> None:
+        """Put ``row`` in the table, in place of one of the same name."""
+        names = [known.name for known in self.table]
+        if row.name in names:
+            self.table[names.index(row.name)] = row
+        else:
+            self.table.append(row)
+
+    def tell(self, step: int, first_sample: int) -> None:
+        """Take over a step from :func:`set_step`."""
+        self.step = self.drawn = step
+        self.first_sample = first_sample
+        self.told += 1
+        self.calls.clear()
+        self.passes.clear()
+
+    def advance(self, repeated: bool) -> None:
+        """Count an optimizer's step.
+
+        A step that :func:`set_step` gave goes on keying the draws until the next one (a step may have several updates),
+        but from an optimizer's second update on it is counted as a new one.
+
+        Args:
+            repeated: the same optimizer made a step since the last :func:`set_step`.
+        """
+        self.step += not self.told or repeated
+        if not self.told:
+            self.drawn = self.step
+            self.calls.clear()
+            self.passes.clear()
+
+    @property
+    def loss_scale(self) -> float | None:
+        """Factor that :func:`lbt.nn.scale_loss` multiplies by; None until the recipe's optimizer is made."""
+        return self.scaling.get("scale")
 
     def next_call(self, layer: str) -> int:
         """How many forward passes ``layer`` made in this step before this one."""
@@ -75,12 +134,12 @@ class Context:
         """``error``; zeros in its place when it is not finite and the loss is scaled: that step is left out."""
         if self.loss_scale is None or bool(torch.isfinite(error.sum())) or bool(torch.isfinite(error).all()):
             return error
-        self.overflow = True
+        self.overflows += 1
         return torch.zeros_like(error)
 
     def key(self, layer: str, role: str, call: int = 0) -> Key:
         """The rounding key of one tensor of this step."""
-        return Key(self.seed, self.step, layer, role, call)
+        return Key(self.seed, self.drawn, layer, role, call)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -94,55 +153,61 @@ def unwrapped(model: nn.Module) -> nn.Module:
         model = inner
 
 
-def find_context(model: nn.Module) -> Context | None:
-    """The context of a converted model (also one that is wrapped, as DDP does); None of a float model."""
-    found = getattr(unwrapped(model), "lbt", None)
-    return found if isinstance(found, Context) else None
+def contexts_in(model: nn.Module) -> list[Context]:
+    """The contexts of all converted models inside ``model`` (itself, a part of one, or around one), in order."""
+    found = (module.__dict__.get("lbt") for module in model.modules())
+    return list({id(context): context for context in found if isinstance(context, Context)}.values())
 
 
-def context_of(model: nn.Module) -> Context:
-    """:func:`find_context` of a model that must have been converted.
+def contexts_of(model: nn.Module, what: str) -> list[Context]:
+    """:func:`contexts_in` where there must be one.
 
     Raises:
-        LbtError: it was not.
+        LbtError: no module inside was converted, so that ``what`` would do nothing.
     """
-    found = find_context(model)
-    if found is None:
-        raise LbtError(f"{type(model).__name__} was not converted: call lbt.quantize(model, recipe) first")
+    found = contexts_in(model)
+    if not found:
+        raise LbtError(
+            f"{what}: {type(model).__name__} was not converted, nor any module in it: call lbt.quantize(model, recipe) "
+            "first (with the recipe fp32 for a baseline)"
+        )
     return found
 
 
+def context_of(model: nn.Module, what: str) -> Context:
+    """The only context in ``model``.
+
+    Raises:
+        LbtError: no module inside was converted, or several were.
+    """
+    found = contexts_of(model, what)
+    if len(found) > 1:
+        raise LbtError(
+            f"{what}: {type(model).__name__} holds {len(found)} models that were converted one by one; give one of them"
+        )
+    return found[0]
+
+
 def set_step(model: nn.Module, step: int, *, first_sample: int = 0) -> None:
-    """Tell a converted model the training step; resets the count of forward passes. A float model is left alone.
+    """Tell the converted models in ``model`` the training step; resets the count of forward passes.
+
+    A loop that never calls it is counted by the optimizer of :func:`lbt.nn.optimizer`, one for each of its steps.
 
     Args:
-        model: model, converted or not.
+        model: a converted model, a part of one, or a model with converted ones inside.
         step: step number; the same (seed, step) draws the same random numbers.
         first_sample: where this process's part of the batch begins, when a batch is split.
 
     Raises:
-        LbtError: on a GPU, a tensor quantized so far was not finite (:mod:`lbt.kernels.finite`).
+        LbtError: nothing in ``model`` was converted; or, on a GPU, a tensor quantized so far was not finite
+            (:mod:`lbt.kernels.finite`).
     """
     finite.settle()
-    context = find_context(model)
-    if context is not None:
-        context.step, context.first_sample = step, first_sample
-        context.calls.clear()
+    for context in contexts_of(model, "set_step"):
+        context.tell(step, first_sample)
 
 
 def set_first_sample(model: nn.Module, first_sample: int) -> None:
-    """Tell a converted model where this process's part of the next batch begins. A float model is left alone."""
-    context = find_context(model)
-    if context is not None:
+    """Tell the converted models in ``model`` where this process's part of the next batch begins."""
+    for context in contexts_in(model):
         context.first_sample = first_sample
-
-
-def summary(model: nn.Module) -> str:
-    """What was converted and what was left in float and why, as a text table."""
-    context = context_of(model)
-    rows = [("layer", "was", "now", "formats, or why not")]
-    rows += [(row.name, row.kind, row.now, row.why) for row in context.table]
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    lines = ["  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[3]]) for row in rows]
-    head = f"recipe {context.recipe.name or '(unnamed)'}, engine {context.engine}, seed {context.seed}"
-    return "\n".join([head, *lines])

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lbt.distributed import average, own_group, share, total, world
 from lbt.errors import LbtError
-from lbt.nn.context import context_of, find_context, set_first_sample, unwrapped
+from lbt.nn.context import contexts_in, contexts_of, set_first_sample
 from lbt.nn.layers.base import QuantizedLayer
 from lbt.nn.layers.flow import flows
 from lbt.nn.norms._base import Norm
@@ -38,19 +38,24 @@ def share_ranges(model: nn.Module) -> None:
     with ``set_step(model, step, first_sample=n)``: stochastic rounding then draws what it would have in one process.
 
     Raises:
-        LbtError: the model was not converted, or ``torch.distributed`` is not initialised.
+        LbtError: nothing in ``model`` was converted, or ``torch.distributed`` is not initialised.
     """
-    context = context_of(model)
+    contexts = contexts_of(model, "share_ranges")
     if not (dist.is_available() and dist.is_initialized()):
         raise LbtError("share_ranges: torch.distributed is not initialised; call init_process_group first")
     own_group()
-    context.shared = True
-    for module in unwrapped(model).modules():
+    for context in contexts:
+        context.shared = True
+    for module in model.modules():
         if isinstance(module, QuantizedLayer):
-            changed = {role: _shared(getattr(module.roles, role)) for role in ("A", "E", "EG")}
-            module.roles = Roles(**{**dict(module.roles), **changed})
+            module.roles = shared_roles(module.roles)
         for flow in flows(module):
             flow.a, flow.e = _shared(flow.a), _shared(flow.e)
+
+
+def shared_roles(roles: Roles) -> Roles:
+    """``roles`` with limits of A, E and EG that all processes agree on."""
+    return Roles(**{**dict(roles), **{role: _shared(getattr(roles, role)) for role in ("A", "E", "EG")}})
 
 
 def _shared(spec: RoleSpec | None) -> RoleSpec | None:
@@ -60,7 +65,7 @@ def _shared(spec: RoleSpec | None) -> RoleSpec | None:
 
 
 def share_model(model: nn.Module) -> nn.Module:
-    """``model``, ready for :func:`split`: shared ranges if it was converted, batch norms over all processes' samples.
+    """``model``, ready for :func:`split`: batch norms over all processes' samples; shared ranges if it was converted.
 
     Alone, nothing changes.
 
@@ -68,7 +73,7 @@ def share_model(model: nn.Module) -> nn.Module:
         LbtError: it has a batch norm whose statistics cannot be shared.
     """
     if world().size > 1:
-        if find_context(model) is not None:
+        if contexts_in(model):
             share_ranges(model)
         for name, module in model.named_modules():
             if type(module) in (nn.BatchNorm2d, FloatBN):

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import pytest
-import torch
-from torch import nn
 
-from lbt.adapt.memory import activation_bits
 from lbt.adapt.params import METHODS
 from lbt.artifacts import read_table
-from lbt.recipe import Recipe
 
 ALL = METHODS.names()
 KEYS = {
@@ -51,18 +47,6 @@ def test_adaptation_closes_a_gap(bench):
     assert after > 90
 
 
-def test_source_free_methods_need_no_source_data(bench):
-    for method in ("adabn", "tent", "shot", "fixmatch", "few_label"):
-        assert bench.run(method=method)["memory/source_data_bytes"] == 0
-    assert bench.run(method="mean_teacher")["memory/source_data_bytes"] == 60 * 16 * 16
-
-
-def test_low_bits_need_less_memory(bench):
-    fp32, int8 = (bench.run(method="mean_teacher", recipe=recipe) for recipe in ("fp32", "int8"))
-    assert int8["memory/activations_bytes"] < 0.35 * fp32["memory/activations_bytes"]
-    assert fp32["memory/second_network_bytes"] > 0
-
-
 def test_a_recipe_may_scale_its_loss(bench, tmp_path):
     scaled = tmp_path / "scaled.yaml"
     int8 = "{W: int8, A: int8, E: {format: int8, rounding: stochastic}, G: {format: int8, rounding: stochastic}"
@@ -71,19 +55,3 @@ def test_a_recipe_may_scale_its_loss(bench, tmp_path):
     plain.write_text(int8 + "}")
     # A scale that is a power of two moves the range with the error: the same codes, the same training.
     assert bench.run("scaled", str(scaled)) == bench.run("plain", str(plain))
-
-
-def test_activation_bits_by_hand():
-    layers = (
-        nn.Conv2d(1, 4, 3, padding=1),
-        nn.BatchNorm2d(4),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(64, 2),
-    )
-    elements = 8 * 8 + 4 * 8 * 8 + 64  # what convolution, norm and linear layer read
-    marks = 4 * 8 * 8 + 2 * 4 * 4 * 4  # one bit per element of the ReLU, two per maximum
-    for recipe, bits in (("fp32", 32), ("int8", 8)):
-        counted = activation_bits(nn.Sequential(*layers), torch.Size((1, 8, 8)), Recipe.load(recipe))
-        assert counted == bits * elements + marks

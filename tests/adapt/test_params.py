@@ -14,14 +14,14 @@ def test_a_grid_enumerates_its_jobs():
     params = AdaptParams(pair=["a-b", "b-a"], method=["adabn", "shot"], recipe=["fp32"], seed=[0, 1, 2])
     jobs = list(params.jobs())
     assert len(jobs) == 12
-    assert len({(j.pair[0], j.method[0], j.seed[0]) for j in jobs}) == 12
+    assert len({(j.pair, j.method, j.seed) for j in jobs}) == 12
     assert all(job.steps == params.steps for job in jobs)
 
 
 def test_parts_of_a_grid():
     grid = {"pair": ["a-b", "b-a"], "method": ["adabn", "shot"], "recipe": ["fp32", "int8", "int4"]}
     parts = [{"recipe": ["fp32", "int8"], "pair": "a-b"}, {"method": ["shot"], "recipe": ["int8", "int4"]}]
-    jobs = [(j.pair[0], j.method[0], j.recipe[0]) for j in parse(AdaptParams, {**grid, "only": parts}, "x").jobs()]
+    jobs = [(j.pair, j.method, j.recipe) for j in parse(AdaptParams, {**grid, "only": parts}, "x").jobs()]
     first = {("a-b", method, recipe) for method in ("adabn", "shot") for recipe in ("fp32", "int8")}
     second = {(pair, "shot", recipe) for pair in ("a-b", "b-a") for recipe in ("int8", "int4")}
     assert set(jobs) == first | second

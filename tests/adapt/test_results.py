@@ -20,9 +20,7 @@ def rows():
 
 
 def test_the_results_are_cells_of_the_grid(rows):
-    grid = {
-        tuple(getattr(job, name)[0] for name in CELL) for job in load_params(ROOT / "params/digits.yaml").adapt.jobs()
-    }
+    grid = {tuple(getattr(job, name) for name in CELL) for job in load_params(ROOT / "params/digits.yaml").adapt.jobs()}
     cells = [tuple(row[name] for name in CELL) for row in rows]
     assert set(cells) <= grid
     assert len(cells) == len(set(cells))

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from lbt.adapt import loop, read_adapted
-from lbt.adapt.params import AdaptParams
-from lbt.adapt.stage import run
 from lbt.artifacts import Images, read_images, read_tensors, sha256, write_images, write_tensors
 from lbt.errors import LbtError
 from lbt.train import checkpoints
@@ -110,11 +108,6 @@ def test_a_damaged_model_is_named(bench, tmp_path):
 def test_too_few_labels(bench):
     with pytest.raises(LbtError, match=r"labels_per_class: class 'top' of the target has 20 labelled images, not 21"):
         bench.run(method="few_label", labels_per_class=21)
-
-
-def test_a_grid_is_not_a_job(bench):
-    with pytest.raises(LbtError, match=r"adapt.method: one job has one method"):
-        run(AdaptParams(), bench.inputs, bench.outputs("job"))
 
 
 def damaged(path: Path, kind: str) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from torch import nn
 
 from lbt.errors import LbtError
+from lbt.hardware.accelerator import norm_lane
 from lbt.hardware.explore import compare, norm_table
 from lbt.hardware.params import HardwareParams
+from lbt.hardware.precision import Number
 from lbt.nn import norms
 
 
@@ -21,6 +25,23 @@ def test_every_norm_has_a_price() -> None:
     # what the notes ask: gradients only for weight and bias, and a range instead of a variance, are cheaper
     assert rows["affine_grad_bn"]["lane_lut"] < rows["integer_bn"]["lane_lut"] < rows["float_bn"]["lane_lut"]
     assert rows["range_bn"]["multiplies"] < rows["float_bn"]["multiplies"]
+
+
+@pytest.mark.parametrize(("lane", "dearer"), [("full_bn", "affine_bn"), ("float", "full_bn")])
+def test_a_norm_costs_the_lane_that_it_declares(lane, dearer, monkeypatch) -> None:
+    def lut(name: str) -> float:
+        monkeypatch.setattr(norms, "cost", lambda _: replace(declared, lane=name))
+        return norm_lane("my_bn", Number.integer(8), "xc7").lut
+
+    declared = norms.cost("float_bn")
+    assert lut(lane) > lut(dearer)
+
+
+def test_a_lane_that_nobody_built_is_refused(monkeypatch) -> None:
+    declared = norms.cost("float_bn")
+    monkeypatch.setattr(norms, "cost", lambda _: replace(declared, lane="fall_bn"))
+    with pytest.raises(LbtError, match=r"lbt/nn/norms/my_bn.py: unknown lane 'fall_bn'.*did you mean 'full_bn'"):
+        norm_lane("my_bn", Number.integer(8), "xc7")
 
 
 def test_yardsticks_and_recipes_side_by_side() -> None:

@@ -11,8 +11,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from lbt.errors import LbtError
+from lbt.hardware.lifetimes import activations
 from lbt.hardware.masks import channels
-from lbt.hardware.memory import peak_activations, storage
+from lbt.hardware.memory import Kept, storage, twin
 from lbt.hardware.ops import Gemm, count
 from lbt.hardware.precision import FLOAT32, Number, Precision
 from lbt.hardware.trace import trace
@@ -195,15 +196,18 @@ def test_peak_memory_of_a_chain_by_hand() -> None:
     x, h = 64, 256
     forward_end = x + h / 8 + h + h  # image, mask, saved input of the second layer, result
     backward = x + h / 8 + h + h + h  # result's error and the hidden error at once
-    assert peak_activations(graph, precision, channels(graph, {}), batch=1) == max(forward_end, backward)
-    assert peak_activations(graph, precision, channels(graph, {}), batch=1, training=False) == 2 * h
+    step = activations(graph, precision, channels(graph, {}), batch=1)
+    assert (step.peak, step.saved) == (max(forward_end, backward), x + h / 8 + h)
+    assert activations(graph, precision, channels(graph, {}), batch=1, training=False).peak == 2 * h
 
 
 def test_storage() -> None:
     graph = trace(nn.Linear(10, 4), (10,))
-    held = storage(graph, INT8, channels(graph, {}), batch=1, teacher=True, images=5)
+    live = channels(graph, {})
+    kept = Kept(target_images=5, networks=(twin(graph, live),))
+    held = storage(graph, INT8, live, batch=1, kept=kept)
     assert (held.weights, held.master, held.gradients, held.optimizer) == (44, 88, 44, 88)
-    assert (held.teacher, held.data) == (44, 50)
+    assert (held.second_network, held.target_data) == (44 + 4 * 44, 50)
     assert held.total == sum(vars(held).values())
 
 

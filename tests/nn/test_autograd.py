@@ -12,7 +12,6 @@ from torch import nn
 from lbt.kernels.quantize import fake_quantize
 from lbt.kernels.quantize import quantize as quantize_tensor
 from lbt.nn import quantize, set_step
-from lbt.nn.context import context_of
 from lbt.numerics.rounding import Key
 from lbt.recipe import Recipe
 
@@ -156,9 +155,9 @@ def test_finer_granularities_multiply_what_fake_quantize_says(granularity: str) 
     x = torch.randn(3, 8, 5, 5, requires_grad=True)
     dy = torch.randn(3, 8, 5, 5)
     model(x).backward(dy)
-    key = context_of(model).key("0", "A")
+    key = model.lbt.key("0", "A")
     xq = fake_quantize(x, recipe.A, key)
-    wq = fake_quantize(layer.weight, recipe.W, context_of(model).key("0", "W"))
+    wq = fake_quantize(layer.weight, recipe.W, model.lbt.key("0", "W"))
     eq = fake_quantize(dy, recipe.E, key)
     _, dx, dw = conv(xq.double().numpy(), wq.double().numpy(), eq.double().numpy(), 1, 1, 1, 1)
     assert x.grad is not None

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lbt.errors import LbtError
-from lbt.nn import optimizer, quantize, set_step
+from lbt.nn import optimizer, quantize, scale_loss, set_step
 from lbt.recipe import Recipe
 
 U = {"format": "int8", "rounding": "stochastic"}
@@ -113,3 +113,74 @@ def test_mistakes_are_told() -> None:
     frozen = nn.Linear(2, 2).requires_grad_(False)
     with pytest.raises(LbtError, match="no parameter"):
         optimizer(frozen, lr=0.1)
+
+
+INTEGER = {"U": U, "update": {"master": "integer", "bits": 12, "clip_norm": 1e-3, "loss_scale": 1024.0}}
+
+
+def test_every_group_is_unscaled_clipped_and_rounded() -> None:
+    model = network(INTEGER)
+    opt = optimizer(model, lr=1.0, momentum=0.0, groups=[{"params": model[2], "lr": 0.5, "weight_decay": 0.0}])
+    assert [len(group["params"]) for group in opt.param_groups] == [2, 2]
+    assert [group["lr"] for group in opt.param_groups] == [1.0, 0.5]
+    for group in opt.param_groups:
+        for p, grid in zip(group["params"], group["lbt_grids"], strict=True):
+            assert torch.equal(p / grid, (p / grid).round())
+    scale_loss(model, model(torch.ones(3, 6)).square().sum()).backward()
+    opt.step()
+    norm = torch.cat([p.grad.flatten() for p in model.parameters()]).norm()
+    assert norm == pytest.approx(1e-3, rel=1e-3)  # all groups together, unscaled first
+    for group in opt.param_groups:
+        for p, grid in zip(group["params"], group["lbt_grids"], strict=True):
+            assert torch.equal(p / grid, (p / grid).round())
+
+
+def test_groups_draw_as_one_and_keep_their_own_rate_under_a_scheduler() -> None:
+    weights = []
+    for split in (False, True):
+        model = network({"U": U, "update": {"master": "integer"}})
+        opt = optimizer(model, lr=0.01, groups=[{"params": model[2].weight}] if split else [])
+        schedule = torch.optim.lr_scheduler.StepLR(opt, 1, 0.5)
+        for step in range(3):
+            train(model, opt, step, step + 1)
+            schedule.step()
+        assert {group["lr"] for group in opt.param_groups} == {0.00125}
+        weights.append([p.detach() for p in model.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*weights, strict=True))
+
+
+def test_a_group_added_later_follows_the_recipe_too() -> None:
+    model = network({"U": U, "update": {"master": "integer"}})
+    opt = optimizer(model[0], lr=0.01)
+    opt.add_param_group({"params": [torch.nn.Parameter(torch.full((3,), 0.1234567))], "lr": 0.1})
+    assert opt.param_groups[1]["params"][0][0].item() == pytest.approx(0.1234567)  # nobody's recipe: float
+    train(model, opt, 0, 2)
+
+
+@pytest.mark.parametrize("recipe", [{}, {"U": "fp16"}])
+@pytest.mark.parametrize(("options", "cls"), [
+    ({"name": "adamw", "betas": (0.8, 0.9), "eps": 1e-4, "weight_decay": 0.1}, torch.optim.AdamW),
+    ({"name": "sgd", "nesterov": True, "momentum": 0.8}, torch.optim.SGD),
+])  # fmt: skip
+def test_options_are_those_of_torch(recipe: dict, options: dict, cls: type) -> None:
+    model = network(recipe)
+    twin = copy.deepcopy(model)
+    opt = optimizer(model, lr=0.01, **options)
+    assert isinstance(opt, cls)
+    reference = cls(twin.parameters(), lr=0.01, **{k: v for k, v in options.items() if k != "name"})
+    for name, value in reference.defaults.items():
+        assert opt.defaults[name] == value
+    train(model, opt, 0, 3)
+    train(twin, reference, 0, 3)
+    for a, b in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=0 if not recipe else 1e-3, rtol=0)
+
+
+def test_mistaken_options_and_groups_are_told() -> None:
+    model = network({})
+    with pytest.raises(LbtError, match=r"betas: found \(0\.9, 0\.9\), but sgd"):
+        optimizer(model, lr=0.1, betas=(0.9, 0.9))
+    with pytest.raises(LbtError, match=r"groups\[0\] has a parameter that is not one"):
+        optimizer(model, lr=0.1, groups=[{"params": nn.Linear(2, 2)}])
+    with pytest.raises(LbtError, match=r"groups\[1\] has a parameter that is in a group before"):
+        optimizer(model, lr=0.1, groups=[{"params": model[0]}, {"params": model[0].weight}])

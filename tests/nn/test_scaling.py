@@ -106,7 +106,9 @@ def test_a_loss_that_was_not_scaled_is_told() -> None:
     model(x).mean().backward()
     with pytest.raises(LbtError, match=r"scale_loss\(model, loss\)"):
         opt.step()
-    assert float(scale_loss(nn.Linear(1, 1), torch.tensor(2.0))) == 2
+    assert float(scale_loss(quantize(nn.Linear(1, 1), "fp32"), torch.tensor(2.0))) == 2
+    with pytest.raises(LbtError, match="scale_loss: Linear was not converted"):
+        scale_loss(nn.Linear(1, 1), torch.tensor(2.0))
 
 
 def test_without_loss_scaling_an_overflow_stops_with_layer_and_role() -> None:

@@ -40,8 +40,8 @@ def test_functions_are_listed_with_the_reason() -> None:
     rows = {row.name: row.why for row in model.lbt.table if row.kind == "function"}
     assert set(rows) == {"conv2d()", "add()", "avg_pool2d()", "mul()", "matmul()"}
     assert "lbt.nn.Add" in rows["add()"]
-    assert "write it as nn.Conv2d" in rows["conv2d()"]
-    assert "no quantized form" in rows["matmul()"]
+    assert rows["conv2d()"].startswith("W int8")
+    assert "only one of an activation by a weight" in rows["matmul()"]
     assert "next layer quantizes" in rows["avg_pool2d()"]
     assert "conv2d()" in summary(model)
     model(torch.randn(2, 3, 4, 4)).sum().backward()

@@ -23,6 +23,8 @@ from lbt.adapt.method import Base, Task
 
 
 class Method(Base):
+    averaged = ("teacher",)
+
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         self.options = task.params.mean_teacher

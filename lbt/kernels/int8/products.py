@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from lbt.errors import LbtError
 from lbt.kernels.geometry import Geometry
@@ -85,6 +86,7 @@ def linear() -> Kernel:
         error=lambda e, w: scaled(matmul(codes(e), codes(w)), e, w),
         weight_gradient=lambda e, a: scaled(matmul(codes(e).t(), codes(a)), e, a),
         bias_gradient=bias_gradient,
+        plain=functional.linear,
         channel=-1,
         reads_codes=(True, True),
     )

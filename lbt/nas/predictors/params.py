@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from lbt.config import OneOrMore, Section, Seed
+from lbt.config import OneOrMore, Section, Seed, narrowed
 from lbt.nas.predictors import ENCODERS
 
+Encoder = Annotated[str, AfterValidator(ENCODERS.check)]
+"""Name of a file in ``lbt/nas/predictors/encoders/``."""
 
-class PredictorParams(Section):
-    """Fit predictors on few evaluated architectures and measure how well they order the others."""
 
-    encoder: OneOrMore[Annotated[str, AfterValidator(ENCODERS.check)]] = Field(default=["mlp", "gates"], min_length=1)
+class Grid(Section):
+    """The jobs of the stage."""
+
+    encoder: OneOrMore[Encoder] = Field(default=["mlp", "gates"], min_length=1)
     """Grid: predictors to fit, names of files in ``lbt/nas/predictors/encoders/``."""
     seed: OneOrMore[Seed] = Field(default=[0, 1, 2], min_length=1)
     """Grid: seeds; each draws its own training half, its own order and its own initial parameters."""
+
+
+class Cell(Section):
+    """A place in the grid."""
+
+    encoder: Encoder
+    """Predictor to fit."""
+    seed: Seed
+    """Training half, order and initial parameters follow from it."""
+
+
+class Knobs(Section):
+    """How each job is fitted and tested."""
+
     sizes: OneOrMore[Annotated[int, Field(ge=2, le=1_000_000)]] = Field(default=[78, 390, 781], min_length=1)
     """Numbers of training architectures; each is a prefix of the next, the held-out half never changes."""
     space: str = "nasbench201"
@@ -37,3 +56,16 @@ class PredictorParams(Section):
     """Networks in the ensemble; two or more give an uncertainty."""
     validation: float = Field(default=0.0, ge=0, lt=0.5)
     """Share of the training architectures held back for early stopping; 0 trains on all of them."""
+
+
+class PredictorJob(Knobs, Cell):
+    """One encoder and one seed, over all training sizes."""
+
+
+class PredictorParams(Knobs, Grid):
+    """Fit predictors on few evaluated architectures and measure how well they order the others."""
+
+    def jobs(self) -> Iterator[PredictorJob]:
+        """Every job of the grid."""
+        for encoder, seed in product(self.encoder, self.seed):
+            yield narrowed(self, PredictorJob, encoder=encoder, seed=seed)

@@ -12,7 +12,7 @@ from lbt.errors import LbtError
 from lbt.nas import tables
 from lbt.nas.predictors import metrics, store
 from lbt.nas.predictors.fit import Options
-from lbt.nas.predictors.params import PredictorParams
+from lbt.nas.predictors.params import PredictorJob
 from lbt.progress import track
 
 
@@ -36,7 +36,7 @@ class Outputs:
     predictor: Path
 
 
-def options(params: PredictorParams) -> Options:
+def options(params: PredictorJob) -> Options:
     """The training options that ``params`` asks for."""
     shared = ("loss", "epochs", "batch", "learning_rate", "width", "members", "validation")
     return Options(**{name: getattr(params, name) for name in shared})
@@ -48,16 +48,14 @@ def halves(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return order[: count // 2], np.sort(order[count // 2 :])
 
 
-def run(params: PredictorParams, inputs: Inputs, outputs: Outputs) -> dict[str, float]:
-    """Run one job: ``params.encoder`` and ``params.seed`` hold one entry each.
+def run(params: PredictorJob, inputs: Inputs, outputs: Outputs) -> dict[str, float]:
+    """Fit and test one encoder with one seed.
 
     Returns:
         ``"{size}/{metric}"`` with the metrics of :func:`lbt.nas.predictors.metrics.ranking` on the held-out half.
     """
-    if len(params.encoder) != 1 or len(params.seed) != 1:
-        raise LbtError("predictor: a job has one encoder and one seed")
     table = tables.read(inputs.table, params.space)
-    values, seed = table.target(params.target), params.seed[0]
+    values, seed = table.target(params.target), params.seed
     train, held = halves(len(table), seed)
     if max(params.sizes) > len(train):
         raise LbtError(
@@ -68,10 +66,10 @@ def run(params: PredictorParams, inputs: Inputs, outputs: Outputs) -> dict[str, 
         params.target: values[held],
     }
     found: dict[str, float] = {}
-    for size in track(params.sizes, f"{params.encoder[0]}, seed {seed}"):
+    for size in track(params.sizes, f"{params.encoder}, seed {seed}"):
         chosen = train[:size]
         predictor = store.Predictor.fit(
-            params.encoder[0], table.space, table.rows[chosen], values[chosen], params.target, options(params), seed
+            params.encoder, table.space, table.rows[chosen], values[chosen], params.target, options(params), seed
         )
         scores, _ = predictor.fitted.predict(table.rows[held])
         columns[f"score_{size}"] = scores

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from lbt.config import OneOrMore, Section, Seed
+from lbt.config import OneOrMore, Section, Seed, narrowed
 from lbt.nas.predictors import ENCODERS
 from lbt.nas.search import STRATEGIES
 
+Strategy = Annotated[str, AfterValidator(STRATEGIES.check)]
+"""Name of a file in ``lbt/nas/search/strategies/``."""
 
-class SearchParams(Section):
-    """Look for the best architecture with few evaluations, answered from a table."""
 
-    strategy: OneOrMore[Annotated[str, AfterValidator(STRATEGIES.check)]] = Field(
-        default=["random", "predictor"], min_length=1
-    )
+class Grid(Section):
+    """The jobs of the stage."""
+
+    strategy: OneOrMore[Strategy] = Field(default=["random", "predictor"], min_length=1)
     """Grid: names of files in ``lbt/nas/search/strategies/``."""
     seed: OneOrMore[Seed] = Field(default=[0, 1, 2], min_length=1)
     """Grid: seeds."""
+
+
+class Cell(Section):
+    """A place in the grid."""
+
+    strategy: Strategy
+    """Way of searching."""
+    seed: Seed
+    """Everything random follows from it."""
+
+
+class Knobs(Section):
+    """Objectives, budget, and the strategies' options."""
+
     space: str = "nasbench201"
     """Search space: a name in ``lbt/nas/spaces/`` or a YAML file."""
     target: str = "fp"
@@ -58,9 +75,22 @@ class SearchParams(Section):
     """Predictor-guided search: standard deviations of uncertainty added to a prediction."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> SearchParams:
+    def _consistent(self) -> Knobs:
         if self.fine is not None and self.threshold is None:
             raise ValueError("fine: needs a threshold of the target from which on it counts")
         if self.budget is not None and self.cost == "none":
             raise ValueError("budget: needs a cost; accepted: weights, cycles, energy")
         return self
+
+
+class SearchJob(Knobs, Cell):
+    """One strategy and one seed."""
+
+
+class SearchParams(Knobs, Grid):
+    """Look for the best architecture with few evaluations, answered from a table."""
+
+    def jobs(self) -> Iterator[SearchJob]:
+        """Every job of the grid."""
+        for strategy, seed in product(self.strategy, self.seed):
+            yield narrowed(self, SearchJob, strategy=strategy, seed=seed)

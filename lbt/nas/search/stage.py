@@ -11,7 +11,7 @@ from lbt.artifacts import write_table
 from lbt.errors import LbtError
 from lbt.nas import tables
 from lbt.nas.search.costs import cost_function
-from lbt.nas.search.params import SearchParams
+from lbt.nas.search.params import Knobs, SearchJob
 from lbt.nas.search.reward import Score, ThresholdedReward
 from lbt.nas.search.run import History, SearchOptions, search
 from lbt.pareto import pareto
@@ -28,22 +28,20 @@ class Inputs:
 class Outputs:
     """``curve``: Parquet with columns queries, architecture, value, best, regret; one row per evaluation.
 
-    With a cost or a fine objective also: target, cost, and front (whether no evaluated architecture is better in both).
+    With a cost or a fine objective also: target, cost, and front (true where no evaluated one is better in both).
     """
 
     curve: Path
 
 
-def run(params: SearchParams, inputs: Inputs, outputs: Outputs) -> dict[str, float | str]:
-    """Run one job: ``params.strategy`` and ``params.seed`` hold one entry each.
+def run(params: SearchJob, inputs: Inputs, outputs: Outputs) -> dict[str, float | str]:
+    """Run one strategy with one seed.
 
     Returns:
         ``best`` (the target's unit; with several objectives the reward's), ``regret`` (the table's best minus that),
         ``queries``, ``architecture``, ``regret_50`` after 50 queries if there were so many; with a cost also ``cost``
         of that architecture and ``front``, the number of evaluated architectures that no other beats.
     """
-    if len(params.strategy) != 1 or len(params.seed) != 1:
-        raise LbtError("search: a job has one strategy and one seed")
     if params.tournament > params.population:
         raise LbtError(f"search.tournament: {params.tournament} is more than the population ({params.population})")
     table = tables.read(inputs.table, params.space, complete=True)
@@ -51,9 +49,7 @@ def run(params: SearchParams, inputs: Inputs, outputs: Outputs) -> dict[str, flo
     values = np.empty(len(table))
     values[table.space.index(table.rows)] = reward(table.rows)
     options = SearchOptions(**{field.name: getattr(params, field.name) for field in fields(SearchOptions)})
-    history = search(
-        params.strategy[0], table.space, lambda rows: values[table.space.index(rows)], options, params.seed[0]
-    )
+    history = search(params.strategy, table.space, lambda rows: values[table.space.index(rows)], options, params.seed)
     regret = values.max() - history.best
     curve: dict[str, object] = {
         "queries": np.arange(1, len(history.rows) + 1),
@@ -78,8 +74,8 @@ def run(params: SearchParams, inputs: Inputs, outputs: Outputs) -> dict[str, flo
     return found
 
 
-def objective(params: SearchParams, table: tables.Table) -> tuple[ThresholdedReward, Score | None]:
-    """What is maximised, and the hardware cost if one was asked for, as functions of rows."""
+def objective(params: Knobs, table: tables.Table) -> tuple[ThresholdedReward, Score | None]:
+    """The reward to maximise, and the hardware cost if one was asked for, as functions of rows."""
     column = {name: np.empty(len(table)) for name in (params.target, params.fine) if name is not None}
     for name, values in column.items():
         values[table.space.index(table.rows)] = table.target(name)

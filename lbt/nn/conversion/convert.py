@@ -4,40 +4,25 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.fx import Graph
 
 from lbt.errors import LbtError, unknown
 from lbt.nn.context import Context, Converted, unwrapped
-from lbt.nn.conversion.tracing import foldable, functions, graph_of
-from lbt.nn.layers.base import QuantizedLayer, adopt
-from lbt.nn.layers.conv import QConv1d, QConv2d
-from lbt.nn.layers.flow import Add, Flow
-from lbt.nn.layers.linear import QLinear
-from lbt.nn.layers.relu import MaskReLU, MaskReLU6
-from lbt.recipe import Recipe, Roles
+from lbt.nn.conversion.ends import ends_of
+from lbt.nn.conversion.kinds import is_product, kind_of, own_forward, patched
+from lbt.nn.conversion.modules import Conversion, inner_products, no_fast_path
+from lbt.nn.conversion.scan import multiplies, own_forward_class
+from lbt.nn.conversion.tracing import foldable, functions, graph_of, modules_with_products, weights_of
+from lbt.nn.layers.base import QuantizedLayer
+from lbt.nn.layers.functions import Functional, site_roles
+from lbt.nn.layers.mixed import become
+from lbt.recipe import Recipe
 
 Engine = Literal["emulate", "integer", "float"]
-
-_PRODUCTS: dict[type[nn.Module], type[QuantizedLayer]] = {
-    nn.Conv1d: QConv1d,
-    nn.Conv2d: QConv2d,
-    nn.Linear: QLinear,
-}
-_MASKED: dict[type[nn.Module], type[nn.Module]] = {nn.ReLU: MaskReLU, nn.ReLU6: MaskReLU6}
-_AVERAGES = (nn.AvgPool1d, nn.AvgPool2d, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)
-_EXACT: dict[type[nn.Module], str] = {
-    nn.ReLU: "keeps codes as they are",
-    nn.ReLU6: "keeps codes as they are up to its bound",
-    nn.MaxPool1d: "selects codes",
-    nn.MaxPool2d: "selects codes",
-    nn.AdaptiveMaxPool2d: "selects codes",
-    nn.Dropout: "the next layer quantizes its input",
-    nn.Flatten: "moves codes",
-    nn.Identity: "moves codes",
-}
 
 
 def quantize(
@@ -50,15 +35,18 @@ def quantize(
 ) -> nn.Module:
     """``model`` with every product of its training step in the formats of ``recipe``; train it with any loop.
 
-    Conv1d, Conv2d and Linear get quantized W, A, E, G; batch norms become the recipe's; average pooling and
-    :class:`lbt.nn.Add` write A and pass E. Parameter and buffer names stay, so state dicts load both ways. Additions
-    written as ``a + b`` are not modules and stay exact; the next layer quantizes their result.
+    Conv1d, Conv2d, Linear (also subclasses and parametrized ones that keep the forward) and the projections of
+    MultiheadAttention get quantized W, A, E, G; so do products by a weight that a forward makes by functions
+    (``F.linear``, ``F.conv2d``, ``x @ W``). Batch norms become the recipe's; average pooling and :class:`lbt.nn.Add`
+    write A and pass E. Parameter and buffer names stay, so state dicts load both ways. Additions written as ``a + b``
+    are not modules and stay exact; the next layer quantizes their result. Whatever stays float has a row in
+    :func:`lbt.nn.summary` with the reason.
 
     Args:
         model: any module.
         recipe: a recipe, its name, or the path of its YAML file.
         seed: keys stochastic rounding together with the step (:func:`lbt.nn.set_step`).
-        inplace: convert ``model`` itself instead of a copy. Its parameters stay the same objects.
+        inplace: convert ``model`` itself instead of a copy. Modules and parameters stay the same objects.
         engine: ``emulate`` (float kernels on quantized values), ``integer`` (int8×int8→int32 products), or
             ``float`` (convert nothing; for comparisons).
 
@@ -66,37 +54,45 @@ def quantize(
         The converted model, with ``model.lbt`` (:class:`lbt.nn.context.Context`); ``print(lbt.nn.summary(model))``.
 
     Raises:
-        LbtError: unknown recipe or engine, a model that was converted before, or formats that the integer engine lacks.
+        LbtError: unknown recipe or engine, a model that was converted before, cannot be copied, or has parameters that
+            are not initialised yet, or formats that the integer engine lacks.
     """
     if engine not in ("emulate", "integer", "float"):
         raise unknown("engine", engine, ["emulate", "integer", "float"])
     chosen = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
-    if any(isinstance(module, QuantizedLayer) for module in model.modules()):
-        raise LbtError("the model was converted before; convert the float model instead")
+    _check(model)
     if not inplace:
-        model = copy.deepcopy(model)
+        model = _copy(model)
     context = Context(chosen, seed, engine)
-    names = [name for name, module in model.named_modules() if type(module) in _PRODUCTS]
-    ends = (names[0], names[-1]) if names else ("", "")
-    graph = "engine is float" if engine == "float" else graph_of(model)
-    pairs: dict[str, str] = {}
-    if isinstance(graph, Graph) and chosen.norm.name == "folded_bn":
-        pairs = {norm: conv for norm, conv in foldable(model, graph).items() if _roles(conv, ends, chosen)}
-    replaced: dict[int, nn.Module] = {}
-    by_name: dict[str, nn.Module] = {}
-    for name, module in list(model.named_modules()):
-        new = by_name[name] = _convert(name, module, ends, pairs, context)
-        if new is not module:
-            replaced[id(module)] = new
-    for norm, conv in pairs.items():
+    # a layer by itself has no graph
+    graph = "engine is float" if engine == "float" else Graph() if is_product(model) else graph_of(model)
+    traced = graph if isinstance(graph, Graph) else None
+    context.ends = ends_of(model, traced)
+    conversion = Conversion(context)
+    if traced is not None and chosen.norm.name == "folded_bn":
+        conversion.pairs = {norm: c for norm, c in foldable(model, traced).items() if conversion.roles(c)}
+    modules = [(name, module) for name, module in model.named_modules() if ".parametrizations." not in f".{name}."]
+    with_functions = _with_functions(modules, traced) if engine != "float" and not chosen.is_float else []
+    for name, module in modules:
+        conversion.convert(name, module)
+    by_name = dict(modules)
+    for norm, conv in conversion.pairs.items():
         by_name[conv].folded, by_name[norm].inside = (by_name[norm],), True  # type: ignore[assignment]
-    model = _put(model, replaced)
-    if isinstance(graph, Graph):
-        context.table += functions(graph)
+    for module in with_functions:
+        become(module, Functional)
+    if inner_products(model):
+        for _, module in modules:
+            no_fast_path(module)
+    for name, module in model.named_modules():  # a part of the model, given alone, knows where it belongs
+        module.__dict__.update(lbt=context, lbt_name=name)
+    if traced is not None:
+        context.table += functions(traced, lambda site: _formats(context, site))
+        found = weights_of(traced)
+        known = dict(model.named_parameters(remove_duplicate=False))
+        context.weights = {site: [known[n] for n in sorted(names) if n in known] for site, names in found.items()}
     elif engine != "float":
-        why = f"could not be traced, so functions in it are not listed ({graph})"
+        why = f"could not be traced: functions get their rows when it runs; first and last by registration ({graph})"
         context.table.append(Converted("forward()", type(model).__name__, "float", why))
-    model.lbt = context  # type: ignore[assignment]
     return model
 
 
@@ -109,76 +105,43 @@ def float_state(model: nn.Module) -> dict[str, Tensor]:
     return {n: t for n, t in state.items() if "@" not in n and not n.rpartition(".")[2].startswith("running_limit_")}
 
 
-def _convert(name: str, module: nn.Module, ends: tuple[str, str], pairs: dict[str, str], context: Context) -> nn.Module:
-    """The converted form of one module (itself where nothing changes), and its row in the table."""
-    kind = type(module)
-    recipe = context.recipe
-
-    def row(now: str, why: str) -> None:
-        context.table.append(Converted(name, kind.__name__, now, why))
-
-    if kind in _PRODUCTS:
-        roles = _roles(name, ends, recipe)
-        if context.engine == "float" or roles is None:
-            row("float", "engine is float" if context.engine == "float" else "the recipe leaves it in float")
-            return module
-        if context.engine == "integer":
-            from lbt.kernels.choose import check
-
-            check(name, module, roles)
-        row("quantized", "; ".join(f"{r} {getattr(roles, r)}" for r in ("W", "A", "E", "EG", "G") if getattr(roles, r)))
-        return _PRODUCTS[kind].from_float(module, name, roles, context)  # type: ignore[no-any-return]
-    if isinstance(module, nn.modules.batchnorm._BatchNorm):
-        return _norm(name, module, pairs.get(name), context, row)
-    if (isinstance(module, _AVERAGES) or kind is Add) and context.engine != "float":
-        roles = recipe.for_layer(name)
-        if roles is not None and (roles.A or roles.E):
-            module.register_forward_hook(Flow(name, roles.A, roles.E, context))
-            row("quantized", f"output {roles.A or 'float32'}; error {roles.E or 'float32'}")
-            return module
-    if not list(module.children()):
-        why = _EXACT.get(kind, f"{kind.__name__} has no quantized form")
-        if isinstance(module, tuple(_PRODUCTS)):
-            why = f"{kind.__name__} is a subclass with a forward of its own"
-        row("float", why)
-    if kind in _MASKED and context.engine != "float":
-        return adopt(module, _MASKED[kind])
-    return module
+def _check(model: nn.Module) -> None:
+    if inner_products(model) or any(isinstance(module, Functional) for module in model.modules()):
+        raise LbtError("the model was converted before; convert the float model instead")
+    for name, parameter in model.named_parameters():
+        if isinstance(parameter, nn.parameter.UninitializedParameter):
+            raise LbtError(f"parameter {name!r} is not initialised yet: run one batch through the model first")
 
 
-def _roles(name: str, ends: tuple[str, str], recipe: Recipe) -> Roles | None:
-    """The formats of one layer; None where it stays float."""
-    roles = recipe.for_layer(name, first=name == ends[0], last=name == ends[1])
-    return None if roles == Roles() else roles
+def _copy(model: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(model)
+    except Exception as error:  # of the user's own classes too
+        for name, module in model.named_modules():
+            computed = [n for n, v in module.__dict__.items() if isinstance(v, Tensor) and not v.is_leaf]
+            if computed:
+                raise LbtError(
+                    f"{name}.{computed[0]} is computed by a hook (old-style weight_norm, spectral_norm or pruning), so "
+                    "that the model cannot be copied: use torch.nn.utils.parametrizations, or inplace=True"
+                ) from None
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+        raise LbtError(f"{type(model).__name__} cannot be copied ({reason}); inplace=True needs no copy") from None
 
 
-def _norm(name: str, module: nn.Module, before: str | None, context: Context, row: Any) -> nn.Module:
-    norm = context.recipe.norm
-    if context.engine == "float":
-        row("float", "engine is float")
-        return module
-    if norm.name == "float_bn" and not norm.options:
-        new = module  # float statistics are what nn.BatchNorm does, and its kernel is the fastest
-        row("float_bn", "float statistics and arithmetic")
-    else:
-        from lbt.nn.norms import build
-
-        new = build(norm.name, module, **norm.options)
-        why = ", ".join(f"{k} {v}" for k, v in norm.options.items()) or "the recipe's norm"
-        if norm.name == "folded_bn":
-            why = f"in the weight of {before}" if before else "a layer by itself: no convolution of its own before it"
-        row(norm.name, why)
-    if norm.input is not None:
-        new.register_forward_pre_hook(Flow(f"{name}.input", norm.input, None, context).enter)
-    if norm.output is not None or norm.error is not None:
-        new.register_forward_hook(Flow(name, norm.output, norm.error, context))
-    return new
+def _with_functions(modules: list[tuple[str, nn.Module]], graph: Graph | None) -> list[nn.Module]:
+    """Modules whose own forward may multiply by functions; all with a forward of their own if there is no graph."""
+    seen = modules_with_products(graph) if graph is not None else set()
+    return [
+        module
+        for name, module in modules
+        if own_forward_class(type(module))
+        and kind_of(module) is None
+        and not patched(module)
+        and not isinstance(module, (QuantizedLayer, torch.jit.ScriptModule))
+        and (name in seen or multiplies(type(module)) or (graph is None and own_forward(module) is None))
+    ]
 
 
-def _put(model: nn.Module, replaced: dict[int, nn.Module]) -> nn.Module:
-    """Put the new modules where the old ones were, also where one is used in several places."""
-    for parent in list(model.modules()):
-        for child_name, child in list(parent._modules.items()):
-            if child is not None and id(child) in replaced:
-                parent._modules[child_name] = replaced[id(child)]
-    return replaced.get(id(model), model)
+def _formats(context: Context, site: str) -> tuple[bool, str]:
+    roles, why = site_roles(context, site)
+    return roles is not None, why

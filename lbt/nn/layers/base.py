@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from lbt.kernels.kernel import Kernel
 from lbt.kernels.quantize import fake_quantize
 from lbt.nn.context import Context
+from lbt.nn.layers.mixed import become
 from lbt.nn.layers.product import Product
+from lbt.nn.passes import begin
 from lbt.numerics.analysis import cosine_distance
 from lbt.numerics.rounding import Key
 from lbt.recipe import Roles
 
 if TYPE_CHECKING:
     from lbt.nn.norms.folded_bn import FoldedBN
-
-M = TypeVar("M", bound=nn.Module)
 
 
 class QuantizedLayer(nn.Module):
@@ -42,8 +42,8 @@ class QuantizedLayer(nn.Module):
 
     @classmethod
     def from_float(cls, layer: nn.Module, name: str, roles: Roles, context: Context) -> Any:
-        """A quantized layer with the same parameter objects, hooks and mode as ``layer``."""
-        new = adopt(layer, cls)
+        """``layer`` itself, changed into a quantized one in place: parameters, hooks, references to it stay."""
+        new = become(layer, cls)
         new.lbt_name, new.roles, new.context = name, roles, context
         for role in ("W", "A", "E", "EG", "G"):
             spec = getattr(roles, role)
@@ -60,11 +60,14 @@ class QuantizedLayer(nn.Module):
     def product(self, x: Tensor, kernel: Kernel) -> Tensor:
         """``kernel`` on ``x`` and this layer's weight and bias, a norm that follows folded in."""
         context = self.context
-        key = context.key(self.lbt_name, "A", context.next_call(self.lbt_name))
-        weight, bias = self.weight, self.bias
-        if self.folded:
-            weight, bias = self.folded[0].fold(weight, bias)
-        result: Tensor = Product.apply(x, weight, bias, kernel, self.roles, key, context, self.limits())
+        key, limits = begin(context, self.lbt_name, x, self, self.roles, self.limits())
+        with torch._C.DisableTorchFunction():  # what is inside is no product of the model's (lbt.nn.layers.functions)
+            weight, bias = self.weight, self.bias
+            if self.folded:
+                weight, bias = self.folded[0].fold(weight, bias)
+            if not x.numel():
+                return kernel.plain(x, weight, bias)
+            result: Tensor = Product.apply(x, weight, bias, kernel, self.roles, key, context, limits)
         update = context.recipe.update
         if result.requires_grad and (update.loss_scale is not None or update.counteract is not None):
             result.register_hook(partial(self._see_error, key))
@@ -88,12 +91,3 @@ class QuantizedLayer(nn.Module):
         for name, limit in self.limits().items():  # a float model's state dict has no running limits
             state_dict.setdefault(f"{prefix}running_limit_{name}", limit)
         super()._load_from_state_dict(state_dict, prefix, *arguments)
-
-
-def adopt(module: nn.Module, cls: type[M]) -> M:
-    """A module of type ``cls`` that takes over everything ``module`` has: parameters, buffers, hooks, options."""
-    new = cls.__new__(cls)
-    new.__dict__.update(module.__dict__)
-    for registry in ("_parameters", "_buffers", "_modules"):
-        new.__dict__[registry] = dict(module.__dict__[registry])
-    return new

@@ -10,8 +10,10 @@ from torch.autograd.function import once_differentiable
 
 from lbt.kernels.quantize import fake_quantize
 from lbt.nn.context import Context
+from lbt.nn.passes import begin
 from lbt.numerics.rounding import Key
 from lbt.numerics.spec import RoleSpec
+from lbt.recipe import Roles
 
 
 class _Flow(torch.autograd.Function):
@@ -39,7 +41,9 @@ class Flow:
 
     @torch.compiler.disable
     def __call__(self, module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-        key = self.context.key(self.name, "A", self.context.next_call(self.name))
+        if not output.numel():
+            return output
+        key, _ = begin(self.context, self.name, output, module, Roles(A=self.a, E=self.e), {})
         if self.a is not None:
             return _Flow.apply(output, self, key)  # type: ignore[no-any-return]
         if output.requires_grad:

@@ -88,6 +88,8 @@ class Norm(nn.BatchNorm2d):
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, *) → (N, C, *): the variant's own way in training, y = γ(x − μ)/√(σ² + ε) + β in evaluation."""
         self._check_input_dim(input)
+        if not input.numel():  # as PyTorch: an empty result, and statistics as they were
+            return functional.batch_norm(input, None, None, self.weight, self.bias, True, 0.0, self.eps)
         if self.training or self.running_mean is None:
             return self.training_forward(input)
         return self.normalize_with(input, self.running_mean, self.running_var)

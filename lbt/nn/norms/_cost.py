@@ -9,13 +9,16 @@ Counting rules, the same for all variants:
   of two is a shift and free. Rounding, saturation and the conversion to the next layer's format are not counted: they
   belong to the quantizer that follows.
 - ``reads`` says how many times the pass goes over its feature maps (x in the forward pass, x or x̂ and the error in
-  the backward pass, each time counting once): a second read is needed wherever a statistic of the whole channel must
+  the backward pass, counted once per read): a second read is needed wherever a statistic of the whole channel must
   be known before the first element can be written.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+FLOAT_LANE = "float"
+"""The datapath of float32 adders and multipliers."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,8 @@ class NormCost:
         forward: the training forward pass (statistics, normalisation, running statistics).
         backward: error of the input, gradients of weight and bias.
         inference: the forward pass in evaluation mode.
-        float_units: the floating-point (or, for ``integer_bn``, fixed-point) units that it cannot do without, among
-            ``add``, ``multiply``, ``divide``, ``square_root``; empty when integer units suffice.
+        lane: the datapath through which an accelerator sends the feature map, one element a cycle: :data:`FLOAT_LANE`,
+            or a style of the fixed-point unit ``norm`` in ``lbt/hardware/rtl``.
         saved_per_element: values kept from the forward for the backward pass, per element (x or x̂; at the
             activation's width).
         saved_per_channel: values kept from the forward for the backward pass, per channel.
@@ -71,11 +74,18 @@ class NormCost:
     forward: Pass
     backward: Pass
     inference: Pass
-    float_units: tuple[str, ...]
+    lane: str
     saved_per_element: float
     saved_per_channel: float
     per_weight: Operations = field(default=Operations())
     state_per_channel: float = 4
+
+    @property
+    def float_units(self) -> tuple[str, ...]:
+        """Kinds of operations that an accelerator needs floating-point units for; empty with a fixed-point lane."""
+        used = self.operations(1, 1)
+        kinds = [name for name in vars(used) if getattr(used, name)]
+        return tuple(kinds) if self.lane == FLOAT_LANE else ()
 
     def operations(self, elements: float, channels: float, weights: float = 0, *, training: bool = True) -> Operations:
         """All operations of one training step (or of one inference) of a layer.

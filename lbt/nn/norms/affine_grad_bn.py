@@ -12,7 +12,7 @@ COST = NormCost(
     forward=Pass(element=FLOAT.forward.element, channel=FLOAT.forward.channel, reads=2),
     backward=CONSTANT_BACKWARD,
     inference=INFERENCE,
-    float_units=("add", "multiply", "divide", "square_root"),
+    lane="affine_bn",
     saved_per_element=1,
     saved_per_channel=2,
 )

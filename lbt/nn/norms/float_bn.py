@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lbt.nn.norms._base import Norm
-from lbt.nn.norms._cost import INFERENCE, NormCost, Operations, Pass
+from lbt.nn.norms._cost import FLOAT_LANE, INFERENCE, NormCost, Operations, Pass
 
 COST = NormCost(
     forward=Pass(
@@ -24,7 +24,7 @@ COST = NormCost(
         reads=2,
     ),
     inference=INFERENCE,
-    float_units=("add", "multiply", "divide", "square_root"),
+    lane=FLOAT_LANE,
     saved_per_element=1,
     saved_per_channel=2,
 )

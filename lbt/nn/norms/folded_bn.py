@@ -24,7 +24,7 @@ COST = NormCost(
         reads=1,
     ),
     inference=Pass(element=Operations(), channel=Operations(), reads=0),
-    float_units=("add", "multiply", "divide", "square_root"),
+    lane="full_bn",
     saved_per_element=0,
     saved_per_channel=0,
     # w·a forward; dw = a·dw' and dγ = Σ dw'·w/σ backward

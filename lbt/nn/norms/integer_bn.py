@@ -29,7 +29,7 @@ COST = NormCost(
         reads=2,
     ),
     inference=Pass(element=Operations(adds=2, multiplies=2, comparisons=2), channel=Operations(), reads=1),
-    float_units=(),
+    lane="full_bn",
     saved_per_element=1,
     saved_per_channel=2,
 )

@@ -25,7 +25,7 @@ COST = NormCost(
         reads=2,
     ),
     inference=INFERENCE,
-    float_units=("add", "multiply", "divide"),
+    lane="range_bn",
     saved_per_element=1,
     saved_per_channel=2,
 )

@@ -16,7 +16,7 @@ COST = NormCost(
     ),
     backward=CONSTANT_BACKWARD,
     inference=INFERENCE,
-    float_units=("add", "multiply", "divide", "square_root"),
+    lane="affine_bn",
     saved_per_element=1,
     saved_per_channel=0,
 )

@@ -2,120 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lbt.distributed import smallest
-from lbt.errors import LbtError, unknown
+from lbt.errors import LbtError
 from lbt.kernels.quantize import fake_quantize
-from lbt.nn.context import Context, find_context, unwrapped
+from lbt.nn.context import Context
+from lbt.nn.optim.place import Place
 from lbt.nn.optim.scaling import LossScaling
 from lbt.numerics.formats.int import Int
 from lbt.numerics.ranges.cosine import learning_rate_factor
 from lbt.numerics.root import square_root
-from lbt.numerics.rounding import Key, round_to_integer
+from lbt.numerics.rounding import round_to_integer
 from lbt.recipe import Recipe
-
-
-def optimizer(
-    model: nn.Module,
-    recipe: str | Recipe | None = None,
-    *,
-    name: str = "sgd",
-    lr: float,
-    momentum: float = 0.9,
-    weight_decay: float = 0.0,
-) -> torch.optim.Optimizer:
-    """SGD with momentum or Adam for the parameters of ``model`` that require gradients, with U of the recipe applied.
-
-    Args:
-        model: model, converted or not.
-        recipe: by default the one that the model was converted with.
-        name: ``sgd`` or ``adam``.
-        lr: learning rate.
-        momentum: SGD's momentum; Adam's β1.
-        weight_decay: L2 penalty (as PyTorch's).
-
-    Returns:
-        A ``torch.optim.Optimizer``; the plain one when the recipe says nothing about the update.
-
-    Raises:
-        LbtError: unknown optimizer or recipe.
-    """
-    bases: dict[str, Callable[..., Any]] = {"sgd": LowBitSGD, "adam": LowBitAdam}
-    if name not in bases:
-        raise unknown("optimizer", name, bases)
-    context = find_context(model)
-    if recipe is None:
-        chosen = context.recipe if context else Recipe()
-    else:
-        chosen = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
-    named = [(n, p) for n, p in unwrapped(model).named_parameters() if p.requires_grad]
-    if not named:
-        raise LbtError(f"{type(model).__name__} has no parameter that requires a gradient")
-    options = {"momentum": momentum} if name == "sgd" else {"betas": (momentum, 0.999)}
-    parameters = [p for _, p in named]
-    update = chosen.update
-    if chosen.U is None and update.clip_norm is None and update.loss_scale is None and update.counteract is None:
-        plain: dict[str, Callable[..., Any]] = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
-        return plain[name](parameters, lr=lr, weight_decay=weight_decay, **options)  # type: ignore[no-any-return]
-    new = bases[name](parameters, lr=lr, weight_decay=weight_decay, **options)
-    new.prepare([n for n, _ in named], chosen, context)
-    return new  # type: ignore[no-any-return]
 
 
 class _LowBit(torch.optim.Optimizer):
     """Mixin: after the ordinary step in float, state and master weights are rounded to what the device stores."""
 
-    names: list[str]
-    recipe: Recipe
-    context: Context | None
+    places: Mapping[nn.Parameter, Place]
+    contexts: list[Context]
     scaling: LossScaling | None = None
 
-    def prepare(self, names: list[str], recipe: Recipe, context: Context | None) -> None:
-        """Bind to a recipe; put integer master weights on their grids."""
-        self.names, self.recipe, self.context = names, recipe, context
-        group = self.param_groups[0]
-        group["lbt_step"] = 0
-        update = recipe.update
-        if context is None and (update.loss_scale is not None or update.counteract is not None):
+    def prepare(self, places: Mapping[nn.Parameter, Place], contexts: list[Context]) -> None:
+        """Bind to the places of the parameters; put integer master weights on their grids."""
+        self.places, self.contexts = places, contexts
+        self._updates: dict[int, tuple[int, int]] = {}
+        recipes = [place.recipe.update for place in places.values()]
+        setting = next((update.loss_scale for update in recipes if update.loss_scale is not None), None)
+        if not contexts and (setting is not None or any(update.counteract is not None for update in recipes)):
             raise LbtError(
                 "optimizer: update.loss_scale and update.counteract need a model that lbt.quantize converted"
             )
-        if context is not None and update.loss_scale is not None:
-            self.scaling = LossScaling(update.loss_scale, context)
-            self.scaling.attach(group)
-        if recipe.update.master == "integer":
-            # kept in the group, so that a state dict carries them: the grid is fixed for the whole run
-            group["lbt_grids"] = [_grid(p, recipe) for p in group["params"]]
-            self._round_weights(0)
+        first = self.param_groups[0]
+        first["lbt_step"] = 0
+        if setting is not None:
+            self.scaling = LossScaling(setting, contexts)
+            self.scaling.attach(first)
+        for group in self.param_groups:
+            self._put_on_grids(group)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group, as PyTorch's; its parameters follow their own model's recipe."""
+        super().add_param_group(param_group)
+        if hasattr(self, "places"):
+            self._put_on_grids(self.param_groups[-1])
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        group, loss = self.param_groups[0], None
+        loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        if self.scaling is not None and not self.scaling.unscale(group["params"]):
+        self.param_groups[0]["lbt_step"] += 1
+        if self.scaling is not None and not self.scaling.unscale(self._parameters()):
+            self._advance()
             return loss
-        if self.recipe.update.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(group["params"], self.recipe.update.clip_norm)
+        self._clip()
         factors = self._factors()
-        before = {name: p.clone() for name, p in self._named() if factors.get(name, 1.0) < 1}
+        before = {p: p.clone() for p, factor in factors.items() if factor < 1}
         super().step()
-        for name, p in self._named():
-            if name in before:  # exactly what a smaller learning rate for this layer would have done
-                p.copy_(before[name].lerp_(p, factors[name]))
-        group["lbt_step"] += 1
-        step = self.context.step if self.context else group["lbt_step"]
-        if self.recipe.U is not None:
-            for name, p in self._named():
-                self._round_state(self.state.get(p, {}), name, step)
-        if "lbt_grids" in group:
-            self._round_weights(step)
+        for p, old in before.items():  # exactly what a smaller learning rate for this layer would have done
+            p.copy_(old.lerp_(p, factors[p]))
+        for p in self._parameters():
+            if self._place(p).recipe.U is not None:
+                self._round_state(self.state.get(p, {}), self._place(p))
+        for group in self.param_groups:
+            self._round_weights(group)
+        self._advance()
         return loss
 
     @property
@@ -127,51 +87,106 @@ class _LowBit(torch.optim.Optimizer):
         super().load_state_dict(state_dict)
         if self.scaling is not None:
             self.scaling.attach(self.param_groups[0])
+        for context in self.contexts:
+            if not context.told:  # nobody else knows the step
+                context.step = context.drawn = self.param_groups[0]["lbt_step"]
 
-    def _named(self) -> Iterator[tuple[str, Tensor]]:
-        return zip(self.names, self.param_groups[0]["params"], strict=True)
+    def _parameters(self) -> list[nn.Parameter]:
+        return [p for group in self.param_groups for p in group["params"]]
 
-    def _factors(self) -> dict[str, float]:
+    def _place(self, p: nn.Parameter) -> Place:
+        return self.places.get(p) or Place("", "", Recipe(), None)
+
+    def _clip(self) -> None:
+        """Clip the gradients of each recipe's parameters together."""
+        clipped: dict[float, list[nn.Parameter]] = {}
+        for p in self._parameters():
+            most = self._place(p).recipe.update.clip_norm
+            if most is not None:
+                clipped.setdefault(most, []).append(p)
+        for most, parameters in clipped.items():
+            torch.nn.utils.clip_grad_norm_(parameters, most)
+
+    def _factors(self) -> dict[nn.Parameter, float]:
         """The learning-rate factor of each parameter whose layer has noted a deviation; the same in all processes."""
-        rule = self.recipe.update.counteract
-        if rule is None or self.context is None:
+        found: dict[nn.Parameter, float] = {}
+        for p in self._parameters():
+            place = self._place(p)
+            rule = place.recipe.update.counteract
+            if rule is not None and place.context is not None:
+                deviation = place.context.deviations.get(place.layer, 0.0)
+                found[p] = learning_rate_factor(deviation, rule.alpha, rule.beta)
+        if not found:
             return {}
-        found = self.context.deviations
-        layers = [name.rpartition(".")[0] for name in self.names]
-        factors = [learning_rate_factor(found.get(layer, 0.0), rule.alpha, rule.beta) for layer in layers]
-        (agreed,) = smallest([torch.tensor(factors, dtype=torch.float64)])
-        return dict(zip(self.names, agreed.tolist(), strict=True))
+        (agreed,) = smallest([torch.tensor(list(found.values()), dtype=torch.float64)])
+        return dict(zip(found, agreed.tolist(), strict=True))
 
-    def _key(self, name: str, role: str, step: int) -> Key:
-        return Key(self.context.seed if self.context else 0, step, name, role)
+    def _update(self, place: Place) -> int:
+        """Number of this optimizer's updates since the step of the parameter's model was set."""
+        told, count = self._updates.get(id(place.context), (-1, 0))
+        return count if place.context is not None and told == place.context.told else 0
 
-    def _round_state(self, state: dict[str, Any], name: str, step: int) -> None:
-        spec = self.recipe.U
+    def _advance(self) -> None:
+        for context in self.contexts:
+            told, count = self._updates.get(id(context), (-1, 0))
+            again = told == context.told
+            if context.told:
+                self._updates[id(context)] = context.told, count + 1 if again else 1
+            context.advance(again)
+
+    def _round_state(self, state: dict[str, Any], place: Place) -> None:
+        spec, step, update = place.recipe.U, self.param_groups[0]["lbt_step"], self._update(place)
         assert spec is not None
         for entry in ("momentum_buffer", "exp_avg"):
             if isinstance(state.get(entry), Tensor):
-                state[entry].copy_(fake_quantize(state[entry], spec, self._key(name, "U", step)))
+                state[entry].copy_(fake_quantize(state[entry], spec, place.key("U", step, update)))
         second = state.get("exp_avg_sq")
         if isinstance(second, Tensor):
             # its root is what Adam divides by: stored as the root, rounded up, so that a small one never becomes zero
-            root = square_root(second)
+            root = square_root(second.float())
             scale = spec.format.scale_for(root.amax())
             second.copy_(((root / scale).ceil() * scale).square() if spec.format.multiplier.exponent == 0
                          and spec.format.granularity is None else
-                         fake_quantize(root, spec, self._key(name, "U2", step)).square())  # fmt: skip
+                         fake_quantize(root, spec, place.key("U2", step, update)).square())  # fmt: skip
 
-    def _round_weights(self, step: int) -> None:
-        group = self.param_groups[0]
-        bound = 2 ** (self.recipe.update.bits - 1) - 1
-        rounding = self.recipe.U.rounding if self.recipe.U else "nearest"
-        for name, p, grid in zip(self.names, group["params"], group["lbt_grids"], strict=True):
-            codes = round_to_integer(p.detach() / grid, rounding, self._key(name, "master", step))
+    def _put_on_grids(self, group: dict[str, Any]) -> None:
+        """Fix the grids of the integer master weights in ``group``, and round the weights to them."""
+        for p in group["params"]:
+            _check_holds(p, self._place(p))
+        grids = [_grid(p, place.recipe) if (place := self._place(p)).recipe.update.master == "integer" else None
+                 for p in group["params"]]  # fmt: skip
+        if any(grid is not None for grid in grids):
+            # kept in the group, so that a state dict carries them: the grid is fixed for the whole run
+            group["lbt_grids"] = grids
+            self._round_weights(group, first=True)
+
+    def _round_weights(self, group: dict[str, Any], first: bool = False) -> None:
+        for p, grid in zip(group["params"], group.get("lbt_grids", ()), strict=False):
+            if grid is None:
+                continue
+            place = self._place(p)
+            key = place.key("master", self.param_groups[0]["lbt_step"], self._update(place))
+            if first:
+                key = replace(key, step=0)
+            spec, bound = place.recipe.U, 2 ** (place.recipe.update.bits - 1) - 1
+            codes = round_to_integer(p.detach().float() / grid, spec.rounding if spec else "nearest", key)
             p.data.copy_(codes.clamp_(-bound, bound).mul_(grid))
+
+
+def _check_holds(p: Tensor, place: Place) -> None:
+    """Refuse integer master weights that the parameter's own type cannot hold."""
+    update = place.recipe.update
+    most = 2 - round(math.log2(torch.finfo(p.dtype).eps))
+    if update.master == "integer" and update.bits > most:
+        raise LbtError(
+            f"optimizer: parameter {place.name!r} is {p.dtype}, which holds integers of up to {most} bits; found "
+            f"update.bits {update.bits}: keep the master weights in float32"
+        )
 
 
 def _grid(p: Tensor, recipe: Recipe) -> float:
     """The power-of-two step of a tensor's integer master weights."""
-    reach = p.detach().abs().amax().clamp_min(2.0**-6) * recipe.update.headroom
+    reach = p.detach().float().abs().amax().clamp_min(2.0**-6) * recipe.update.headroom
     return float(Int(bits=recipe.update.bits, scale="pow2").scale_for(reach))
 
 
@@ -181,3 +196,7 @@ class LowBitSGD(_LowBit, torch.optim.SGD):
 
 class LowBitAdam(_LowBit, torch.optim.Adam):
     """Adam with quantized moments, and integer master weights where the recipe says so."""
+
+
+class LowBitAdamW(_LowBit, torch.optim.AdamW):
+    """AdamW with quantized moments, and integer master weights where the recipe says so."""

@@ -17,27 +17,27 @@ HEADLINE = ("target_accuracy", "student/source_accuracy", "collapsed")
 def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
     """One job per pair, method, recipe and seed."""
     for one in params.adapt.jobs():
-        pair, method, recipe, seed = one.pair[0], one.method[0], one.recipe[0], one.seed[0]
-        source, target = pair.split("-")
-        path = find_yaml("recipes", recipe)
+        source, target = one.pair.split("-")
+        path = find_yaml("recipes", one.recipe)
+        group = f"{one.pair}/{one.method}/{path.stem}"
         yield Job(
             "adapt",
-            f"{pair}/{method}/{path.stem}/{seed}",
+            f"{group}/{one.seed}",
             {"adapt": one.model_dump()},
             ("metrics.json", "curve.parquet", "explain.parquet", "student.safetensors", "teacher.safetensors"),
             needs={
-                "model": made[f"pretrain/{params.pretrain.start_name(pair, seed)}"],
+                "model": made[f"pretrain/{params.pretrain.start_name(one.pair, one.seed)}"],
                 "source": made[f"data/{source}"],
                 "target": made[f"data/{target}"],
             },
             files=(path.as_posix(),),
-            group=f"{pair}/{method}/{path.stem}",
+            group=group,
         )
 
 
 def run(job: Job, paths: Paths) -> dict[str, Any]:
     """Adapt one network."""
-    from lbt.adapt.params import AdaptParams
+    from lbt.adapt.params import AdaptJob
     from lbt.adapt.stage import Inputs, Outputs, SplitFiles, run
 
     domains = {
@@ -52,5 +52,5 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
         teacher=paths.out("teacher.safetensors"),
         scratch=paths.scratch,
     )
-    metrics = run(AdaptParams.model_validate(job.params["adapt"]), inputs, outputs)
+    metrics = run(AdaptJob.model_validate(job.params["adapt"]), inputs, outputs)
     return {**metrics, "start": job.needs["model"].name}

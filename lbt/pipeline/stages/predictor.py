@@ -15,25 +15,22 @@ HEADLINE = ("*/kendall_tau",)
 
 def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
     """One job per encoder and seed, over all training sizes."""
-    knobs = params.predictor
-    for encoder in knobs.encoder:
-        for seed in knobs.seed:
-            one = knobs.model_copy(update={"encoder": [encoder], "seed": [seed]})
-            yield Job(
-                "predictor",
-                f"{encoder}/{seed}",
-                {"predictor": one.model_dump()},
-                ("metrics.json", "scores.parquet", "predictor.safetensors"),
-                needs={"table": made[f"data/{TABLE}"]},
-                group=encoder,
-            )
+    for one in params.predictor.jobs():
+        yield Job(
+            "predictor",
+            f"{one.encoder}/{one.seed}",
+            {"predictor": one.model_dump()},
+            ("metrics.json", "scores.parquet", "predictor.safetensors"),
+            needs={"table": made[f"data/{TABLE}"]},
+            group=one.encoder,
+        )
 
 
 def run(job: Job, paths: Paths) -> dict[str, Any]:
     """Fit and test one encoder."""
-    from lbt.nas.predictors.params import PredictorParams
+    from lbt.nas.predictors.params import PredictorJob
     from lbt.nas.predictors.stage import Inputs, Outputs, run
 
     inputs = Inputs(table=paths.needs["table"] / "cells.parquet")
     outputs = Outputs(scores=paths.out("scores.parquet"), predictor=paths.out("predictor.safetensors"))
-    return run(PredictorParams.model_validate(job.params["predictor"]), inputs, outputs)
+    return run(PredictorJob.model_validate(job.params["predictor"]), inputs, outputs)

@@ -19,24 +19,22 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
     knobs = params.search
     costed = knobs.cost in ("cycles", "energy")
     files = [find_yaml("boards", knobs.board), find_yaml("recipes", knobs.recipe)] if costed else []
-    for strategy in knobs.strategy:
-        for seed in knobs.seed:
-            one = knobs.model_copy(update={"strategy": [strategy], "seed": [seed]})
-            yield Job(
-                "search",
-                f"{strategy}/{seed}",
-                {"search": one.model_dump()},
-                ("metrics.json", "curve.parquet"),
-                needs={"table": made[f"data/{TABLE}"]},
-                files=tuple(path.as_posix() for path in files),
-                group=strategy,
-            )
+    for one in knobs.jobs():
+        yield Job(
+            "search",
+            f"{one.strategy}/{one.seed}",
+            {"search": one.model_dump()},
+            ("metrics.json", "curve.parquet"),
+            needs={"table": made[f"data/{TABLE}"]},
+            files=tuple(path.as_posix() for path in files),
+            group=one.strategy,
+        )
 
 
 def run(job: Job, paths: Paths) -> dict[str, Any]:
     """Run one search."""
-    from lbt.nas.search.params import SearchParams
+    from lbt.nas.search.params import SearchJob
     from lbt.nas.search.stage import Inputs, Outputs, run
 
     inputs, outputs = Inputs(table=paths.needs["table"] / "cells.parquet"), Outputs(curve=paths.out("curve.parquet"))
-    return run(SearchParams.model_validate(job.params["search"]), inputs, outputs)
+    return run(SearchJob.model_validate(job.params["search"]), inputs, outputs)

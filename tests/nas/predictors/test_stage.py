@@ -6,7 +6,7 @@ import pytest
 from lbt.artifacts import read_table, sha256, write_table
 from lbt.errors import LbtError
 from lbt.nas.predictors import store
-from lbt.nas.predictors.params import PredictorParams
+from lbt.nas.predictors.params import PredictorJob
 from lbt.nas.predictors.predict import predict
 from lbt.nas.predictors.stage import Inputs, Outputs, halves, run
 from lbt.nas.space import load
@@ -27,7 +27,7 @@ def workspace(tmp_path, yaml, unlabelled=0):
 
 def test_the_stage_reports_every_size_and_repeats_byte_for_byte(tmp_path):
     table, space, rows, _ = workspace(tmp_path, EDGE_YAML)
-    params = PredictorParams(
+    params = PredictorJob(
         encoder="gates", seed=1, sizes=[20, 60], space=str(space), target="score", epochs=8, width=16, batch=16
     )
     metrics = run(
@@ -58,7 +58,7 @@ def test_a_size_beyond_the_training_half_is_refused(tmp_path):
     table, space, _, _ = workspace(tmp_path, EDGE_YAML)
     with pytest.raises(LbtError, match="sizes: 5000 is more than half"):
         run(
-            PredictorParams(encoder="mlp", seed=0, sizes=5000, space=str(space), target="score"),
+            PredictorJob(encoder="mlp", seed=0, sizes=5000, space=str(space), target="score"),
             Inputs(table=table),
             Outputs(scores=tmp_path / "a.parquet", predictor=tmp_path / "a.safetensors"),
         )

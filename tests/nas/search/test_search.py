@@ -6,7 +6,7 @@ import pytest
 from lbt.artifacts import read_table, write_table
 from lbt.errors import LbtError
 from lbt.nas.search import STRATEGIES
-from lbt.nas.search.params import SearchParams
+from lbt.nas.search.params import SearchJob, SearchParams
 from lbt.nas.search.reward import ThresholdedReward
 from lbt.nas.search.run import SearchOptions, search
 from lbt.nas.search.stage import Inputs, Outputs, run
@@ -54,7 +54,7 @@ def test_the_stage_writes_the_curve_and_the_best_architecture(tmp_path):
     write_table(
         tmp_path / "t.parquet", {"architecture": [SPACE.format(r) for r in rows], "fp": value(rows).astype(float)}
     )
-    params = SearchParams(strategy="predictor", seed=3, space=str(space), queries=40, initial=10)
+    params = SearchJob(strategy="predictor", seed=3, space=str(space), queries=40, initial=10)
     metrics = run(params, Inputs(table=tmp_path / "t.parquet"), Outputs(curve=tmp_path / "curve.parquet"))
     curve = read_table(tmp_path / "curve.parquet").to_pydict()
     assert curve["queries"] == list(range(1, 41))
@@ -70,7 +70,7 @@ def test_a_table_with_a_missing_cell_is_refused(tmp_path):
     write_table(
         tmp_path / "t.parquet", {"architecture": [SPACE.format(r) for r in rows], "fp": value(rows).astype(float)}
     )
-    params = SearchParams(strategy="random", seed=0, space=str(space))
+    params = SearchJob(strategy="random", seed=0, space=str(space))
     with pytest.raises(LbtError, match=r"1 of 729 cells are missing, the first is '\|n~0\|"):
         run(params, Inputs(table=tmp_path / "t.parquet"), Outputs(curve=tmp_path / "c.parquet"))
 
@@ -101,7 +101,7 @@ def small_table(tmp_path):
         "fine": rows[:, 1] * 1.0,
     }
     write_table(tmp_path / "t.parquet", columns)
-    return SearchParams(strategy="evolution", seed=0, space=str(tmp_path / "space.yaml"), queries=200, population=20)
+    return SearchJob(strategy="evolution", seed=0, space=str(tmp_path / "space.yaml"), queries=200, population=20)
 
 
 def test_a_budget_turns_the_search_to_cheap_cells_and_the_front_is_the_evaluated_ones(tmp_path):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from few_labels import _labels
 from lbt.nas.predictors.encoders.paths_gp import PathsGP
-from lbt.nas.predictors.experiments import _labels
 from lbt.nas.predictors.gp import normal_scores
 from lbt.nas.predictors.metrics import kendall_tau
 from lbt.nas.predictors.stage import halves

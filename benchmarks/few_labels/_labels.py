@@ -1,4 +1,4 @@
-"""What the experiments on few labels have in common: GATES on k labelled cells, with or without something else."""
+"""Parts that the experiments share: GATES on k labelled cells, with or without something else."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def compare(
         table: all cells.
         target: column to predict.
         seed: of the halves and of the networks.
-        name: what the second loss is called.
+        name: name of the second loss in the result.
         auxiliary: makes it from the labelled and the unlabelled cells, int64 (cells, L).
     """
     values = table.target(target)

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
+from few_labels import _labels
 from lbt.nas.predictors.cells import cells
-from lbt.nas.predictors.experiments import _labels
 from lbt.nas.predictors.fit import Network
 from lbt.nas.predictors.layers import Linear
 from lbt.nas.space import CellSpace

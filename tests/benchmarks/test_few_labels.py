@@ -1,22 +1,39 @@
 """Experiments run end to end at a tiny size, and their second losses do what they say."""
 
 import math
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 
 from lbt.nas import tables
-from lbt.nas.predictors.experiments import EXPERIMENTS, _labels
-from lbt.nas.predictors.experiments.active import _farthest
-from lbt.nas.predictors.experiments.contrast import Contrast
-from lbt.nas.predictors.experiments.reconstruction import Reconstruction
 from lbt.nas.predictors.fit import Network, Options, train
 from lbt.nas.spaces import nasbench201
 
+pytestmark = pytest.mark.float
+FOLDER = Path(__file__).parents[2] / "benchmarks/few_labels"
+NAMES = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
 TINY = {
     "COUNTS": (20,), "UNLABELLED": 60, "EPOCHS": 4, "SCORED": 90, "LABELS": 60, "STRENGTHS": (1.0,), "STEPS": 25,
 }  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def importable():
+    """The folder of the benchmarks among those that are imported from."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(FOLDER.parent))
+        yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == FOLDER.name]:
+        sys.modules.pop(name)
+
+
+def experiment(name: str) -> ModuleType:
+    return import_module(f"few_labels.{name}")
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +44,13 @@ def table(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", EXPERIMENTS.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_an_experiment_gives_finite_numbers_under_stable_names(name, table, monkeypatch):
-    for module in (EXPERIMENTS.load(name), _labels):
+    for module in (experiment(name), experiment("_labels")):
         for constant, value in TINY.items():
             if hasattr(module, constant):
                 monkeypatch.setattr(module, constant, value)
-    found = EXPERIMENTS.load(name).run(table, "fp", seed=0)
+    found = experiment(name).run(table, "fp", seed=0)
     assert len(found) >= 2
     assert all(isinstance(value, float) and math.isfinite(value) for value in found.values())
     taus = [value for key, value in found.items() if key.endswith("kendall_tau")]
@@ -50,8 +67,8 @@ ROWS = nasbench201.sample(200, 0)
 
 
 @pytest.mark.parametrize("make", [
-    lambda: Reconstruction(nasbench201.SPACE, ROWS, 16, torch.Generator().manual_seed(0)),
-    lambda: Contrast(nasbench201.SPACE, ROWS, 16, 0),
+    lambda: experiment("reconstruction").Reconstruction(nasbench201.SPACE, ROWS, 16, torch.Generator().manual_seed(0)),
+    lambda: experiment("contrast").Contrast(nasbench201.SPACE, ROWS, 16, 0),
 ], ids=["reconstruction", "contrast"])  # fmt: skip
 def test_a_second_loss_is_learnt_beside_the_first(make):
     auxiliary, net = make(), network()
@@ -68,14 +85,16 @@ def test_a_second_loss_is_learnt_beside_the_first(make):
 
 
 def test_isomorphic_cells_are_decoded_into_one_cell():
-    decoder = Reconstruction(nasbench201.SPACE, nasbench201.SPACE.all(), 16, torch.Generator().manual_seed(0))
+    decoder = experiment("reconstruction").Reconstruction(
+        nasbench201.SPACE, nasbench201.SPACE.all(), 16, torch.Generator().manual_seed(0)
+    )
     states = decoder.cells.states[:, -1]
     assert len(torch.unique(torch.cat([decoder.operations, states[:, None]], 1), dim=0)) == len(states.unique())
 
 
 def test_the_momentum_encoder_follows_slowly_and_is_not_trained():
     net = network()
-    contrast = Contrast(nasbench201.SPACE, ROWS, 16, 0)
+    contrast = experiment("contrast").Contrast(nasbench201.SPACE, ROWS, 16, 0)
     contrast(net, torch.Generator().manual_seed(0))
     slow, fast = contrast.slow[0][0].information, net.encoder.information
     assert all(p is not q for p in contrast.parameters() for q in contrast.slow[0].parameters())
@@ -90,4 +109,4 @@ def test_the_momentum_encoder_follows_slowly_and_is_not_trained():
 
 def test_the_most_different_cells_are_found_one_after_the_other():
     points = np.array([[0.0], [1.0], [5.0], [9.0], [10.0]])
-    assert _farthest(points, [0], np.arange(1, 5), 2).tolist() == [4, 2]
+    assert experiment("active")._farthest(points, [0], np.arange(1, 5), 2).tolist() == [4, 2]

@@ -1,0 +1,97 @@
+"""Multiply-accumulates of a forward pass, by layer and function, as PyTorch's own formulas count them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from lbt.nn.context import contexts_in
+from lbt.nn.inputs import Inputs, call
+from lbt.nn.layers.base import QuantizedLayer
+from lbt.nn.layers.functions import word_of
+from lbt.recipe import Roles
+
+Site = tuple[int, str]
+"""Place of the converted model among those of :func:`contexts_in`, and the layer's or function's name in it."""
+
+
+def macs_of(model: nn.Module, inputs: Inputs) -> dict[int, dict[str, int]]:
+    """Multiply-accumulates of ``model`` on ``inputs``, by converted model and by layer or function.
+
+    Args:
+        model: a copy of a model with converted ones inside, which nobody needs any more.
+        inputs: its arguments.
+    """
+    contexts = contexts_in(model)
+    stack: list[Site] = []
+    for context in contexts:
+        context.engine = "count"  # functions stay float ones, whose kernels have formulas
+    for module in model.modules():
+        own = module.__dict__.get("lbt")
+        if own is not None:
+            _watch(module, (next(i for i, c in enumerate(contexts) if c is own), module.__dict__["lbt_name"]), stack)
+        if isinstance(module, QuantizedLayer):
+            module.roles = Roles()
+    counter = _Counter(stack)
+    plain = torch.backends.mkldnn.flags(enabled=False)  # recurrent layers are one kernel without a formula otherwise
+    with torch.no_grad(), plain, _Functions(stack), counter:
+        call(model, inputs)
+    found: dict[int, dict[str, int]] = defaultdict(dict)
+    for (index, name), count in counter.counts.items():
+        found[index][name] = count
+    return found
+
+
+def _watch(module: nn.Module, site: Site, stack: list[Site]) -> None:
+    module.register_forward_pre_hook(lambda *_: stack.append(site), prepend=True)
+    module.register_forward_hook(lambda *_: stack.pop() and None, always_call=True)
+
+
+class _Functions(TorchFunctionMode):
+    """Within it a function that multiplies matrices is a site of its own."""
+
+    def __init__(self, stack: list[Site]) -> None:
+        super().__init__()
+        self.stack = stack
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        word = word_of(func)
+        if word is None or not self.stack:
+            return func(*args, **(kwargs or {}))
+        index, name = self.stack[-1]
+        self.stack.append((index, f"{name}.{word}()".lstrip(".")))
+        try:
+            return func(*args, **(kwargs or {}))
+        finally:
+            self.stack.pop()
+
+
+class _Counter(TorchDispatchMode):
+    def __init__(self, stack: list[Site]) -> None:
+        super().__init__()
+        self.stack, self.counts = stack, defaultdict[Site, int](int)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        packet = func._overloadpacket
+        if packet not in flop_registry and func is not torch.ops.prim.device.default:
+            with self:
+                result = func.decompose(*args, **kwargs)
+                if result is not NotImplemented:
+                    return result
+        result = func(*args, **kwargs)
+        if not self.stack:
+            return result
+        if packet in flop_registry:
+            self.counts[self.stack[-1]] += flop_registry[packet](*args, **kwargs, out_val=result) // 2
+        elif packet is torch.ops.aten._scaled_dot_product_flash_attention_for_cpu:  # PyTorch has no formula for it
+            queries, keys, values = args[:3]
+            self.counts[self.stack[-1]] += queries.numel() * keys.shape[-2] * 2
+            assert keys.shape == values.shape
+        return result

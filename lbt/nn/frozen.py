@@ -1,0 +1,134 @@
+"""Ranges that are fixed for deployment, so that an image's output does not depend on what else is in its batch."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from pydantic import PrivateAttr
+from torch import Tensor, nn
+
+from lbt.errors import LbtError
+from lbt.kernels.quantize import limits
+from lbt.nn.context import contexts_of
+from lbt.nn.inputs import Inputs, call
+from lbt.nn.layers.base import QuantizedLayer
+from lbt.nn.layers.flow import Flow, flows
+from lbt.numerics.granularity import to_matrix
+from lbt.numerics.ranges._base import RuleBase
+from lbt.numerics.rounding import Key
+from lbt.numerics.spec import RoleSpec
+
+if TYPE_CHECKING:
+    from lbt.numerics.formats import FormatBase
+
+
+class Frozen(RuleBase):
+    """Limits that were found once. Not in a recipe: :func:`freeze_ranges` puts it in place of a model's rules."""
+
+    rule: Literal["frozen"] = "frozen"
+    high: tuple[float, ...]
+    """The limit of each group."""
+    low: tuple[float, ...] = ()
+    """The limit below zero of each group, for formats with a zero point."""
+    _turn: list[bool] = PrivateAttr(default_factory=lambda: [False])
+
+    def limit(self, x: Tensor, dim: int, form: FormatBase) -> Tensor:
+        top = x.abs().amax(dim, keepdim=True)
+        values = self.low if self.low and self._below(x) else self.high
+        known = torch.tensor(values, device=x.device).view((1, -1) if dim == 0 else (-1, 1))
+        return known.expand(top.shape) + (top - top)  # not finite where the data are not
+
+    def _below(self, x: Tensor) -> bool:
+        """True for the part below zero, which is asked for after the part above; zeros alone do not say which it is."""
+        turn = self._turn[0]
+        below = bool(x.amin() < 0) or (turn and not bool(x.amax() > 0))
+        self._turn[0] = not below
+        return below
+
+
+def freeze_ranges(model: nn.Module, batch: Inputs | None = None) -> None:
+    """Fix the ranges of all activations of the converted models in ``model``, for deployment.
+
+    A range rule with a memory (``moving_average``) gives its running limit, every other one the limit that it finds in
+    ``batch``. Granularities within a sample (``sample``, ``block(n)``) stay as they are. A state dict does not carry
+    frozen ranges.
+
+    Args:
+        model: a converted model, or a model with converted ones inside.
+        batch: the model's arguments, which a copy of it is evaluated on.
+
+    Raises:
+        LbtError: nothing in ``model`` was converted; or a range is not known: there is no batch, or the batch does not
+            reach a layer; names the layer.
+    """
+    contexts = contexts_of(model, "freeze_ranges")
+    twin = copy.deepcopy(model).eval()
+    found: dict[tuple[int, str], tuple[tuple[float, ...], tuple[float, ...]]] = {}
+
+    def note(place: tuple[int, str], spec: RoleSpec, x: Tensor) -> None:
+        matrix, layout = to_matrix(x.detach().float(), spec.granularity, "A")
+        ends = limits(matrix, layout, spec, Key(layer=place[1]))
+        high, low = (torch.as_tensor(end).flatten().tolist() for end in ends)
+        found[place] = tuple(high), tuple(low) if spec.format.has_zero_point else ()
+
+    if batch is not None:
+        inner = contexts_of(twin, "freeze_ranges")
+        for module in twin.modules():
+            if module.__dict__.get("lbt") is not None:
+                index = next(i for i, context in enumerate(inner) if context is module.__dict__["lbt"])
+                _watch(module, index, note)
+        with torch.no_grad():
+            call(twin, batch)
+    for module in model.modules():
+        owner = module.__dict__.get("lbt")
+        index = next((i for i, context in enumerate(contexts) if context is owner), 0)
+        if isinstance(module, QuantizedLayer) and _open(module.roles.A):
+            running = module.limits().get("A")
+            if running is not None and float(running) >= 0:
+                found[index, module.lbt_name] = (float(running),), ()
+            spec = _fixed(module.roles.A, found.get((index, module.lbt_name)), module.lbt_name, batch)
+            module.roles = module.roles.model_copy(update={"A": spec})
+        for flow in flows(module):
+            if _open(flow.a):
+                flow.a = _fixed(flow.a, found.get((index, flow.name)), flow.name, batch)
+
+
+def _open(spec: RoleSpec | None) -> bool:
+    """True if the limits of ``spec`` are found over a whole batch."""
+    if spec is None or not spec.format.scaled or isinstance(spec.range, Frozen):
+        return False
+    return spec.granularity in ("tensor", "channel") and spec.range.rule != "fixed"
+
+
+def _fixed(
+    spec: RoleSpec | None,
+    known: tuple[tuple[float, ...], tuple[float, ...]] | None,
+    name: str,
+    batch: Inputs | None,
+) -> RoleSpec:
+    assert spec is not None
+    if known is None:
+        why = "give a batch to find it in" if batch is None else "the batch does not reach the layer"
+        raise LbtError(f"freeze_ranges: layer {name!r}: the range rule {spec.range.rule} keeps no limit; {why}")
+    return spec.model_copy(update={"range": Frozen(high=known[0], low=known[1])})
+
+
+def _watch(module: nn.Module, index: int, note: object) -> None:
+    """Let ``note`` see what ``module`` is about to quantize."""
+    assert callable(note)
+    if isinstance(module, QuantizedLayer) and _open(module.roles.A):
+        seen = partial(note, (index, module.lbt_name), module.roles.A)
+        module.register_forward_pre_hook(lambda _, x: seen(x[0]))
+    for flow in flows(module):
+        if _open(flow.a):
+            _watch_flow(module, flow, partial(note, (index, flow.name), flow.a))
+
+
+def _watch_flow(module: nn.Module, flow: Flow, seen: partial[None]) -> None:
+    if flow in module._forward_hooks.values():
+        module.register_forward_hook(lambda _, __, y: seen(y), prepend=True)
+    else:
+        module.register_forward_pre_hook(lambda _, x: seen(x[0]), prepend=True)

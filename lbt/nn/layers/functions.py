@@ -1,0 +1,261 @@
+"""Products that a forward makes by functions: ``F.linear``, ``F.conv2d``, ``x @ W`` and their kin.
+
+Inside the forward of a :class:`Functional` module PyTorch's function-override mode sees every function of torch. One
+that multiplies by a weight becomes a quantized product; the others are left as they are, and products of activations
+are named in the conversion table.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from lbt.kernels import floats
+from lbt.kernels.geometry import Geometry
+from lbt.kernels.kernel import Kernel
+from lbt.nn.context import Context, Converted
+from lbt.nn.layers.product import Product
+from lbt.nn.passes import begin
+from lbt.recipe import Roles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_frames = threading.local()
+
+
+class Functional(nn.Module):
+    """Mixin of a module whose own forward makes products by functions.
+
+    Under ``torch.compile`` its forward is a graph break, as the quantized layers are.
+    """
+
+    lbt: Context
+    lbt_name: str
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        inner = super().forward  # of the class that Functional is mixed into
+
+        def run(self: Functional, *arguments: Any, **named: Any) -> Any:
+            with _inside(self):
+                return inner(self, *arguments, **named)
+
+        cls.forward = functools.wraps(inner)(torch.compiler.disable(run))  # type: ignore[method-assign]
+
+
+@contextlib.contextmanager
+def _inside(module: nn.Module) -> Iterator[None]:
+    """Within this context functions are those of ``module``."""
+    stack = _frames.__dict__.setdefault("stack", [])
+    stack.append(module)
+    try:
+        if len(stack) > 1:
+            yield
+        else:
+            with _Seen():
+                yield
+    finally:
+        stack.pop()
+
+
+class _Seen(TorchFunctionMode):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        word = _WORDS.get(func)
+        if word is None:
+            return func(*args, **kwargs)
+        module = _frames.stack[-1]
+        call = _FORMS[word](*args, **kwargs) if word in _FORMS else None
+        if call is None:
+            own = set(module.parameters(recurse=False))
+            if not any(isinstance(a, torch.fx.Proxy) or (isinstance(a, nn.Parameter) and a not in own) for a in args):
+                _note(module, word, None, why_float(word))
+            return func(*args, **kwargs)
+        result = product(module, f"{word}()", call)
+        return func(*args, **kwargs) if result is None else result
+
+
+class Call(NamedTuple):
+    """A product by a weight.
+
+    Attributes:
+        x: activation, as the kernel takes it.
+        weight: (O, I, …); a parameter, or made from parameters.
+        bias: (O,).
+        kernel: the bilinear operation.
+        finish: from the kernel's result to that of the function.
+    """
+
+    x: Tensor
+    weight: Tensor
+    bias: Tensor | None
+    kernel: Kernel
+    finish: Callable[[Tensor], Tensor]
+
+
+def why_float(word: str) -> str:
+    """The reason why a function is no product of a weight that could be quantized."""
+    if word in _FORMS or word in ("bmm", "baddbmm", "einsum", "scaled_dot_product_attention"):
+        return "a product in float: only one of an activation by a weight has a quantized form"
+    return "a product in float: it has no quantized form"
+
+
+IN_FLOAT = "the recipe leaves it in float"
+
+
+def product(module: nn.Module, word: str, call: Call) -> Tensor | None:
+    """``call`` in the formats of the recipe for ``module``'s function or part ``word``; None where it stays float."""
+    context: Context = module.__dict__["lbt"]
+    if any(call.weight is weight for weight in context.left):
+        return None
+    site = f"{module.__dict__['lbt_name']}.{word}".lstrip(".")
+    roles, why = site_roles(context, site)
+    _note(module, word.removesuffix("()"), call.weight, why, quantized=roles is not None)
+    if roles is None:
+        return None
+    with torch._C.DisableTorchFunction():
+        if not call.x.numel():
+            return None
+        key, _ = begin(context, site, call.x, module, roles, {})
+        result: Tensor = Product.apply(call.x, call.weight, call.bias, call.kernel, roles, key, context, {})
+        if result.requires_grad and context.recipe.update.loss_scale is not None:
+            result.register_hook(context.finite)
+        return call.finish(result)
+
+
+def site_roles(context: Context, site: str) -> tuple[Roles | None, str]:
+    """The formats of a product by a function, and how the table words them; None and why for float."""
+    if context.engine != "emulate":
+        return None, f"the engine {context.engine} makes products of modules only"
+    first, last = context.ends
+    roles = context.recipe.for_layer(site, first=site in first, last=site in last)
+    if roles is None or roles == Roles():
+        return None, IN_FLOAT
+    given = {role: getattr(roles, role) for role in ("W", "A", "E", "EG", "G") if getattr(roles, role)}
+    memory = [spec.range.rule for spec in given.values() if spec.range.memory]
+    if memory:
+        return None, f"the range rule {memory[0]} keeps a running limit, and a function has no buffer for it"
+    if context.shared:
+        from lbt.nn.parallel import shared_roles
+
+        roles = shared_roles(roles)
+    return roles, "; ".join(f"{role} {spec}" for role, spec in given.items())
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Call | None:
+    """``F.linear``: x (*, I), weight (O, I)."""
+    if not isinstance(x, Tensor) or not isinstance(weight, Tensor) or weight.dim() != 2:
+        return None
+    shape = (*x.shape[:-1], weight.shape[0])
+    return Call(x.reshape(-1, x.shape[-1]), weight, bias, floats.linear(), lambda y: y.reshape(shape))
+
+
+def _conv(
+    dims: int, x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1,
+) -> Call | None:  # fmt: skip
+    if not isinstance(x, Tensor) or not isinstance(weight, Tensor):
+        return None
+    batched = x.dim() == dims + 2
+    x = x if batched else x.unsqueeze(0)
+    stride, dilation = _each(stride, dims), _each(dilation, dims)
+    if padding == "same":
+        total = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
+        sides = [side for t in reversed(total) for side in (t // 2, t - t // 2)]
+        x, padding = functional.pad(x, sides), 0
+    geometry = Geometry(stride, _each(0 if padding == "valid" else padding, dims), dilation, groups)
+    kernel = floats.convolution(geometry, x.shape, weight.shape)
+    return Call(x, weight, bias, kernel, lambda y: y if batched else y.squeeze(0))
+
+
+def _each(value: int | Sequence[int], dims: int) -> tuple[int, ...]:
+    values = (value,) if isinstance(value, int) else tuple(value)
+    return values * dims if len(values) == 1 else values
+
+
+def _matmul(x: Tensor, weight: Tensor) -> Call | None:
+    return linear(x, weight.t()) if _is_weight(weight) and weight.dim() == 2 and x.dim() > 1 else None
+
+
+def _addmm(bias: Tensor, x: Tensor, weight: Tensor, *, beta: float = 1, alpha: float = 1) -> Call | None:
+    if not _is_weight(weight) or bias.dim() != 1 or (beta, alpha) != (1, 1):
+        return None
+    return linear(x, weight.t(), bias)
+
+
+def _is_weight(x: Any) -> bool:
+    """True for a parameter or a view of one."""
+    if not isinstance(x, Tensor):
+        return False
+    if isinstance(x, nn.Parameter) or (not x.is_inference() and x._is_view() and isinstance(x._base, nn.Parameter)):
+        return True
+    if not x.is_inference() or x.device.type == "meta":
+        return False
+    start = x.untyped_storage().data_ptr()  # inference mode forgets what a view is of
+    return any(p.untyped_storage().data_ptr() == start for p in _frames.stack[-1].parameters())
+
+
+_FORMS: dict[str, Callable[..., Call | None]] = {
+    "linear": linear,
+    "conv1d": functools.partial(_conv, 1),
+    "conv2d": functools.partial(_conv, 2),
+    "matmul": _matmul,
+    "addmm": _addmm,
+}
+_WORDS: dict[Any, str] = {
+    functional.linear: "linear", torch.conv1d: "conv1d", torch.conv2d: "conv2d",
+    torch.matmul: "matmul", Tensor.matmul: "matmul", Tensor.__matmul__: "matmul", torch.mm: "matmul",
+    Tensor.mm: "matmul", torch.addmm: "addmm", Tensor.addmm: "addmm", torch.bmm: "bmm", Tensor.bmm: "bmm",
+    torch.baddbmm: "baddbmm", Tensor.baddbmm: "baddbmm", torch.einsum: "einsum",
+    functional.scaled_dot_product_attention: "scaled_dot_product_attention", functional.bilinear: "bilinear",
+    functional.multi_head_attention_forward: "multi_head_attention_forward",
+    torch.conv3d: "conv3d", torch.conv_transpose1d: "conv_transpose1d", torch.conv_transpose2d: "conv_transpose2d",
+}  # fmt: skip
+"""Functions that multiply matrices, and how the table calls them."""
+WORDS = frozenset(_WORDS.values())
+QUANTIZED_WORDS = frozenset(_FORMS)
+
+
+def word_of(function: Any) -> str | None:
+    """The name of a function that multiplies matrices; None of any other."""
+    return _WORDS.get(function) if callable(function) else function if function in WORDS else None
+
+
+def _note(module: nn.Module, word: str, weight: Tensor | None, why: str, quantized: bool = False) -> None:
+    """A row of the conversion table for what was seen, once."""
+    context: Context = module.__dict__["lbt"]
+    site = f"{module.__dict__['lbt_name']}.{word}".lstrip(".")
+    if site in context.noted or word not in WORDS:
+        return
+    context.noted.add(site)
+    context.put(Converted(f"{site}()", "function", "quantized" if quantized else "float", why))
+    if weight is not None:
+        context.weights[f"{site}()"] = _parameters(weight)
+
+
+def _parameters(weight: Tensor) -> list[nn.Parameter]:
+    """The parameters that ``weight`` is made from, as far as autograd knows."""
+    if isinstance(weight, nn.Parameter):
+        return [weight]
+    base = weight._base if not weight.is_inference() and weight._is_view() else None
+    if isinstance(base, nn.Parameter):
+        return [base]
+    found, waiting, seen = list[nn.Parameter](), [weight.grad_fn], set[Any]()
+    while waiting and len(seen) < 200:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        variable = getattr(node, "variable", None)
+        found += [variable] if isinstance(variable, nn.Parameter) else []
+        waiting += [before for before, _ in node.next_functions]
+    return found
