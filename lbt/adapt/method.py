@@ -7,6 +7,7 @@ A method is a class ``Method`` in a file of ``lbt/adapt/methods``; the file's na
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -16,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lbt.adapt.params import AdaptJob
-from lbt.adapt.prior import Balance
+from lbt.adapt.prior import Balance, given_shares
 from lbt.errors import LbtError
 from lbt.models._network import Network
 from lbt.nn import domain, optimizer, quantize, scale_loss, separate_statistics, set_step
@@ -98,8 +99,6 @@ class Base:
         self.networks: dict[str, nn.Module] = {"student": self.student}
         self.optimizers = {"student": self.optimizer(self.student)}
         self.labels: Examples | None = None  # labelled target images, for the methods that have some
-        if self.uses_target:
-            self.balance = Balance(predict(task.model, task.target))
 
     # What a method says -----------------------------------------------------------------------------------------
 
@@ -114,11 +113,11 @@ class Base:
 
     def extra_state(self) -> dict[str, Tensor]:
         """What a checkpoint must hold beside networks and optimizers."""
-        return self.balance.state() if self.uses_target else {}
+        return self.balance.state() if "balance" in vars(self) else {}
 
     def load_extra_state(self, state: dict[str, Tensor]) -> None:
         """Put :meth:`extra_state` back."""
-        if self.uses_target:
+        if "prior" in state:
             self.balance.load(state)
 
     # What the loop uses -----------------------------------------------------------------------------------------
@@ -134,7 +133,7 @@ class Base:
         own = step - self.preparation
         if own < 0:
             return self.prepare(step)
-        if own and own % REFRESH == 0 and self.uses_target:
+        if own and own % REFRESH == 0 and "balance" in vars(self):
             self.balance.refresh()
         return self.step(own)
 
@@ -200,6 +199,16 @@ class Base:
         """Unlabelled target images, an augmentation of the same ones for each of ``kinds`` (default: the pair's)."""
         index, kinds = self.target_index(step), kinds or (self.task.augmentation,)
         return views(self.task.target, index, self.task.seed, step, *kinds)
+
+    @functools.cached_property
+    def balance(self) -> Balance:
+        """The target's class frequencies, at first as the pretrained network sees them."""
+        shares, classes = self.params.class_shares, self.task.target.classes
+        if isinstance(shares, dict):
+            given = given_shares(shares, classes)
+        else:
+            given = torch.full((len(classes),), 1 / len(classes)) if shares == "equal" else None
+        return Balance(predict(self.task.model, self.task.target), given)
 
     def target_index(self, step: int) -> Tensor:
         """The target images (batch,) of step ``step``, balanced by the classes that are predicted for them."""

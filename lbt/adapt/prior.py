@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lbt.errors import LbtError, unknown
 from lbt.train.batches import generator, indices
 
 RAREST = 0.2
@@ -26,6 +27,22 @@ def estimate(probabilities: Tensor, rounds: int = 50) -> Tensor:
         posterior = probabilities * prior
         prior = (posterior / posterior.sum(1, keepdim=True).clamp_min(1e-12)).mean(0)
     return prior
+
+
+def given_shares(shares: dict[str, float], classes: tuple[str, ...]) -> Tensor:
+    """The frequencies (K,) that a user knows, in the order of ``classes``, made to add up to 1.
+
+    Raises:
+        LbtError: a class is missing or unknown.
+    """
+    for name in shares:
+        if name not in classes:
+            raise unknown("class", name, classes, where="adapt.class_shares")
+    missing = [name for name in classes if name not in shares]
+    if missing:
+        raise LbtError(f"adapt.class_shares: no share of {', '.join(map(repr, missing))}; accepted: one for each class")
+    given = torch.tensor([shares[name] for name in classes])
+    return given / given.sum()
 
 
 class Balance:
