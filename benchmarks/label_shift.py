@@ -151,11 +151,6 @@ def rows(found: list[Run]) -> list[dict[str, Any]]:
                 closed.append(100 * (run["target_accuracy"] - start) / (bound - start))
         made += [
             *adaptation.row(f"{name}/target_accuracy", (run["target_accuracy"] for run in runs), "%"),
-            *adaptation.row(
-                f"{name}/minus_start",
-                (run["target_accuracy"] - run["before/target_accuracy"] for run in runs),
-                "points",
-            ),
             *adaptation.row(f"{name}/minus_start", gains, "points"),
             *adaptation.row(f"{name}/gap_closed", closed, "%"),
         ]
