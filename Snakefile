@@ -5,14 +5,12 @@ configfile: "params/default.yaml"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/pretrain.smk"
-include: "workflow/rules/adapt.smk"
-include: "workflow/rules/supernet.smk"
-include: "workflow/rules/predictor.smk"
-include: "workflow/rules/search.smk"
-include: "workflow/rules/hardware.smk"
-include: "workflow/rules/report.smk"
+include: "workflow/rules/summary.smk"
+
+
+for stage in PLAN.declarations:
+
+    include: f"workflow/rules/{stage}.smk"
 
 
 rule all:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import _fuzz_images
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,7 +37,7 @@ from lbt.data.domains import arrays
 from lbt.data.params import DomainSpec
 from lbt.errors import LbtError
 from lbt.hardware import Board, cost
-from lbt.models import MODELS, Architecture, build, read_model, write_model
+from lbt.models import MODELS, Architecture, build, build_with, read_model, write_model
 from lbt.nas.predictors import ENCODERS
 from lbt.nas.predictors.predict import predict
 from lbt.nas.space import load as load_space
@@ -305,8 +306,8 @@ def make_table(path: Path) -> None:
 
 
 def make_images(path: Path) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
-    artifacts.write_images(path, artifacts.Images(pixels, np.arange(6) % 3 - 1, ("a", "b")))
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
+    artifacts.write_images(path, artifacts.Images(pixels, np.arange(12) % 3 - 1, ("a", "b")))
 
 
 def make_npz(path: Path) -> None:
@@ -323,6 +324,14 @@ ARCHITECTURE = Architecture("digit_cnn", ("a", "b"), 3, 16)
 
 def make_model(path: Path) -> None:
     write_model(path, build("digit_cnn", 2, 3), ARCHITECTURE)
+
+
+def make_weights(path: Path) -> None:
+    torch.save({"state_dict": build("digit_cnn", 2, 3).state_dict()}, path)
+
+
+def use_weights(path: Path) -> None:
+    build_with(ARCHITECTURE, path)
 
 
 def make_adapted(path: Path) -> None:
@@ -402,6 +411,7 @@ def make_options(path: Path) -> None:
     make_table(path.parent / "table.parquet")
     make_model(path.parent / "model.safetensors")
     copied("tests/workflow/tiny.yaml")(path.parent / "params.yaml")
+    _fuzz_images.make_folder(path.parent / "made.json", path.parent / "inputs" / "mine")
     path.write_text('["cost"]', encoding="utf-8")
 
 
@@ -429,6 +439,14 @@ KINDS = {
     ),
     "images": Kind(make_images, parquet_of, use_file, ".parquet"),
     "arrays": Kind(make_npz, npz_of, use_file, ".npz"),
+    "folder": Kind(_fuzz_images.make_folder, _fuzz_images.mutate_folder(scramble), _fuzz_images.use_folder, ".json"),
+    "keras": Kind(_fuzz_images.make_keras, _fuzz_images.mutate_arrays, _fuzz_images.use, ".npz"),
+    "shard": Kind(_fuzz_images.make_shard, parquet_of, _fuzz_images.use, ".parquet"),
+    "npy": Kind(_fuzz_images.make_npy, bytes_of, _fuzz_images.use, ".npy", 0.5),
+    "mat": Kind(_fuzz_images.make_mat, bytes_of, _fuzz_images.use, ".mat", 0.5),
+    "libsvm": Kind(_fuzz_images.make_libsvm, bytes_of, _fuzz_images.use, ".bz2", 0.5),
+    "idx": Kind(_fuzz_images.make_idx, bytes_of, _fuzz_images.use, "-images-idx3-ubyte.gz", 0.5),
+    "weights": Kind(make_weights, bytes_of, use_weights, ".pth", 0.5),
     "model": Kind(make_model, tensors_of, read_model, ".safetensors"),
     "adapted": Kind(make_adapted, tensors_of, read_adapted, ".safetensors", 0.5),
     "checkpoint": Kind(make_checkpoint, tensors_of, checkpoints.load, ".safetensors"),

@@ -19,7 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,26 +189,44 @@ def _read_table(path: Path) -> pa.Table:
     return pq.read_table(path)
 
 
+NOTES = ("file", "user", "time", "split")
+"""Columns that may stand beside image and label; each value may be null."""
+
+
 @dataclass(frozen=True)
 class Images:
-    """A labelled image set.
+    """An image set, labelled or not.
 
     Attributes:
         pixels: uint8 array of shape (N, H, W, C), C = 1 or 3.
         labels: int64 array of shape (N,), class indices; -1 marks an image without a label.
-        classes: the class names, in the order of their indices.
+        classes: the class names, in the order of their indices; empty where nobody named a class.
+        columns: any of ``NOTES``, each a list of N values or None: ``file`` and ``user`` names, ``time`` in seconds
+            since 1970, ``split`` as the user gave it.
     """
 
     pixels: np.ndarray
     labels: np.ndarray
     classes: tuple[str, ...]
+    columns: Mapping[str, list[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    def take(self, index: np.ndarray | slice) -> Images:
+        """The images at ``index``."""
+        import numpy as np
+
+        numbers = np.arange(len(self))[index].tolist()
+        columns = {name: [values[n] for n in numbers] for name, values in self.columns.items()}
+        return Images(self.pixels[index], self.labels[index], self.classes, columns)
+
 
 def write_images(path: str | Path, images: Images) -> None:
-    """Images as Parquet: one fixed-size binary per image, its shape (H, W, C) and the class names in the metadata."""
+    """The image table: ``image``, ``label`` (null for none) and any of ``NOTES``, one row an image.
+
+    ``image`` is a fixed-size binary; its shape (H, W, C) and the class names are in the metadata.
+    """
     import numpy as np
     import pyarrow as pa
 
@@ -216,9 +234,18 @@ def write_images(path: str | Path, images: Images) -> None:
     count, *shape = pixels.shape
     size = int(np.prod(shape))
     array = pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), count, [None, pa.py_buffer(pixels)])
-    table = pa.table({"image": array, "label": pa.array(images.labels, pa.int16())})
+    missing = images.labels < 0
+    labels = pa.array(images.labels, pa.int16(), mask=missing if missing.any() else None)
+    notes = {name: pa.array(images.columns[name], _kind(name)) for name in NOTES if name in images.columns}
     metadata = {"shape": json.dumps(shape), "classes": json.dumps(list(images.classes))}
-    write_table(path, table.replace_schema_metadata(metadata))
+    write_table(path, pa.table({"image": array, "label": labels, **notes}).replace_schema_metadata(metadata))
+
+
+def _kind(name: str) -> pa.DataType:
+    """The type of a column of ``NOTES``."""
+    import pyarrow as pa
+
+    return pa.float64() if name == "time" else pa.string()
 
 
 def read_images(path: str | Path) -> Images:
@@ -245,7 +272,14 @@ def _read_images(path: Path) -> Images:
         raise LbtError(f"{path}: column image: {column.null_count} of {len(column)} images are null")
     flat = np.frombuffer(column.buffers()[1] or b"", np.uint8)[column.offset * width :][: len(column) * width]
     labels = _labels(path, table.column("label"), len(classes))
-    return Images(flat.reshape(len(column), *shape).copy(), labels, classes)
+    notes = {name: _notes(path, table.column(name), name) for name in NOTES if name in table.column_names}
+    return Images(flat.reshape(len(column), *shape).copy(), labels, classes, notes)
+
+
+def _notes(path: Path, column: pa.ChunkedArray, name: str) -> list[Any]:
+    if column.type != _kind(name):
+        raise LbtError(f"{path}: column {name} is {column.type}; accepted: {_kind(name)}")
+    return column.to_pylist()
 
 
 def _image_shape(path: Path, text: bytes) -> list[int]:
@@ -268,15 +302,17 @@ def _labels(path: Path, column: pa.ChunkedArray, classes: int) -> np.ndarray:
     import numpy as np
     import pyarrow as pa
 
-    if not pa.types.is_integer(column.type) or column.null_count:
-        found = f"{column.null_count} null labels" if pa.types.is_integer(column.type) else str(column.type)
-        raise LbtError(f"{path}: column label: found {found}; accepted: whole numbers, -1 for none")
-    labels = column.to_numpy()
-    wrong = np.flatnonzero((labels < -1) | (labels >= classes))
+    if not pa.types.is_integer(column.type):
+        raise LbtError(f"{path}: column label: found {column.type}; accepted: whole numbers, null for none")
+    known, labels = column.is_valid().to_numpy(), column.fill_null(0).to_numpy()
+    wrong = np.flatnonzero(known & ((labels < -1) | (labels >= classes)))
     if wrong.size:
         found = f"row {wrong[0]}: found {labels[wrong[0]]}"
-        raise LbtError(f"{path}: column label: {found}; accepted: -1 for none, or a class from 0 to {classes - 1}")
-    return labels.astype(np.int64)
+        accepted = f"a class from 0 to {classes - 1}" if classes else "nothing else: no class has a name"
+        raise LbtError(f"{path}: column label: {found}; accepted: null or -1 for none, or {accepted}")
+    numbers = labels.astype(np.int64)
+    numbers[~known] = -1
+    return numbers
 
 
 # --------------------------------------------------------------------------------------------------------- safetensors

@@ -96,9 +96,8 @@ def _check_needs(plan: Plan, job: Job) -> None:
 
 def _in_short(metrics: dict[str, Any], headline: tuple[str, ...]) -> str:
     shown = {key: metrics[key] for key in worth_a_line(metrics, headline) or list(metrics)[:4]}
-    return ", ".join(
-        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in shown.items()
-    )
+    told = {None: "not measured"}
+    return ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {told.get(v, v)}" for k, v in shown.items())
 
 
 def _help_on_params(sections: tuple[str, ...]) -> str:
@@ -122,10 +121,49 @@ def _refuse_beside(option: str, others: Iterable[str], accepted: Iterable[str]) 
 @click.option("--verify", is_flag=True, help="Hash every file anew, also those whose size and times have not changed.")
 def check(params_file: str, verify: bool) -> None:
     """Check a params file without running anything."""
+    from lbt.pipeline.preflight import lines, used
+
     plan = Plan(params_file, verify)
+    unused = sorted(set(plan.params.data.domains) - used(plan.params))
+    for line in (*lines(plan.params), *(f"data.domains.{name}: no stage of this run needs it" for name in unused)):
+        warn(line)
     stale = sum(bool(plan.stale(job)) for job in plan.jobs.values())
     plan.digest.save()
     click.echo(f"{params_file}: valid; {len(plan.jobs)} jobs, {stale} of them to run")
+
+
+@cli.command()
+@click.argument("path", type=Path)
+@click.option("--sheet", type=Path, help="Also write a contact sheet (PNG) here, a class a row.")
+def look(path: Path, sheet: Path | None) -> None:
+    """Tell how lbt understands images at PATH: format, classes, split, size, and what looks odd."""
+    from lbt.data.look import describe, look, save_sheet
+
+    seen = look(path)
+    click.echo("\n".join(describe(seen)))
+    if sheet:
+        save_sheet(seen, sheet)
+        click.echo(f"{sheet}: contact sheet")
+
+
+@cli.command()
+@click.argument("folder", type=Path, default=Path())
+@click.option("--source", type=Path, required=True, help="Labelled images: what the network learns first.")
+@click.option("--target", type=Path, required=True, help="Images to adapt to, with or without labels.")
+@click.option("--params", "params_file", type=Path, default=DEFAULT, show_default=True, help="Params file to write.")
+def init(folder: Path, source: Path, target: Path, params_file: Path) -> None:
+    """Make a workspace in FOLDER: the workflow's files, and params that run on your images."""
+    from lbt.workspace import init
+
+    made = init(folder, source, target, params_file)
+    for name in made.kept:
+        warn(f"{folder / name}: is there already, and not lbt's; left as it is")
+    click.echo(f"{folder / made.params}: written, with {len(made.written) - 1} other files")
+    steps = [*([] if folder == Path() else [f"cd {folder}"]), "lbt declare", "lbt check", "snakemake adapt"]
+    options = {"lbt declare": f" --params {params_file}", "lbt check": f" --params {params_file}"}
+    options["snakemake adapt"] = f" --configfile {params_file}"
+    shown = steps if params_file == Path(DEFAULT) else [step + options.get(step, "") for step in steps]
+    click.echo(f"next: {'; '.join(shown)}")
 
 
 @cli.command()
@@ -197,7 +235,12 @@ def schema(only_check: bool) -> None:
 
 
 @cli.command()
-@click.option("--model", default="digit_cnn", show_default=True, help="A network's name, or a weights file of lbt's.")
+@click.option(
+    "--model",
+    default="digit_cnn",
+    show_default=True,
+    help="A network's name, my_module:build, or a weights file of lbt's.",
+)
 @click.option("--recipe", default="int8", show_default=True, help="Name or path of a recipe.")
 @click.option("--board", default="zcu102", show_default=True, help="Name or path of a board.")
 @click.option("--batch", type=click.IntRange(1, 65536), default=32, show_default=True, help="Images per training step.")
@@ -218,9 +261,10 @@ def cost(
     from lbt.hardware import cost
     from lbt.hardware.explore import compare
     from lbt.hardware.params import HardwareParams
-    from lbt.models import build, read_model
+    from lbt.models import allow, build, read_model
     from lbt.report.tables import markdown
 
+    allow(model)
     image = _image_shape(shape)
     network = read_model(model)[0] if model.endswith(".safetensors") else build(model, classes, image[0])
     click.echo(cost(network, image, recipe=recipe, board=board, batch=batch, training=not inference))

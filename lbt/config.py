@@ -6,11 +6,12 @@ do not import torch); :mod:`lbt.params` puts them together.
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from lbt.errors import LbtError, nearest, one_line, reading, told, unknown
 
@@ -34,6 +35,18 @@ OneOrMore = Annotated[list[T], BeforeValidator(lambda value: value if isinstance
 
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 """A seed of anything random: what NumPy and torch both take."""
+
+
+def in_workspace(path: str) -> str:
+    """``path``, if it is relative, without '..', and so inside the workspace."""
+    parts = PurePosixPath(path.replace("\\", "/"))
+    if not path or parts.is_absolute() or ".." in parts.parts or re.match(r"[A-Za-z]:|~", path):
+        raise ValueError(f"found {path!r}; accepted: a path inside the workspace, relative and without '..'")
+    return path
+
+
+InWorkspace = Annotated[str, AfterValidator(in_workspace)]
+"""A file or folder that a params file names."""
 
 LARGEST_YAML = 100_000
 """Values in a YAML file, those behind an alias counted as often as they are named."""

@@ -8,265 +8,265 @@ others.
 from __future__ import annotations
 
 import copy
-import operator
+from collections.abc import Mapping
+from operator import getitem as operator_getitem
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, fx, nn
-from torch.nn import functional
 
 from lbt.artifacts import atomic
 from lbt.errors import LbtError
-from lbt.kernels.quantize import quantize
-from lbt.kernels.quantized import Quantized
 from lbt.nn.context import context_of
-from lbt.nn.conversion.tracing import Tracer
-from lbt.nn.layers.base import QuantizedLayer
-from lbt.nn.layers.flow import Add, Flow, flows
-from lbt.nn.norms.folded_bn import FoldedBN
-from lbt.nn.norms.integer_bn import IntegerBN
-from lbt.numerics.formats import FormatBase
-from lbt.numerics.formats.int import Int
-from lbt.numerics.rounding import Key
-from lbt.numerics.spec import RoleSpec
+from lbt.nn.conversion.tracing import site_of
+from lbt.nn.inputs import Inputs, call, tensors
+from lbt.nn.layers.functions import site_roles
+from lbt.qdq import functions, modules
+from lbt.qdq.graph import Graph, Unknown, Value
+from lbt.qdq.trace import Evaluation, evaluated, sides
 
 OPSET = 17
+TOLERANCE = 0.1
+"""Largest relative difference (of norms) between the file's output and the model's. Codes at a rounding boundary may
+part by one; another function is far beyond."""
 
 
-def export_onnx(model: nn.Module, path: str | Path, batch: Tensor) -> None:
+def export_onnx(model: nn.Module, path: str | Path, batch: Inputs) -> None:
     """Write ``model`` as ONNX QDQ.
 
-    Input ``input`` (N, …) and output ``output`` are float32, N is free. Norms get their running statistics; one that is
-    folded into a convolution is in its int8 weight.
-    Stochastic rounding has no ONNX form: an activation rounded so in training is rounded to nearest.
+    One input is called ``input``, several as the forward's arguments; outputs are ``output``, ``output_1``, … The first
+    dimension N is free. Norms get their running statistics; one that is folded into a convolution is in its weight.
+    Stochastic rounding has no ONNX form: an activation rounded so in training is rounded to nearest. Where onnxruntime
+    is installed, the file is run on ``batch`` before it gets its name, and must compute what the model does.
 
     Args:
         model: a converted model (float layers in it stay float).
         path: the file to write.
-        batch: float32 inputs that fix the activations' scales.
+        batch: arguments that fix the activations' scales: a tensor, a tuple, or a mapping by name.
 
     Raises:
-        LbtError: a layer or operation that has no ONNX form here, or a format other than symmetric integers of up to 8
-            bits with one scale (weights: one scale, or one per output channel); names the layer.
+        LbtError: the model cannot be traced; a layer or operation that has no ONNX form here, or a format other than
+            symmetric integers of up to 8 bits with one scale (weights: one scale, or one per output channel), names the
+            layer; or the file would compute something else.
     """
     import onnx
 
     context_of(model, "export_onnx")
     model = copy.deepcopy(model).eval()
-    scales, output = _scales(model, batch)
-    graph = _Graph(scales)
-    values: dict[str, str] = {}
-    traced = Tracer().trace(model)
-    modules = dict(model.named_modules())
-    for node in traced.nodes:
-        if node.op == "placeholder":
-            values[node.name] = "input"
-        elif node.op == "output":
-            graph.add("Identity", [values[node.args[0].name]], output="output")
-        elif node.op == "call_module":
-            name = str(node.target)
-            inputs = [values[a.name] for a in node.args if isinstance(a, fx.Node)]
-            entering, leaving = _flows(modules[name])
-            inputs = [graph.flow(entering, inputs[0]), *inputs[1:]]
-            values[node.name] = graph.flow(leaving, graph.module(name, modules[name], inputs))
-        else:
-            values[node.name] = graph.function(node, values)
-    info = onnx.helper.make_tensor_value_info
-    shape: list[Any] = ["N", *batch.shape[1:]]
+    traced, run, given = evaluated(copy.deepcopy(model), batch)
+    names = {name: "input" if len(given) == 1 else name for name in given}
+    graph = Graph(run.scales)
+    results = _write(graph, traced, run, names)
+    info, kinds = onnx.helper.make_tensor_value_info, {True: onnx.TensorProto.FLOAT, False: onnx.TensorProto.INT64}
+
+    def entry(name: str, x: Tensor) -> Any:
+        return info(name, kinds[x.is_floating_point()], ["N", *x.shape[1:]])
+
     whole = onnx.helper.make_graph(
         graph.nodes,
         "lbt",
-        [info("input", onnx.TensorProto.FLOAT, shape)],
-        [info("output", onnx.TensorProto.FLOAT, ["N", *output[1:]])],
+        [entry(names[name], x) for name, x in given.items()],
+        [entry(name, x.example) for name, x in results.items()],
         graph.initializers,
     )
     made = onnx.helper.make_model(
         whole, opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=8, producer_name="lbt"
     )
     onnx.checker.check_model(made)
+    content = made.SerializeToString(deterministic=True)
+    _check(content, {names[name]: x for name, x in given.items()}, *expected_of(model, batch))
     with atomic(path) as temporary:
-        temporary.write_bytes(made.SerializeToString(deterministic=True))
+        temporary.write_bytes(content)
 
 
-def _scales(model: nn.Module, batch: Tensor) -> tuple[dict[str, float], torch.Size]:
-    """Each activation's scale in an evaluation pass (a layer's input, or what a Flow writes); the output's shape."""
-    found: dict[str, float] = {}
+def _write(graph: Graph, traced: fx.GraphModule, run: Evaluation, names: dict[str, str]) -> dict[str, Value]:
+    """Write every node that depends on an input; returns the outputs."""
+    env: dict[fx.Node, Any] = {}
+    varies, sized = set[fx.Node](), set[fx.Node]()
+    for node in traced.graph.nodes:
+        example = run.values[node.name]
+        env[node] = example  # numbers, and tensors that no input changes, are constants
+        graph.node = node.name
+        if node.op == "placeholder":
+            if str(node.target) in names:
+                varies.add(node)
+                env[node] = Value(names[str(node.target)], example)
+        elif node.op == "output":
+            return _outputs(graph, fx.node.map_arg(node.args[0], lambda n: env[n]))
+        elif any(before in varies for before in node.all_input_nodes):
+            if next(tensors(example), None) is None:
+                sized.add(node)  # a size of an input
+                continue
+            varies.add(node)
+            arguments = fx.node.map_arg((node.args, node.kwargs), lambda n: env[n])
+            env[node] = _valued(_node(graph, node, run, *arguments), example)
+        elif any(before in sized for before in node.all_input_nodes):
+            sized.add(node)
+            if isinstance(example, Tensor):
+                varies.add(node)
+                env[node] = _repeated(graph, node, example, next(iter(names.values())))
+    raise AssertionError("a graph without output")
 
-    def note(name: str, spec: RoleSpec, x: Tensor, limit: Tensor | None = None) -> None:
-        nearest = spec.model_copy(update={"rounding": "nearest"})
-        q = quantize(x, nearest, Key(layer=name, role="A"), running=None if limit is None else limit.clone())
-        found[name] = float(single(q, spec, name, "A"))
 
-    for name, module in model.named_modules():
-        if isinstance(module, QuantizedLayer) and module.roles.A is not None:
-            a, limit = module.roles.A, module.limits().get("A")
-            module.register_forward_pre_hook(lambda m, x, n=name, a=a, lim=limit: note(n, a, x[0], lim))
-        entering, leaving = _flows(module)
-        if entering is not None:
-            module.register_forward_pre_hook(lambda m, x, f=entering: note(f.name, f.a, x[0]), prepend=True)
-        if leaving is not None:
-            module.register_forward_hook(lambda m, x, y, f=leaving: note(f.name, f.a, y), prepend=True)
+def _repeated(graph: Graph, node: fx.Node, example: Tensor, source: str) -> Value:
+    """A tensor that is the same for every sample, as often as there are samples."""
+    if not torch.equal(example, example[:1].expand(example.shape)):
+        raise LbtError(f"node {node.name!r} depends on the size of the batch, which has no ONNX form in lbt")
+    count = graph.add("Slice", [graph.add("Shape", [source]), graph.ints([0]), graph.ints([1])])
+    shape = graph.add("Concat", [count, graph.ints([1] * (example.dim() - 1))], axis=0)
+    return Value(graph.add("Expand", [graph.operand(example[:1]), shape]), example)
+
+
+def _node(graph: Graph, node: fx.Node, run: Evaluation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if node.op == "call_module":
+        name = str(node.target)
+        module = run.model.get_submodule(name)
+        inputs = [value for value in (*args, *kwargs.values()) if isinstance(value, Value)]
+        entering, leaving = sides(module)
+        if entering is not None and entering.a is not None:
+            inputs[0] = Value(graph.quantized(inputs[0].name, entering.name, entering.a), inputs[0].example)
+        result = modules.write(graph, name, module, inputs)
+        return result if leaving is None or leaving.a is None else graph.quantized(result, leaving.name, leaving.a)
+    if node.target is operator_getitem and not isinstance(args[0], Value):
+        return args[0][args[1]].name
+    if (node.op, *args[1:2]) == ("call_function", "T") and node.target is getattr:
+        return functions.transpose(graph, args[0], 0, 1)
+    site = site_of(node)
+    if site is not None and (node.name, site) in graph.scales:
+        return _product(graph, site, run, node, args, kwargs)
+    write = functions.FUNCTIONS.get(node.target)
+    try:
+        if write is None:
+            raise Unknown
+        return write(graph, *args, **kwargs)
+    except (Unknown, TypeError, AttributeError):
+        word = getattr(node.target, "__name__", node.target)
+        given = fx.node.map_arg((node.args, node.kwargs), lambda n: n.name)
+        text = ", ".join([*map(str, given[0][1:]), *(f"{k}={v}" for k, v in given[1].items())])
+        text = f"{word}({text[:80]}) in the model's forward has no ONNX form in lbt (node {node.name!r})"
+        raise LbtError(text) from None
+
+
+def _product(
+    graph: Graph, site: str, run: Evaluation, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> str:
+    """A quantized product by a function."""
+    roles, _ = site_roles(run.model.__dict__["lbt"], site)
+    word = site.rpartition(".")[2]
+    if roles is None or roles.A is None or word not in ("linear()", "matmul(weight)", "conv2d()"):
+        raise LbtError(f"{site}: a quantized {word} has no ONNX form in lbt")
+    x, weight, *rest = (*args, *kwargs.values())
+    if not isinstance(weight, Tensor):
+        raise LbtError(f"{site}: a weight that depends on the input has no ONNX form in lbt")
+    quantized = graph.quantized(x.name, site, roles.A)
+    if word == "matmul(weight)":
+        return graph.linear(quantized, x.shape, graph.weight(site, roles.W, weight.t().contiguous()), None)
+    bias = rest[0] if rest and isinstance(rest[0], Tensor) else None
+    b = None if bias is None else graph.constant(f"{site}.bias", bias.float().numpy())
+    if word == "linear()":
+        return graph.linear(quantized, x.shape, graph.weight(site, roles.W, weight), b)
+    named = dict(zip(("stride", "padding", "dilation", "groups"), rest[1:], strict=False)) | {
+        k: v for k, v in kwargs.items() if k in ("stride", "padding", "dilation", "groups")}  # fmt: skip
+    pair = {k: (v, v) if isinstance(v, int) else tuple(v) for k, v in named.items() if k != "groups"}
+    padding = pair.get("padding", (0, 0))
+    return graph.add(
+        "Conv", [quantized, graph.weight(site, roles.W, weight), *([] if b is None else [b])],
+        strides=pair.get("stride", (1, 1)), pads=[*padding, *padding], dilations=pair.get("dilation", (1, 1)),
+        group=named.get("groups", 1),
+    )  # fmt: skip
+
+
+def _valued(result: Any, example: Any) -> Any:
+    """The names that a node's result got, with the example's tensors."""
+    if isinstance(result, str):
+        return Value(result, example) if isinstance(example, Tensor) else (Value(result, example[0]), *example[1:])
+    return tuple(Value(name, x) for name, x in zip(result, example, strict=True))
+
+
+def _outputs(graph: Graph, result: Any) -> dict[str, Value]:
+    """Name every floating-point tensor that the model returns."""
+    found: list[Value] = []
+
+    def collect(part: Any) -> None:
+        if isinstance(part, Value):
+            found.append(part)
+        elif isinstance(part, dict):
+            for one in part.values():
+                collect(one)
+        elif isinstance(part, (tuple, list)):
+            for one in part:
+                collect(one)
+
+    collect(result)
+    if not found:
+        raise LbtError("export_onnx: the model returns no tensor that depends on its input")
+    named = {}
+    for index, value in enumerate(found):
+        name = "output" if index == 0 else f"output_{index}"
+        graph.add("Identity", [value.name], output=name)
+        named[name] = value
+    return named
+
+
+def expected_of(model: nn.Module, batch: Inputs) -> tuple[list[Tensor], float]:
+    """The model's results, and how far they move when the inputs change by a rounding error."""
+
+    def run(inputs: Any) -> list[Tensor]:
+        return [x for x in tensors(call(model, inputs)) if x.is_floating_point()]
+
+    def moved(x: Any) -> Any:
+        return x * (1 + 2.0**-20) if isinstance(x, Tensor) and x.is_floating_point() else x
+
     with torch.no_grad():
-        output = model(batch)
-    return found, output.shape
+        expected = run(batch)
+        near: Any = moved(batch)
+        if isinstance(batch, Mapping):
+            near = {name: moved(x) for name, x in batch.items()}
+        elif isinstance(batch, (tuple, list)):
+            near = [moved(x) for x in batch]
+        return expected, max((apart(a, b) for a, b in zip(run(near), expected, strict=True)), default=0.0)
 
 
-def _flows(module: nn.Module) -> tuple[Flow | None, Flow | None]:
-    """What quantizes the module's input, and its output, on the way forward."""
-    found = [flow for flow in flows(module) if flow.a is not None]
-    leaving = next((flow for flow in found if flow in module._forward_hooks.values()), None)
-    return next((flow for flow in found if flow is not leaving), None), leaving
+def apart(found: Tensor, wanted: Tensor) -> float:
+    """The relative difference of two tensors, by their norms."""
+    return float((found - wanted).norm() / wanted.norm().clamp_min(1e-20))
 
 
-def single(q: Quantized, spec: RoleSpec, name: str, role: str) -> Tensor:
-    """The one scale of a tensor in a format that QDQ can write."""
-    form = spec.format
-    if not (_writable(form) and q.scale.numel() == 1):
-        raise LbtError(
-            f"layer {name!r}, role {role}: found {spec}; ONNX export accepts symmetric integers of 2 to 8 bits with "
-            "one scale per tensor (weights: also per channel)"
-        )
-    return q.scale.flatten()[0]
+def room(own: float) -> float:
+    """Largest relative difference that is accepted: :data:`TOLERANCE`, or more where codes that part by one spread.
+
+    Args:
+        own: how far the model's own output moves when its inputs change by a rounding error.
+    """
+    return min(max(TOLERANCE, 4 * own), 0.5)
 
 
-def _writable(form: FormatBase) -> bool:
-    return isinstance(form, Int) and form.symmetric and 2 <= form.bits <= 8
+def _check(content: bytes, given: dict[str, Tensor], expected: list[Tensor], own: float) -> None:
+    """Run the file once: the model's output, and the first sample's own when it comes alone."""
+    most = room(own)
+    try:
+        import onnxruntime
+    except ImportError:
+        import warnings
 
-
-class _Graph:
-    """Nodes and constants so far; every method returns the name of what it computes."""
-
-    def __init__(self, scales: dict[str, float]) -> None:
-        self.nodes: list[Any] = []
-        self.initializers: list[Any] = []
-        self.scales = scales
-
-    def add(self, kind: str, inputs: list[str], output: str = "", **attributes: Any) -> str:
-        import onnx
-
-        output = output or f"{kind.lower()}_{len(self.nodes)}"
-        self.nodes.append(onnx.helper.make_node(kind, inputs, [output], name=f"node_{len(self.nodes)}", **attributes))
-        return output
-
-    def constant(self, name: str, value: Any, dtype: Any = np.float32) -> str:
-        import onnx
-
-        name = f"{name}_{len(self.initializers)}"
-        self.initializers.append(onnx.numpy_helper.from_array(np.ascontiguousarray(value, dtype=dtype), name))
-        return name
-
-    def quantized(self, x: str, name: str, spec: RoleSpec) -> str:
-        """QuantizeLinear and DequantizeLinear; codes reach the format's limit and no further."""
-        scale, top = self.scales[name], spec.format.largest
-        step, zero = self.constant(f"{name}.scale", scale), self.constant("zero", 0, np.int8)
-        ends = [self.constant("limit", np.float32(end) * np.float32(scale)) for end in (-top, top)]
-        codes = self.add("QuantizeLinear", [self.add("Clip", [x, *ends]), step, zero])
-        return self.add("DequantizeLinear", [codes, step, zero])
-
-    def flow(self, flow: Flow | None, x: str) -> str:
-        """What a converted norm, pool or addition does to its input or output."""
-        return x if flow is None or flow.a is None else self.quantized(x, flow.name, flow.a)
-
-    def weight(self, name: str, module: QuantizedLayer, weight: Tensor) -> str:
-        """The weight's codes, dequantized; float32 where the recipe leaves it so."""
-        spec = module.roles.W
-        if spec is None:
-            return self.constant(f"{name}.weight", weight.float().numpy())
-        q = quantize(weight, spec, Key(layer=name, role="W"))
-        per_channel = spec.granularity == "channel" and q.scale.shape == (weight.shape[0], 1)
-        if not per_channel:
-            single(q, spec, name, "W")
-        elif not _writable(spec.format):
-            raise LbtError(f"layer {name!r}, role W: found {spec}; ONNX export accepts integers of up to 8 bits")
-        scale = q.scale.flatten().numpy() if per_channel else q.scale.flatten()[0].numpy()
-        codes = self.constant(f"{name}.weight", q.in_shape(q.codes).numpy(), np.int8)
-        step = self.constant(f"{name}.weight_scale", scale)
-        zero = self.constant("zero", np.zeros_like(scale), np.int8)
-        if per_channel:
-            return self.add("DequantizeLinear", [codes, step, zero], axis=0)
-        return self.add("DequantizeLinear", [codes, step, zero])
-
-    def module(self, name: str, m: nn.Module, inputs: list[str]) -> str:
-        """The operators of one module."""
-        x = inputs[0]
-        if isinstance(m, IntegerBN):
+        warnings.warn("onnxruntime is not installed: the exported file was not run", stacklevel=3)
+        return
+    try:
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        whole = session.run(None, {name: x.numpy() for name, x in given.items()})
+        alone = session.run(None, {name: x[:1].numpy() for name, x in given.items()})
+    except Exception as error:  # onnxruntime's own classes
+        reason = " ".join(str(error).split())[:200]
+        raise LbtError(f"export_onnx: onnxruntime refuses the file ({reason})") from None
+    for found, first, wanted in zip(whole, alone, expected, strict=False):
+        difference = apart(torch.from_numpy(found), wanted)
+        if not difference < most:
             raise LbtError(
-                f"layer {name!r}: integer_bn computes in fixed point with a unit found from the data, which has no "
-                "ONNX form; export a model with another norm (its state dict loads there)"
+                f"export_onnx: the file computes something else than the model on the batch: relative difference "
+                f"{difference:.2g}; accepted: below {most:.2g}"
             )
-        if isinstance(m, FoldedBN) and m.inside:
-            return x  # the weight of the convolution before it has it
-        if isinstance(m, (nn.Conv1d, nn.Conv2d, nn.Linear)):
-            w, b = m.weight.detach(), None if m.bias is None else m.bias.detach()
-            if isinstance(m, QuantizedLayer):
-                if m.folded:
-                    w, b = (tensor.detach() for tensor in m.folded[0].fold(w, b))
-                x = x if m.roles.A is None else self.quantized(x, name, m.roles.A)
-                weight = self.weight(name, m, w)
-            else:
-                weight = self.constant(f"{name}.weight", w.float().numpy())
-            bias = [] if b is None else [self.constant(f"{name}.bias", b.float().numpy())]
-            if isinstance(m, nn.Linear):
-                return self.add("Gemm", [x, weight, *bias], transB=1)
-            if m.padding_mode != "zeros" or isinstance(m.padding, str):
-                raise LbtError(f"layer {name!r}: padding {m.padding!r}, {m.padding_mode}; ONNX export accepts zeros")
-            return self.add(
-                "Conv",
-                [x, weight, *bias],
-                strides=m.stride,
-                pads=[*m.padding, *m.padding],
-                dilations=m.dilation,
-                group=m.groups,
-            )
-        if isinstance(m, nn.modules.batchnorm._BatchNorm):
-            if m.running_mean is None or m.running_var is None:
-                raise LbtError(f"layer {name!r}: a norm without running statistics has no ONNX form")
-            weight_, bias_ = (torch.full_like(m.running_mean, v) if p is None else p.detach()
-                              for p, v in ((m.weight, 1.0), (m.bias, 0.0)))  # fmt: skip
-            four = (weight_, bias_, m.running_mean, m.running_var)
-            names = [self.constant(f"{name}.norm", v.float().numpy()) for v in four]
-            return self.add("BatchNormalization", [x, *names], epsilon=m.eps)
-        match m:
-            case nn.ReLU():
-                return self.add("Relu", [x])
-            case nn.ReLU6():
-                return self.add("Clip", [x, self.constant("low", 0), self.constant("high", 6)])
-            case nn.MaxPool2d(dilation=1, ceil_mode=False):
-                return self.add("MaxPool", [x], **_window(m))
-            case nn.AvgPool2d(ceil_mode=False, divisor_override=None):
-                return self.add("AveragePool", [x], count_include_pad=int(m.count_include_pad), **_window(m))
-            case nn.AdaptiveAvgPool2d(output_size=(1 | (1, 1))):
-                return self.add("GlobalAveragePool", [x])
-            case nn.Flatten(start_dim=1, end_dim=-1):
-                return self.add("Flatten", [x])
-            case nn.Identity() | nn.Dropout():
-                return x
-            case Add():
-                return self.add("Add", inputs)
-        raise LbtError(f"layer {name!r}: {m} has no ONNX form in lbt")
-
-    def function(self, node: fx.Node, values: dict[str, str]) -> str:
-        """The operator of a function or method in the model's own forward."""
-        inputs = [values[a.name] for a in node.args if isinstance(a, fx.Node)]
-        rest = [a for a in node.args if not isinstance(a, fx.Node)]
-        match node.target, rest:
-            case ((operator.add | torch.add | operator.iadd), []):
-                return self.add("Add", inputs)
-            case ((torch.relu | functional.relu | "relu"), []):
-                return self.add("Relu", inputs)
-            case ((torch.flatten | "flatten"), [1]):
-                return self.add("Flatten", inputs)
-            case (("mean" | torch.mean), [[2, 3] | (2, 3) | [-2, -1] | (-2, -1)]):
-                return self.add("Flatten", [self.add("GlobalAveragePool", inputs)])
-            case functional.adaptive_avg_pool2d, [1 | (1, 1)]:
-                return self.add("GlobalAveragePool", inputs)
-        name = getattr(node.target, "__name__", node.target)
-        raise LbtError(f"{name}{tuple(rest)} in the model's forward has no ONNX form in lbt (node {node.name!r})")
-
-
-def _window(m: nn.MaxPool2d | nn.AvgPool2d) -> dict[str, Any]:
-    """Kernel, strides and pads of a pooling module."""
-    kernel, stride, padding = ((v, v) if isinstance(v, int) else v for v in (m.kernel_size, m.stride, m.padding))
-    return {"kernel_shape": kernel, "strides": stride, "pads": [*padding, *padding]}
+        if len(found) == len(next(iter(given.values()))):
+            alike = apart(torch.from_numpy(first), torch.from_numpy(found[:1]))
+            if not alike < most:
+                raise LbtError(f"export_onnx: a sample alone gives another output (relative difference {alike:.2g})")

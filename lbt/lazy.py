@@ -13,12 +13,13 @@ def exports(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any
 
     Args:
         package: its ``__name__``.
-        homes: public name → module that defines it.
+        homes: public name → module that defines it; with a colon at its end the module itself has the public name.
     """
 
     def get(name: str) -> Any:
         if name in homes:
-            return getattr(import_module(homes[name]), name)
+            module, whole, _ = homes[name].partition(":")
+            return import_module(module) if whole else getattr(import_module(module), name)
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     def names() -> list[str]:

@@ -39,6 +39,11 @@ class Params(Section):
     hardware: HardwareParams = HardwareParams()
     """The cost of a training step on a device."""
 
+    @property
+    def supernet_domain(self) -> str:
+        """The domain that the supernet is trained on."""
+        return self.supernet.domain or self.adapt.pair[0].split("-")[0]
+
 
 def load_params(path: str | Path) -> Params:
     """Read and check a params file.
@@ -59,7 +64,7 @@ def _contradictions(params: Params) -> Iterator[str]:
         for domain in pair.split("-"):
             if domain not in domains:
                 yield str(unknown("domain", domain, domains, where=f"adapt.pair.{index}"))
-    if params.supernet.domain not in domains:
+    if params.supernet.domain is not None and params.supernet.domain not in domains:
         yield str(unknown("domain", params.supernet.domain, domains, where="supernet.domain"))
     recipes = [(f"adapt.recipe.{index}", name) for index, name in enumerate(params.adapt.recipe)]
     boards = [("hardware.board", params.hardware.board)]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from lbt.nas.predictors.fit import Auxiliary, Network, Options, train
+from lbt.nas.predictors.fit import Auxiliary, Options, PredictorNetwork, train
 from lbt.nas.predictors.gp import normal_scores
 from lbt.nas.predictors.metrics import kendall_tau
 from lbt.nas.predictors.stage import halves
@@ -32,7 +32,7 @@ def gates(
 ) -> np.ndarray:
     """Scores float64 (len(target),) of the cells ``target`` by GATES trained on ``values`` of the cells ``chosen``."""
     options = Options(epochs=EPOCHS)
-    network = Network("gates", table.space, options, torch.Generator().manual_seed(seed))
+    network = PredictorNetwork("gates", table.space, options, torch.Generator().manual_seed(seed))
     return train(network, table.rows[chosen], values, options, seed, auxiliary).predict(table.rows[target])[0]
 
 

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from few_labels import _labels
 from lbt.nas.predictors.cells import cells
-from lbt.nas.predictors.fit import Network
+from lbt.nas.predictors.fit import PredictorNetwork
 from lbt.nas.predictors.layers import Linear
 from lbt.nas.space import CellSpace
 from lbt.nas.tables import Table
@@ -39,7 +39,7 @@ class Contrast(nn.Module):
         self.slow: tuple[nn.ModuleList, ...] = ()
         self.queue = torch.zeros(0, network_width)
 
-    def forward(self, network: Network, generator: torch.Generator) -> Tensor:
+    def forward(self, network: PredictorNetwork, generator: torch.Generator) -> Tensor:
         batch = torch.randint(len(self.cells) // 2, (BATCH,), generator=generator)
         query = normalize(self.project(network.encoder(self.cells[batch].expand(1)))[0], dim=-1)
         with torch.no_grad():
@@ -49,7 +49,7 @@ class Contrast(nn.Module):
         self.queue = torch.cat([key, self.queue])[:QUEUE]
         return WEIGHT * cross_entropy(logits, torch.arange(BATCH))
 
-    def _follow(self, network: Network) -> nn.ModuleList:
+    def _follow(self, network: PredictorNetwork) -> nn.ModuleList:
         """The slow encoder and projection, one step closer to the trained ones."""
         fast = nn.ModuleList([network.encoder, self.project])
         if not self.slow:

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from few_labels import _labels
 from lbt.nas.predictors.cells import cells
-from lbt.nas.predictors.fit import Network
+from lbt.nas.predictors.fit import PredictorNetwork
 from lbt.nas.predictors.layers import Linear
 from lbt.nas.space import CellSpace
 from lbt.nas.tables import Table
@@ -32,7 +32,7 @@ class Reconstruction(nn.Module):
         self.operations = self.cells.operations[torch.from_numpy(first[same])]
         self.decoder = Linear(1, width, self.operations.shape[1] * self.kinds, generator)
 
-    def forward(self, network: Network, generator: torch.Generator) -> Tensor:
+    def forward(self, network: PredictorNetwork, generator: torch.Generator) -> Tensor:
         batch = torch.randint(len(self.cells), (BATCH,), generator=generator)
         logits = self.decoder(network.encoder(self.cells[batch].expand(1)))
         return WEIGHT * cross_entropy(logits.view(-1, self.kinds), self.operations[batch].flatten())

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from lbt.lazy import exports
 
-_PUBLIC = {"AdaptParams": "lbt.adapt.params", "METHODS": "lbt.adapt.params", "read_adapted": "lbt.adapt.read"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'lbt.adapt' has no attribute {name!r}")
+__getattr__, __dir__ = exports(
+    __name__,
+    {"AdaptParams": "lbt.adapt.params", "METHODS": "lbt.adapt.params", "read_adapted": "lbt.adapt.read"},
+)

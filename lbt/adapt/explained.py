@@ -1,4 +1,4 @@
-"""Where low precision hurts while a network adapts: :func:`lbt.nn.explain` at a few points of a job's training."""
+"""Error analysis while a network adapts: :func:`lbt.nn.explain` at a few points of a job's training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 POINTS = 4
-"""How often a job looks: after its first step, its last one, and evenly between."""
+"""Looks of a job: after its first step, its last one, and evenly between."""
 IMAGES = 16
 """The first images of the target's training split: always the same ones, as they are."""
 

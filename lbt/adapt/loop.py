@@ -22,13 +22,14 @@ Row = dict[str, float | int | None]
 
 
 @dataclass
-class History:
-    """What was seen during training.
+class TrainingLog:
+    """Log of a training.
 
     Attributes:
-        curve: a row per evaluation. ``step``; ``student_target_validation`` (and ``teacher_…``), accuracy in percent;
-            ``student_class_entropy`` (and ``teacher_…``), the entropy of the classes that are predicted on these images
-            as a share of the largest possible: 1 when all are predicted equally often, 0 when it is always the same.
+        curve: a row per evaluation. ``step``; ``student_target_validation`` (and ``teacher_…``), accuracy in percent,
+            None without labels; ``student_class_entropy`` (and ``teacher_…``), the entropy of the classes that are
+            predicted on these images as a share of the largest possible: 1 when all are predicted equally often, 0 when
+            it is always the same.
             Means over the steps since the row before: losses by the names that the method gives them,
             ``class_balance`` (a loss), ``mask_rate`` (share of the target images whose prediction is confident).
         explained: rows of :func:`lbt.adapt.explained.look`.
@@ -38,19 +39,19 @@ class History:
     explained: list[dict[str, Any]] = field(default_factory=list)
 
 
-def train(method: Base, validation: Examples, scratch: Path | None, identity: dict[str, Any]) -> History:
+def train(method: Base, validation: Examples, scratch: Path | None, identity: dict[str, Any]) -> TrainingLog:
     """Run all steps of ``method``.
 
     Args:
-        method: what is trained.
-        validation: labelled target images, for the curve only.
+        method: the method to train.
+        validation: target images, for the curve only.
         scratch: a folder for checkpoints; a job that is killed goes on from there and ends with the same weights. The
             checkpoint is removed when the training is complete.
-        identity: what the checkpoint must belong to (params, inputs); one of another job is ignored.
+        identity: params and inputs of the job; a checkpoint of another job is ignored.
     """
     params = method.params
     saved = scratch / "checkpoint.safetensors" if scratch is not None else None
-    first, history = resume(method, saved, identity) if saved is not None and saved.is_file() else (0, History())
+    first, log = resume(method, saved, identity) if saved is not None and saved.is_file() else (0, TrainingLog())
     wait()  # every process has read the checkpoint, or none found it
     first_process = world().rank == 0
     total = method.preparation + method.steps
@@ -62,22 +63,22 @@ def train(method: Base, validation: Examples, scratch: Path | None, identity: di
         done = step + 1
         if done % params.evaluate_every == 0 or done == total:
             means = {name: sum(values) / len(values) for name, values in sums.items()}
-            history.curve.append({"step": done, **means, **_evaluate(method, validation)})
+            log.curve.append({"step": done, **means, **_evaluate(method, validation)})
             sums = {}
         if done in looks:
-            history.explained += look(method, done)
+            log.explained += look(method, done)
         # A checkpoint falls on an evaluation, where the running means start anew: nothing of the curve is lost.
         if saved is not None and not sums and done % params.checkpoint_every == 0 and done < total:
-            seen = {"curve": history.curve, "explained": history.explained}
+            seen = {"curve": log.curve, "explained": log.explained}
             if first_process:
                 checkpoints.save(saved, {"identity": identity, "step": done, **seen, **snapshot(method)})
     if saved is not None and first_process:
         saved.unlink(missing_ok=True)
-    return history
+    return log
 
 
-def resume(method: Base, saved: Path, identity: dict[str, Any]) -> tuple[int, History]:
-    """Put the checkpoint ``saved`` back into ``method``; return its step and its history.
+def resume(method: Base, saved: Path, identity: dict[str, Any]) -> tuple[int, TrainingLog]:
+    """Put the checkpoint ``saved`` back into ``method``; return its step and its log.
 
     A checkpoint of another job gives step 0. So does one that cannot be used, with a warning: a damaged scratch file
     must not stop its job for ever.
@@ -86,14 +87,14 @@ def resume(method: Base, saved: Path, identity: dict[str, Any]) -> tuple[int, Hi
     try:
         state = checkpoints.load(saved)
         if state["identity"] != identity:
-            return 0, History()
+            return 0, TrainingLog()
         restore(method, state)
-        return state["step"], History(state["curve"], state["explained"])
+        return state["step"], TrainingLog(state["curve"], state["explained"])
     except Exception as error:  # whatever a damaged file, or one of other code, makes of it
         restore(method, fresh)
         if world().rank == 0:
             warn(f"{saved}: checkpoint ignored, the job starts from the beginning: {type(error).__name__}: {error}")
-        return 0, History()
+        return 0, TrainingLog()
 
 
 def snapshot(method: Base) -> dict[str, Any]:

@@ -29,13 +29,14 @@ def device_memory(method: Base) -> dict[str, int]:
     kept = Kept(
         source_images=len(task.source) if method.uses_source else 0,
         target_images=targets,
+        predictions=method.balance.kept if "balance" in vars(method) else 0,
         networks=tuple(
             _another(network, trained, name in method.averaged)
             for name, network in method.networks.items()
             if name != "student"
         ),
         domains=len(method.statistics()),
-        graphs=method.graphs,
+        batches_in_flight=method.batches_in_flight,
         moments={"sgd": 1 if task.params.momentum else 0, "adam": 2}[task.params.optimizer],
     )
     batch = task.params.batch if method.steps else 0

@@ -1,4 +1,4 @@
-"""What a method is to the training loop: networks, optimizers and one function that makes one step.
+"""Base of every method, as the training loop sees it: networks, optimizers, and one function that makes one step.
 
 A method is a class ``Method`` in a file of ``lbt/adapt/methods``; the file's name is the method's name. It derives from
 :class:`Base`, which holds what all of them need, so that a method's own page is its losses.
@@ -10,24 +10,24 @@ import contextlib
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
-from lbt.adapt.params import AdaptJob
-from lbt.adapt.prior import Balance, given_shares
+from lbt.adapt import kit
+from lbt.adapt.knobs import JobKnobs
+from lbt.config import Section
 from lbt.errors import LbtError
-from lbt.models._network import Network
-from lbt.nn import domain, optimizer, quantize, scale_loss, separate_statistics, set_step
-from lbt.nn.parallel import average_gradients, share_model, split
-from lbt.train.batches import Examples, draw, generator, views
-from lbt.train.evaluation import predict
 from lbt.train.schedule import set_lr, warm_cosine
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from lbt.adapt.prior import Balance
+    from lbt.models._network import Network
     from lbt.recipe import Recipe
+    from lbt.train.batches import Examples
+
+S = TypeVar("S", bound=Section)
 
 
 REFRESH = 50
@@ -39,7 +39,7 @@ class Task:
     """One job: what is adapted, on what, in which numbers.
 
     Attributes:
-        params: place in the grid, and knobs.
+        params: place in the grid, knobs, and the methods' options.
         recipe: number formats.
         model: the pretrained float network; methods take copies.
         source: labelled training images of the source domain.
@@ -47,7 +47,7 @@ class Task:
             their labels, through :meth:`Base.labelled`.
     """
 
-    params: AdaptJob
+    params: JobKnobs
     recipe: Recipe
     model: Network
     source: Examples
@@ -63,13 +63,17 @@ class Task:
         """The kind of augmentation of the job's pair."""
         return self.params.augmentation_of(self.params.pair)
 
+    def options(self, kind: type[S]) -> S:
+        """The section of the params that is a ``kind``: a method's options."""
+        return next(value for _, value in self.params if isinstance(value, kind))
+
 
 def convert(model: Network, task: Task, domains: tuple[str, ...]) -> Network:
     """A copy of ``model`` under the recipe of ``task``, with batch-norm statistics for each of ``domains``."""
-    copy = quantize(model, task.recipe, seed=task.seed)
-    separate_statistics(copy, domains)
-    share_model(copy)
-    return cast(Network, copy.to(memory_format=torch.channels_last).train())  # type: ignore[call-overload]
+    copy = kit.quantize(model, task.recipe, seed=task.seed)
+    kit.separate_statistics(copy, domains)
+    kit.share_model(copy)
+    return cast("Network", copy.to(memory_format=kit.torch.channels_last).train())  # type: ignore[call-overload]
 
 
 def norm_layers(network: nn.Module) -> list[nn.Module]:
@@ -84,9 +88,13 @@ class Base:
     """True if ``source_steps`` of low-bit training on the source come first, before the network is deployed."""
     uses_source: ClassVar[bool] = True
     """True if the device must keep source images."""
+    needs_labels: ClassVar[bool] = False
+    """True if the target must have labels for training."""
+    few_labels: ClassVar[bool] = False
+    """True if those are ``labels_per_class`` images of each class."""
     uses_target: ClassVar[bool] = True
     """True if the device must keep unlabelled target images."""
-    graphs: ClassVar[int] = 2
+    batches_in_flight: ClassVar[int] = 2
     """Batches whose activations are kept for backward at the same time; 0: no backward pass."""
     averaged: ClassVar[tuple[str, ...]] = ()
     """Those of :attr:`networks` whose weights are a moving average, kept in float32 whatever the recipe."""
@@ -100,11 +108,11 @@ class Base:
         self.optimizers = {"student": self.optimizer(self.student)}
         self.labels: Examples | None = None  # labelled target images, for the methods that have some
 
-    # What a method says -----------------------------------------------------------------------------------------
+    # Declared by a method --------------------------------------------------------------------------------------------
 
     @property
     def steps(self) -> int:
-        """How many times the loop calls :meth:`step`."""
+        """Number of calls of :meth:`step`."""
         return self.params.steps
 
     def step(self, step: int) -> dict[str, Tensor | float]:
@@ -112,7 +120,7 @@ class Base:
         raise NotImplementedError
 
     def extra_state(self) -> dict[str, Tensor]:
-        """What a checkpoint must hold beside networks and optimizers."""
+        """State that a checkpoint must hold beside networks and optimizers."""
         return self.balance.state() if "balance" in vars(self) else {}
 
     def load_extra_state(self, state: dict[str, Tensor]) -> None:
@@ -120,7 +128,7 @@ class Base:
         if "prior" in state:
             self.balance.load(state)
 
-    # What the loop uses -----------------------------------------------------------------------------------------
+    # Used by the loop ------------------------------------------------------------------------------------------------
 
     @property
     def preparation(self) -> int:
@@ -129,7 +137,7 @@ class Base:
 
     def advance(self, step: int) -> dict[str, Tensor | float]:
         """Step ``step`` of ``preparation + steps``; it keys the stochastic rounding of every network."""
-        set_step(nn.ModuleList(self.networks.values()), step)
+        kit.set_step(kit.nn.ModuleList(self.networks.values()), step)
         own = step - self.preparation
         if own < 0:
             return self.prepare(step)
@@ -140,7 +148,7 @@ class Base:
     def prepare(self, step: int) -> dict[str, Tensor | float]:
         """Low-bit training on the source's labels, so that no method is judged by mere rounding of a float network."""
         images, labels = self.source(step)
-        loss = F.cross_entropy(self.forward(self.student, images, "source"), labels)
+        loss = kit.F.cross_entropy(self.forward(self.student, images, "source"), labels)
         self.update(loss, self.preparation_schedule(step), "student")
         return {"source_loss": loss}
 
@@ -152,7 +160,7 @@ class Base:
         """The networks that predict: the student and, if there is one, the teacher."""
         return {name: self.networks[name] for name in ("student", "teacher") if name in self.networks}
 
-    # What a method uses -----------------------------------------------------------------------------------------
+    # Used by a method ------------------------------------------------------------------------------------------------
 
     def network(self, model: Network) -> Network:
         """A copy of ``model`` under the recipe, with statistics per domain, channels last, in training mode."""
@@ -161,8 +169,8 @@ class Base:
     def optimizer(self, *modules: nn.Module, lr: float | None = None) -> torch.optim.Optimizer:
         """The params' optimizer, with the recipe's formats, for the parameters of ``modules``."""
         p = self.params
-        made = optimizer(
-            modules[0] if len(modules) == 1 else nn.ModuleList(modules),
+        made = kit.optimizer(
+            modules[0] if len(modules) == 1 else kit.nn.ModuleList(modules),
             self.task.recipe,
             name=p.optimizer,
             lr=lr or p.lr,
@@ -182,33 +190,31 @@ class Base:
     @contextlib.contextmanager
     def on(self, network: nn.Module, name: str) -> Iterator[nn.Module]:
         """``network`` with the batch-norm statistics that it keeps for the domain ``name``."""
-        with domain(network, name if name in self.statistics() else self.statistics()[0]):
+        with kit.domain(network, name if name in self.statistics() else self.statistics()[0]):
             yield network
 
     def forward(self, network: nn.Module, images: Tensor, name: str) -> Tensor:
         """Logits of ``images`` with the statistics of the domain ``name``."""
         with self.on(network, name):
-            return split(network, images, [network])
+            return kit.split(network, images, [network])
 
     def source(self, step: int) -> tuple[Tensor, Tensor]:
         """Augmented source images and their labels."""
-        (images,), labels = draw(self.task.source, self.params.batch, self.task.seed, step, self.task.augmentation)
+        (images,), labels = kit.draw(self.task.source, self.params.batch, self.task.seed, step, self.task.augmentation)
         return images, labels
 
     def target(self, step: int, *kinds: str) -> list[Tensor]:
         """Unlabelled target images, an augmentation of the same ones for each of ``kinds`` (default: the pair's)."""
         index, kinds = self.target_index(step), kinds or (self.task.augmentation,)
-        return views(self.task.target, index, self.task.seed, step, *kinds)
+        return kit.views(self.task.target, index, self.task.seed, step, *kinds)
 
     @functools.cached_property
     def balance(self) -> Balance:
         """The target's class frequencies, at first as the pretrained network sees them."""
-        shares, classes = self.params.class_shares, self.task.target.classes
-        if isinstance(shares, dict):
-            given = given_shares(shares, classes)
-        else:
-            given = torch.full((len(classes),), 1 / len(classes)) if shares == "equal" else None
-        return Balance(predict(self.task.model, self.task.target), given)
+        return kit.Balance(
+            kit.predict(self.task.model, self.task.target),
+            kit.given_shares(self.params.class_shares, self.task.target.classes),
+        )
 
     def target_index(self, step: int) -> Tensor:
         """The target images (batch,) of step ``step``, balanced by the classes that are predicted for them."""
@@ -221,7 +227,7 @@ class Base:
             LbtError: a class has fewer labelled images.
         """
         target, wanted = self.task.target, self.params.labels_per_class
-        order = torch.randperm(len(target), generator=generator(self.task.seed, "few labels"))
+        order = kit.torch.randperm(len(target), generator=kit.generator(self.task.seed, "few labels"))
         chosen = []
         for index, name in enumerate(target.classes):
             members = order[target.labels[order] == index][:wanted]
@@ -229,12 +235,12 @@ class Base:
                 found = f"class {name!r} of the target has {len(members)} labelled images, not {wanted}"
                 raise LbtError(f"adapt.labels_per_class: {found}")
             chosen.append(members)
-        return target.take(torch.cat(chosen))
+        return target.take(kit.torch.cat(chosen))
 
     def labelled(self, step: int) -> tuple[Tensor, Tensor]:
         """Augmented images and labels from :attr:`labels`; a small set is repeated to fill the batch."""
         assert self.labels is not None
-        (images,), labels = draw(self.labels, self.params.batch, self.task.seed, step, self.task.augmentation)
+        (images,), labels = kit.draw(self.labels, self.params.batch, self.task.seed, step, self.task.augmentation)
         return images, labels
 
     def schedule(self, step: int) -> float:
@@ -246,8 +252,8 @@ class Base:
         optimizers = [self.optimizers[name] for name in names or self.optimizers]
         for one in optimizers:
             one.zero_grad()
-        scale_loss(self.student, loss).backward()  # type: ignore[no-untyped-call]
-        average_gradients({p: None for one in optimizers for group in one.param_groups for p in group["params"]})
+        kit.scale_loss(self.student, loss).backward()  # type: ignore[no-untyped-call]
+        kit.average_gradients({p: None for one in optimizers for group in one.param_groups for p in group["params"]})
         for one in optimizers:
             set_lr(one, factor)
             one.step()

@@ -29,12 +29,20 @@ def estimate(probabilities: Tensor, rounds: int = 50) -> Tensor:
     return prior
 
 
-def given_shares(shares: dict[str, float], classes: tuple[str, ...]) -> Tensor:
-    """The frequencies (K,) that a user knows, in the order of ``classes``, made to add up to 1.
+def given_shares(shares: str | dict[str, float], classes: tuple[str, ...]) -> Tensor | None:
+    """The frequencies (K,) that a user knows, in the order of ``classes``, made to add up to 1; None: to be estimated.
+
+    Args:
+        shares: ``estimated``, ``equal``, or a number for each class.
+        classes: class names.
 
     Raises:
         LbtError: a class is missing or unknown.
     """
+    if shares == "estimated":
+        return None
+    if isinstance(shares, str):
+        return torch.full((len(classes),), 1 / len(classes))
     for name in shares:
         if name not in classes:
             raise unknown("class", name, classes, where="adapt.class_shares")
@@ -69,6 +77,11 @@ class Balance:
     def even(self) -> bool:
         """True if the target counts as balanced."""
         return float((self.prior - 1 / len(self.prior)).abs().sum() / 2) < EVEN
+
+    @property
+    def kept(self) -> int:
+        """Number of class probabilities that a device keeps."""
+        return self.table.numel() if self.given is None else 0
 
     def see(self, index: Tensor, probabilities: Tensor) -> None:
         """Note new predictions (M, K) for the images at ``index`` (M,)."""

@@ -10,16 +10,17 @@ rounding of float sums, and the first process writes it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from lbt.adapt.evidence import unlabelled_evidence
 from lbt.adapt.explained import table
 from lbt.adapt.levels import weight_levels
-from lbt.adapt.loop import History, train
+from lbt.adapt.loop import TrainingLog, train
 from lbt.adapt.memory import device_memory
 from lbt.adapt.method import Base, Task
 from lbt.adapt.params import METHODS, AdaptJob
@@ -32,7 +33,7 @@ from lbt.train.batches import Examples, read_examples
 from lbt.train.evaluation import accuracy, collapsed, predict
 from lbt.train.threads import fixed_threads
 
-Metrics = dict[str, float | int | str]
+Metrics = dict[str, float | int | str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +56,10 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """Where to write.
+    """Files to write.
 
     Attributes:
-        curve: Parquet, a row per evaluation; for its columns see :class:`lbt.adapt.loop.History`.
+        curve: Parquet, a row per evaluation; for its columns see :class:`lbt.adapt.loop.TrainingLog`.
         student: safetensors; read back with :func:`lbt.adapt.read_adapted`.
         explain: Parquet, the rows of :func:`lbt.nn.explain` at four points of the training; without rows for a recipe
             that quantizes nothing. None: not written.
@@ -80,15 +81,16 @@ def run(params: AdaptJob, inputs: Inputs, outputs: Outputs) -> Metrics:
 
     Args:
         params: one job of the grid (:meth:`lbt.adapt.params.AdaptParams.job`).
-        inputs: must have the same classes in source and target.
+        inputs: the target's classes are among the network's, in any order; it may have no label.
         outputs: files to write.
 
     Returns:
-        Accuracies in percent on both domains' test splits: ``before/…`` of the pretrained float network, ``student/…``
-        and ``teacher/…`` after, and ``target_accuracy``/``source_accuracy`` of the network that would be deployed (the
-        teacher if there is one). ``collapsed`` 0 or 1, judged without labels; ``confident_share``: share of the
-        target's training images whose largest probability exceeds 0.9; ``weight_levels``: distinct weight values
-        in a product, see :func:`lbt.adapt.levels.weight_levels`; ``memory/…``: bytes on the device.
+        Accuracies in percent on both domains' test splits (None where no test image has a label; then the metrics of
+        :func:`lbt.adapt.evidence.unlabelled_evidence` are there too): ``before/…`` of the pretrained float network,
+        ``student/…`` and ``teacher/…`` after, and ``target_accuracy``/``source_accuracy`` of the network that would be
+        deployed (the teacher if there is one). ``collapsed`` 0 or 1, judged without labels; ``confident_share``: share
+        of the target's training images whose largest probability exceeds 0.9; ``weight_levels``: distinct weight
+        values in a product, see :func:`lbt.adapt.levels.weight_levels`; ``memory/…``: bytes on the device.
 
     Raises:
         LbtError: files are unreadable, or classes do not match.
@@ -96,12 +98,13 @@ def run(params: AdaptJob, inputs: Inputs, outputs: Outputs) -> Metrics:
     model, architecture = read_model(inputs.model)
     source = _read(inputs.source, architecture, "source")
     target = _read(inputs.target, architecture, "target")
-    _check_classes(architecture, inputs, source, target)
+    kind = METHODS.load(params.method).Method
+    _check_labels(kind, params, target["train"])
 
     recipe = Recipe.load(params.recipe)
     task = Task(params, recipe, model, source["train"].labelled(), target["train"])
-    method: Base = METHODS.load(params.method).Method(task)
-    history = train(method, target["validation"], outputs.scratch, _identity(params, inputs))
+    method: Base = kind(task)
+    log = train(method, target["validation"], outputs.scratch, _identity(params, inputs))
 
     metrics: Metrics = {}
     for domain, splits in (("source", source), ("target", target)):
@@ -113,7 +116,7 @@ def run(params: AdaptJob, inputs: Inputs, outputs: Outputs) -> Metrics:
     deployed = _deployed(method)
     with method.on(method.networks[deployed], "target"):
         probabilities = predict(method.networks[deployed], target["train"])
-    finite = all(math.isfinite(value) for row in history.curve for value in row.values() if value is not None)
+    finite = all(math.isfinite(value) for row in log.curve for value in row.values() if value is not None)
     metrics |= {
         "source_accuracy": metrics[f"{deployed}/source_accuracy"],
         "target_accuracy": metrics[f"{deployed}/target_accuracy"],
@@ -123,8 +126,13 @@ def run(params: AdaptJob, inputs: Inputs, outputs: Outputs) -> Metrics:
         **{f"memory/{name}_bytes": value for name, value in device_memory(method).items()},
     }
 
+    if metrics["target_accuracy"] is None:
+        with method.on(method.networks[deployed], "target"):
+            after = predict(method.networks[deployed], target["test"])
+        metrics |= unlabelled_evidence(after, predict(model, target["test"]), architecture.classes)
+
     if world().rank == 0:
-        _write(outputs, history, method, architecture)
+        _write(outputs, log, method, architecture)
     wait()  # whoever looks at the outputs afterwards, in any process, finds them
     return metrics
 
@@ -134,12 +142,12 @@ def _deployed(method: Base) -> str:
     return "teacher" if "teacher" in method.networks else "student"
 
 
-def _write(outputs: Outputs, history: History, method: Base, architecture: Architecture) -> None:
+def _write(outputs: Outputs, log: TrainingLog, method: Base, architecture: Architecture) -> None:
     params = method.params
-    columns = sorted({name for row in history.curve for name in row} - {"step"})
-    write_table(outputs.curve, {name: [row.get(name) for row in history.curve] for name in ("step", *columns)})
+    columns = sorted({name for row in log.curve for name in row} - {"step"})
+    write_table(outputs.curve, {name: [row.get(name) for row in log.curve] for name in ("step", *columns)})
     if outputs.explain is not None:
-        write_table(outputs.explain, table(history.explained))
+        write_table(outputs.explain, table(log.explained))
     extra = {"method": params.method, "recipe": params.recipe, "domains": method.statistics()}
     write_model(outputs.student, method.student, architecture, **extra)
     if outputs.teacher is not None:
@@ -149,23 +157,34 @@ def _write(outputs: Outputs, history: History, method: Base, architecture: Archi
 def _read(splits: SplitFiles, architecture: Architecture, name: str) -> dict[str, Examples]:
     channels, size = architecture.channels, architecture.size
     paths = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    return {kind: read_examples(path, channels, size, f"{name}/{kind}") for kind, path in paths.items()}
+    read = {kind: read_examples(path, channels, size, f"{name}/{kind}") for kind, path in paths.items()}
+    return {kind: _in_order(split, architecture.classes, paths[kind]) for kind, split in read.items()}
 
 
-def _check_classes(architecture: Architecture, inputs: Inputs, *domains: dict[str, Examples]) -> None:
-    for splits, paths in zip(domains, (inputs.source, inputs.target), strict=True):
-        if splits["train"].classes != architecture.classes:
-            raise LbtError(
-                f"{paths.train}: its classes {list(splits['train'].classes)} are not those of the pretrained network, "
-                f"{list(architecture.classes)}"
-            )
+def _in_order(split: Examples, classes: tuple[str, ...], path: Path) -> Examples:
+    """``split`` with its labels numbered as the network's logits are."""
+    if split.classes == classes:
+        return split
+    if not set(split.classes) <= set(classes):
+        raise LbtError(
+            f"{path}: its classes {list(split.classes)} are not those of the pretrained network, {list(classes)}"
+        )
+    number = torch.tensor([*map(classes.index, split.classes), -1])  # the last is that of no label, -1
+    return replace(split, labels=number[split.labels], classes=classes)
 
 
-def _test(network: nn.Module, test: Examples) -> float:
+def _check_labels(kind: type[Base], params: AdaptJob, train: Examples) -> None:
+    """Refuse a method that needs labels of the target where there are none."""
+    if kind.needs_labels and not (train.labels >= 0).any():
+        domain = params.pair.partition("-")[2]
+        raise LbtError(f"adapt.method: {params.method} needs labels of the target, and domain {domain} has none")
+
+
+def _test(network: nn.Module, test: Examples) -> float | None:
     return accuracy(predict(network, test), test.labels)
 
 
 def _identity(params: AdaptJob, inputs: Inputs) -> dict[str, Any]:
-    """What a checkpoint must belong to: the params, the pretrained network, the data."""
+    """Identity of a job's checkpoint: the params, the pretrained network, the data."""
     data = {name: sha256(path) for name, path in (("source", inputs.source.train), ("target", inputs.target.train))}
     return {"params": params.model_dump_json(), "model": sha256(inputs.model), "torch": torch.__version__, **data}

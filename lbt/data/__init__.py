@@ -1,6 +1,6 @@
 """Domains: labelled image sets with a name, brought to one form whatever they come from.
 
-``load_domain(spec)`` gives the three fixed splits of a domain, ``to_float`` the tensor that a network eats.
+``load_domain(spec)`` gives the three fixed splits of a domain, ``to_input`` the tensor that a network takes.
 """
 
 from __future__ import annotations
@@ -16,5 +16,6 @@ __getattr__, __dir__ = exports(
         "load_domain": "lbt.data.load",
         "match_classes": "lbt.data.images",
         "to_float": "lbt.data.images",
+        "to_input": "lbt.data.inputs",
     },
 )

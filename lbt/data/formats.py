@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import BinaryIO, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -32,14 +32,23 @@ def _named(kind: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
-@_named("idx.gz")
+def unpacked(path: Path) -> BinaryIO:
+    """The file, opened, and unpacked where its first bytes are gzip's or bzip2's."""
+    with path.open("rb") as file:
+        first = file.read(3)
+    opener = gzip.open if first[:2] == b"\x1f\x8b" else bz2.open if first == b"BZh" else open
+    opened: BinaryIO = opener(path, "rb")  # type: ignore[operator, assignment]
+    return opened
+
+
+@_named("idx")
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
-    """A gzipped IDX file of unsigned bytes, MNIST's format: magic 0, 0, 8, dimensions; sizes; data.
+    """An IDX file of unsigned bytes, plain or packed, MNIST's format: magic 0, 0, 8, dimensions; sizes; data.
 
     Returns:
         uint8 array with ``dimensions`` axes.
     """
-    with gzip.open(path, "rb") as file:
+    with unpacked(path) as file:
         magic = file.read(4)
         if magic != bytes([0, 0, 8, dimensions]):
             raise ValueError(f"magic number {magic.hex()}, expected 000008{dimensions:02x}")
@@ -53,20 +62,26 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     return np.frombuffer(data, np.uint8).reshape(shape)
 
 
-@_named("libsvm .bz2")
-def read_libsvm(path: Path, features: int) -> tuple[np.ndarray, np.ndarray]:
-    """A bzip2 libsvm file: lines ``label 1:value 2:value …``, where zeros may be left out.
+@_named("libsvm")
+def read_libsvm(path: Path, features: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """A libsvm file, plain or packed: lines ``label 1:value 2:value …``, where zeros may be left out.
+
+    Args:
+        path: the file.
+        features: number of values in a line. Default: the largest index.
 
     Returns:
         float64 values (N, features) and float64 labels (N,).
     """
     from sklearn.datasets import load_svmlight_file
 
-    with bz2.open(path, "rb") as file:
+    with unpacked(path) as file:
         text = file.read()
     values, labels = load_svmlight_file(io.BytesIO(text), n_features=features, zero_based=False)
     if not len(labels):
         raise ValueError("no rows")
+    if values.shape[0] * values.shape[1] > 1 << 28:
+        raise ValueError(f"{values.shape[0]} rows of {values.shape[1]} values")
     return values.toarray(), labels
 
 

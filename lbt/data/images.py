@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,7 +50,7 @@ def convert(images: Images, channels: int | None, size: int | None) -> Images:
     if channels in (None, depth) and size in (None, height) and (size is None or size == width):
         return images
     pixels = (to_float(images, channels, size) * 255).round_().permute(0, 2, 3, 1).numpy().astype(np.uint8)
-    return Images(np.ascontiguousarray(pixels), images.labels, images.classes)
+    return replace(images, pixels=np.ascontiguousarray(pixels))
 
 
 def pad(pixels: np.ndarray, size: int) -> np.ndarray:
@@ -67,8 +68,8 @@ def select_classes(images: Images, classes: list[str] | tuple[str, ...]) -> Imag
     for new, name in enumerate(classes):
         number[images.classes.index(name)] = new
     labels = number[images.labels]
-    keep = labels > -2
-    return Images(images.pixels[keep], labels[keep].astype(np.int64), tuple(classes))
+    renumbered = replace(images, labels=labels.astype(np.int64), classes=tuple(classes))
+    return renumbered.take(np.flatnonzero(labels > -2))
 
 
 def match_classes(domains: Mapping[str, Images]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from lbt.artifacts import Images
 from lbt.data.domains import DOMAINS
 from lbt.data.images import convert, select_classes
 from lbt.data.params import DomainSpec
-from lbt.data.splits import Splits, take
+from lbt.data.splits import Splits
 from lbt.errors import LbtError, unknown
 
 
@@ -31,20 +31,20 @@ def load_domain(spec: DomainSpec, name: str = "") -> Splits:
     splits = splits.map(lambda part, images: _prepare(images, spec, wanted[part], f"{where}.{part}"))
     train = splits.train
     counts = np.bincount(train.labels[train.labels >= 0], minlength=len(train.classes))
-    if counts.any() and not counts.all():
+    if counts.any() and not counts.all() and (train.labels >= 0).all():
         raise LbtError(f"{where}: no training images in class {', '.join(np.array(train.classes)[counts == 0])}")
     return splits
 
 
 def _prepare(images: Images, spec: DomainSpec, count: int | None, where: str) -> Images:
-    if spec.classes is not None:
+    if spec.classes is not None and images.classes != tuple(spec.classes):
         for name in spec.classes:
             if name not in images.classes:
                 raise unknown("class", name, images.classes, where.rpartition(".")[0] + ".classes")
         images = select_classes(images, spec.classes)
     if count is not None and count > len(images):
         raise LbtError(f"{where}: found {count}; this domain has {len(images)} images there")
-    images = take(images, slice(count))
+    images = images.take(slice(count))
     if not len(images):
         raise LbtError(f"{where}: no images")
     return convert(images, spec.channels, spec.size)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from lbt.config import Section, Seed
+from lbt.config import Section, Seed, in_workspace
 from lbt.data.domains import DOMAINS
 from lbt.errors import unknown
 
@@ -23,19 +22,22 @@ class DomainSpec(Section):
     kind: str
     """A registered kind of domain (a file in lbt/data/domains). Left out: the domain's own name."""
     path: str | None = Field(default=None, validate_default=True)
-    """Folder or file in the workspace: an image tree, an .npz or Parquet file, or where published files lie (or are
-    downloaded to). Relative, without '..'. Default for published files: inputs/<kind>."""
+    """Folder or file in the workspace: images, arrays (docs/data.md), or where published files lie (or are downloaded
+    to). Relative, without '..'. Default for published files: inputs/<kind>."""
     url: str | None = None
     """Address to download the published files from instead of their usual one; the file's name is appended to it."""
     sha256: dict[str, str] = Field(default_factory=dict)
     """File name → hexadecimal SHA-256, for files that differ from the published ones."""
     size: int | None = Field(default=None, ge=8, le=512)
-    """Height and width of the images in pixels. Default: 32 for digits and photos, 64 for folders, their own for
-    arrays."""
+    """Height and width of the images in pixels. Default: 32 for digits and photos, their own for arrays and for files
+    that are squares of one size (8 to 128), 64 for other files."""
     channels: Literal[1, 3] | None = None
     """1: grey, 3: colour. Default: as the domain has them."""
     classes: list[str] | None = Field(default=None, min_length=2)
-    """Take only these classes, in this order. Default: all, in alphabetical order (digits: 0 to 9)."""
+    """Take only these classes, in this order; names of numbered classes that have none. Default: all, in alphabetical
+    order (digits: 0 to 9)."""
+    max_skipped: float = Field(default=0.1, ge=0, le=1)
+    """Largest share of a folder's files that may be left out because they are no readable images."""
     train: int | None = Field(default=None, ge=1, le=100_000_000)
     """How many images to take for training, at most what the split has. Default: all of it."""
     validation: int | None = Field(default=None, ge=1, le=100_000_000)
@@ -44,6 +46,14 @@ class DomainSpec(Section):
     """How many images to take for the test. Default: all of the split."""
     seed: Seed = 0
     """Seed of what is drawn (rendering, blending, degradation). The splits do not depend on it."""
+
+    @field_validator("classes")
+    @classmethod
+    def _different(cls, classes: list[str] | None) -> list[str] | None:
+        twice = [name for name in classes or () if (classes or []).count(name) > 1]
+        if twice:
+            raise ValueError(f"class {twice[0]!r} is there twice")
+        return classes
 
     @field_validator("kind")
     @classmethod
@@ -59,10 +69,7 @@ class DomainSpec(Section):
             if info.data.get("kind") in _NEEDS_PATH:
                 raise ValueError(f"kind {info.data['kind']} needs a path in the workspace, such as inputs/mine")
             return None
-        parts = PurePosixPath(path.replace("\\", "/"))
-        if not path or parts.is_absolute() or ".." in parts.parts or re.match(r"[A-Za-z]:|~", path):
-            raise ValueError(f"found {path!r}; accepted: a path inside the workspace, relative and without '..'")
-        return path
+        return in_workspace(path)
 
     @field_validator("url")
     @classmethod

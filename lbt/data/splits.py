@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,18 +21,20 @@ class Splits:
     """A domain's images for training, for choosing (validation) and for the final number (test).
 
     Attributes:
-        skipped: names of files that could not be read as images, and were left out.
+        skipped: files that were left out, by reason.
+        notes: lines on what a person should look at.
     """
 
     train: Images
     validation: Images
     test: Images
-    skipped: tuple[str, ...] = field(default=())
+    skipped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def map(self, function: Callable[[str, Images], Images]) -> Splits:
         """The splits with ``function(name of the split, images)`` in place of each one's images."""
         train, validation, test = (function(name, images) for name, images in self.items())
-        return Splits(train, validation, test, self.skipped)
+        return Splits(train, validation, test, self.skipped, self.notes)
 
     def items(self) -> list[tuple[str, Images]]:
         return [("train", self.train), ("validation", self.validation), ("test", self.test)]
@@ -52,27 +54,76 @@ def stratified_order(labels: np.ndarray, seed: int = SPLIT_SEED) -> np.ndarray:
     return np.argsort(keys, kind="stable")
 
 
-def take(images: Images, index: np.ndarray | slice) -> Images:
-    """The images at ``index``."""
-    return Images(images.pixels[index], images.labels[index], images.classes)
+Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Positions of the images for training, validation and test, in an order whose prefixes are stratified."""
+
+RARE = 3
+"""A class with fewer labelled images than this cannot be in each of three parts: it is for training only."""
 
 
 def split(images: Images, validation: int | float, test: int | float) -> Splits:
-    """Cut into test, validation and the rest (train). Images without a label (-1) all go to train.
+    """Cut into test, validation and the rest (train); see :func:`divide`."""
+    return cut(images, divide(images.labels, validation, test))
+
+
+def cut(images: Images, parts: Parts) -> Splits:
+    """The images at the positions of each part."""
+    train, validation, test = (images.take(part) for part in parts)
+    return Splits(train, validation, test)
+
+
+def divide(labels: np.ndarray, validation: int | float, test: int | float) -> Parts:
+    """Positions for three parts. Images without a label (-1) all go to train, if enough others have one.
 
     Args:
-        validation, test: number of images, or a share in (0, 1) of the labelled ones.
+        labels: (N,) class numbers.
+        validation, test: number of images, or a share in (0, 1) of those that are divided.
 
     Raises:
         LbtError: nothing would be left for one of the three.
     """
-    labelled = np.flatnonzero(images.labels >= 0)
-    order = labelled[stratified_order(images.labels[labelled])]
-    tests, validations = (round(len(order) * n) if isinstance(n, float) else n for n in (test, validation))
-    if min(tests, validations, len(images) - tests - validations) < 1 or tests + validations > len(order):
-        raise LbtError(f"{len(order)} labelled images are too few for a train, a validation and a test split")
-    rest = np.concatenate([order[tests + validations :], np.flatnonzero(images.labels < 0)])
-    return Splits(take(images, rest), take(images, order[tests : tests + validations]), take(images, order[:tests]))
+    for pool in (_frequent(labels), np.flatnonzero(labels < 0)):
+        tests, validations = (round(len(pool) * n) if isinstance(n, float) else n for n in (test, validation))
+        if min(tests, validations) >= 1 and tests + validations <= len(pool) and tests + validations < len(labels):
+            order = pool[stratified_order(labels[pool])]
+            chosen, rest = order[: tests + validations], order[tests + validations :]
+            others = np.setdiff1d(np.arange(len(labels)), pool)
+            return np.concatenate([rest, others]), chosen[tests:], chosen[:tests]
+    labelled = int((labels >= 0).sum())
+    raise LbtError(
+        f"{labelled} labelled images and {len(labels) - labelled} without are too few for a train, a validation and a "
+        "test split"
+    )
+
+
+def _frequent(labels: np.ndarray) -> np.ndarray:
+    """Positions of the images of the classes that have at least ``RARE``."""
+    counts = np.bincount(labels[labels >= 0], minlength=1)
+    return np.flatnonzero((labels >= 0) & (counts[labels] >= RARE))
+
+
+def divide_own(labels: np.ndarray, own: Sequence[str | None], share: float, where: str) -> Parts:
+    """The user's own parts; a part that the user does not name is the share ``share`` of train.
+
+    Args:
+        labels: (N,) class numbers, -1 for none.
+        own: train, validation, test, or None (train) for each image.
+        share: in (0, 1).
+        where: the path, for messages.
+
+    Raises:
+        LbtError: nothing is left for training.
+    """
+    names = np.array([name or "train" for name in own], dtype=object)
+    found = {name: np.flatnonzero(names == name) for name in ("train", "validation", "test")}
+    found = {name: index[stratified_order(labels[index])] for name, index in found.items()}
+    for name in ("validation", "test"):
+        if not len(found[name]):
+            number = max(1, round(share * len(found["train"])))
+            found[name], found["train"] = found["train"][:number], found["train"][number:]
+    if not all(len(index) for index in found.values()):
+        raise LbtError(f"{where}: too few images for training in the split train")
+    return found["train"], found["validation"], found["test"]
 
 
 def split_published(train: Images, test: Images, validation: int | float) -> Splits:
@@ -82,4 +133,4 @@ def split_published(train: Images, test: Images, validation: int | float) -> Spl
     if not 0 < count < len(order):
         raise LbtError(f"{len(order)} training images are too few for {count} validation images")
     test_order = stratified_order(test.labels)
-    return Splits(take(train, order[count:]), take(train, order[:count]), take(test, test_order))
+    return Splits(train.take(order[count:]), train.take(order[:count]), test.take(test_order))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +10,10 @@ import numpy as np
 
 from lbt.artifacts import Images, write_images
 from lbt.data.load import load_domain
+from lbt.data.own import told
 from lbt.data.params import DataParams
 from lbt.data.sheet import write_sheet
-from lbt.errors import unknown
+from lbt.errors import unknown, warn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +37,18 @@ def run(params: DataParams, inputs: Inputs, outputs: Outputs) -> dict[str, float
     """Prepare one domain.
 
     Returns:
-        per split ``count``, ``unlabelled``, ``class/NAME`` and the ``sha256`` of pixels and labels; ``skipped``: files
-        that could not be read.
+        per split ``count``, ``unlabelled``, ``class/NAME`` and the ``sha256`` of pixels and labels; ``skipped``: number
+        of files that were left out, and ``skipped/REASON``; ``warnings``: number of lines on what looks odd.
     """
     if inputs.domain not in params.domains:
         raise unknown("domain", inputs.domain, params.domains, "data.domains")
     splits = load_domain(params.domains[inputs.domain], inputs.domain)
-    for name in splits.skipped[:10]:
-        print(f"data.domains.{inputs.domain}: skipped {name}: not a readable image", file=sys.stderr)
-    metrics: dict[str, float | int | str] = {"skipped": len(splits.skipped)}
+    for line in told(splits.notes, splits.skipped):
+        warn(f"data.domains.{inputs.domain}: {line}")
+    metrics: dict[str, float | int | str] = {"skipped": sum(map(len, splits.skipped.values()))}
+    metrics |= {f"skipped/{reason}": len(names) for reason, names in splits.skipped.items()}
+    if splits.notes:
+        metrics["warnings"] = len(splits.notes)
     for part, images in splits.items():
         write_images(getattr(outputs, part), images)
         counts = np.bincount(images.labels[images.labels >= 0], minlength=len(images.classes))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lbt.error_analysis.heat_map import heat_map as heat_map
 from lbt.error_analysis.record import Loss, record
@@ -16,7 +15,10 @@ from lbt.errors import LbtError
 from lbt.kernels.quantize import quantize as quantize_tensor
 from lbt.nn.context import context_of, contexts_in
 from lbt.nn.conversion.convert import quantize
+from lbt.nn.inputs import Inputs
+from lbt.nn.layers.attention import QMultiheadAttention
 from lbt.nn.layers.base import QuantizedLayer
+from lbt.nn.layers.functions import Functional
 from lbt.numerics import analysis
 from lbt.numerics.rounding import Key
 from lbt.numerics.spec import RoleSpec
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 def explain(
     model: nn.Module,
-    batch: Tensor | tuple[Tensor, Tensor],
+    batch: Inputs | tuple[Inputs, Tensor],
     loss_fn: Loss | None = None,
     *,
     recipe: str | Path | Recipe | None = None,
@@ -41,13 +43,16 @@ def explain(
 
     Args:
         model: a converted model, or any float model together with ``recipe``. It is not changed.
-        batch: inputs, or (inputs, labels). Without labels the model's own predictions serve.
-        loss_fn: loss from (output, labels); cross-entropy by default.
+        batch: inputs, or (inputs, labels). Inputs are a tensor, a list of arguments, or a mapping of them by name.
+            Without labels the model's own predictions serve.
+        loss_fn: loss from (output, labels); cross-entropy by default, of the output's ``logits`` or first tensor where
+            it is no tensor itself.
         recipe: what a float model is converted with; a converted model has its own.
         budget: SQNR in dB for which ``bits_needed`` is asked.
 
     Returns:
-        One row for each tensor that is quantized: W, A, E, EG, G of each layer; A and E of what a converted norm, pool
+        One row for each tensor that is quantized: W, A, E, EG, G of each layer (no G of a computed weight); W, A, E, EG
+        of each product by a function; A and E of what a converted norm, pool
         or addition writes and receives (a norm's quantized input is ``NAME.input``). The columns:
 
         - ``step``, ``layer``, ``role`` (W, A, E, EG, G), ``format``, ``bits``, ``elements``;
@@ -67,10 +72,11 @@ def explain(
     model = _converted(model, recipe)
     context = context_of(model, "explain")
     context.calls.clear()
-    if not any(isinstance(module, QuantizedLayer) for module in model.modules()):
+    converted = (QuantizedLayer, QMultiheadAttention, Functional)
+    if not any(isinstance(module, converted) for module in model.modules()):
         raise LbtError(f"explain: the recipe {context.recipe.name!r} quantizes no layer of {type(model).__name__}")
-    inputs, labels = batch if isinstance(batch, tuple) else (batch, None)
-    found = record(model, inputs, labels, loss_fn or functional.cross_entropy)
+    inputs, labels = batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
+    found = record(model, inputs, labels, loss_fn)
     rows = [
         {"step": context.step, **describe(one.x, one.spec, context.key(one.layer, one.role), budget, one.running)}
         for one in found
@@ -90,7 +96,7 @@ class History:
 
     def __init__(
         self,
-        batch: Tensor | tuple[Tensor, Tensor],
+        batch: Inputs | tuple[Inputs, Tensor],
         *,
         every: int = 50,
         loss_fn: Loss | None = None,

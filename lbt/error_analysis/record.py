@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from lbt.errors import LbtError
+from lbt.nn.context import contexts_in
+from lbt.nn.inputs import Inputs, call, output_tensor
 from lbt.nn.layers.base import QuantizedLayer
 from lbt.nn.layers.flow import Flow, flows
 from lbt.numerics.spec import RoleSpec
+from lbt.recipe import Roles
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[[Any, Tensor], Tensor]
 ROLES = ("W", "A", "E", "EG", "G")
 
 
@@ -37,8 +42,13 @@ class Seen:
     running: Tensor | None = None
 
 
-def record(model: nn.Module, inputs: Tensor, labels: Tensor | None, loss_fn: Loss) -> list[Seen]:
-    """Run one training step on ``model`` (a copy that nobody needs any more) and return what it quantizes, in order."""
+def record(model: nn.Module, inputs: Inputs, labels: Tensor | None, loss_fn: Loss | None) -> list[Seen]:
+    """Run one training step on ``model`` (a copy that nobody needs any more) and return what it quantizes, in order.
+
+    Raises:
+        LbtError: the output has no classes that cross-entropy, the default ``loss_fn``, could take.
+    """
+    sites: dict[str, Roles] = {}
     found: dict[tuple[str, str], Tensor] = {}
     layers = [module for module in model.modules() if isinstance(module, QuantizedLayer)]
     original = {layer.lbt_name: layer.roles for layer in layers}
@@ -47,22 +57,19 @@ def record(model: nn.Module, inputs: Tensor, labels: Tensor | None, loss_fn: Los
             _watch_flow(module, flow, found)
     for layer in layers:
         _watch_layer(layer, found)
+    for context in contexts_in(model):
+        context.watch = partial(_see_function, found, sites)
     model.zero_grad()
     with torch.enable_grad():
-        output = model(inputs)
-        loss_fn(output, output.detach().argmax(1) if labels is None else labels).backward()  # type: ignore[no-untyped-call]
+        _loss(call(model, inputs), labels, loss_fn).backward()  # type: ignore[no-untyped-call]
     seen: list[Seen] = []
     for module in model.modules():
         if isinstance(module, QuantizedLayer):
             name, roles, limits = module.lbt_name, original[module.lbt_name], module.limits()
-            if module.weight.grad is not None:
-                found[name, "G"] = module.weight.grad.detach().clone()
-            seen += [
-                Seen(name, role, spec, found[name, arrives], limits.get(role))
-                for role in ROLES
-                for arrives in ("E" if role == "EG" else role,)
-                if (spec := getattr(roles, role)) is not None and (name, arrives) in found
-            ]
+            weight = module._parameters.get("weight")  # one that is computed keeps no gradient
+            if weight is not None and weight.grad is not None:
+                found[name, "G"] = weight.grad.detach().clone()
+            seen += _rows(name, roles, found, limits)
         for flow in flows(module):
             both = (("A", flow.a), ("E", flow.e))
             seen += [
@@ -70,7 +77,41 @@ def record(model: nn.Module, inputs: Tensor, labels: Tensor | None, loss_fn: Los
                 for role, spec in both
                 if spec is not None and (flow.name, role) in found
             ]
+    for site, roles in sites.items():
+        seen += _rows(site, roles, found, {})
     return seen
+
+
+def _rows(
+    name: str, roles: Roles, found: Mapping[tuple[str, str], Tensor], limits: Mapping[str, Tensor]
+) -> Iterator[Seen]:
+    for role in ROLES:
+        spec, arrives = getattr(roles, role), "E" if role == "EG" else role
+        if spec is not None and (name, arrives) in found:
+            yield Seen(name, role, spec, found[name, arrives], limits.get(role))
+
+
+def _loss(output: Any, labels: Tensor | None, loss_fn: Loss | None) -> Tensor:
+    if loss_fn is not None and labels is not None:
+        return loss_fn(output, labels)
+    logits = output_tensor(output, "explain")
+    if logits.dim() < 2:
+        raise LbtError(f"explain: found an output of shape {tuple(logits.shape)}, which has no classes; give a loss_fn")
+    if logits is not output and logits.dim() == 3:  # a language model's (N, T, classes)
+        logits = logits.flatten(0, 1)
+        labels = None if labels is None else labels.flatten()
+    own = logits.detach().argmax(1) if labels is None else labels
+    return loss_fn(output, own) if loss_fn is not None else functional.cross_entropy(logits, own)
+
+
+def _see_function(
+    found: dict[tuple[str, str], Tensor], sites: dict[str, Roles], site: str, roles: Roles, *tensors: Tensor
+) -> None:
+    x, weight, result = tensors
+    sites[site] = roles
+    found[site, "A"], found[site, "W"] = x.detach().clone(), weight.detach().clone()
+    if result.requires_grad:
+        result.register_hook(lambda dy: found.__setitem__((site, "E"), dy.detach().clone()))
 
 
 def _watch_layer(layer: QuantizedLayer, found: dict[tuple[str, str], Tensor]) -> None:
@@ -81,14 +122,14 @@ def _watch_layer(layer: QuantizedLayer, found: dict[tuple[str, str], Tensor]) ->
     # G is wanted as it is before its quantization
     layer.roles = layer.roles.model_copy(update={"G": None})
 
-    def enter(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-        found[name, "A"] = arguments[0].detach().clone()
+    def enter(_: nn.Module, arguments: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+        found[name, "A"] = next(iter((*arguments, *named.values()))).detach().clone()
 
     def leave(_: nn.Module, __: Any, output: Tensor) -> None:
         if output.requires_grad:
             output.register_hook(lambda dy: found.__setitem__((name, "E"), dy.detach().clone()))
 
-    layer.register_forward_pre_hook(enter)
+    layer.register_forward_pre_hook(enter, with_kwargs=True)
     layer.register_forward_hook(leave)
 
 
@@ -104,4 +145,8 @@ def _watch_flow(module: nn.Module, flow: Flow, found: dict[tuple[str, str], Tens
     if flow in module._forward_hooks.values():
         module.register_forward_hook(lambda _, __, output: note(output), prepend=True)
     else:
-        module.register_forward_pre_hook(lambda _, inputs: note(inputs[0]), prepend=True)
+
+        def first(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+            note(next(iter((*inputs, *named.values()))))
+
+        module.register_forward_pre_hook(first, prepend=True, with_kwargs=True)

@@ -35,17 +35,17 @@ Limit = Literal["lut", "dsp", "bram", "none"]
 
 @dataclass(frozen=True)
 class Accelerator:
-    """What fits.
+    """The accelerator that fits.
 
     Attributes:
-        style: how the multipliers are built: ``dsp``, ``booth`` or ``plain``.
+        style: build of the multipliers: ``dsp``, ``booth`` or ``plain``.
         a_bits, b_bits: operand widths of a multiplier (significands if float).
         side: R, 0 if not even one cell fits.
         mac: one cell.
         column: the end of one column.
         lane: one shared lane.
-        lanes: how many of them.
-        limit: what keeps it from being larger.
+        lanes: number of lanes.
+        limit: the resource that keeps it from being larger.
         total: all cells and lanes.
         sram: bytes of on-chip memory.
     """

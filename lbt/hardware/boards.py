@@ -48,7 +48,7 @@ class Board(Section):
     usable: Usable = Usable()
     """Share of each resource that may be filled."""
     source: str
-    """Where the numbers come from."""
+    """Source of the numbers."""
 
     @property
     def usable_lut(self) -> int:

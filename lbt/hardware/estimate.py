@@ -44,7 +44,7 @@ class Row:
         bound: ``compute``, ``bandwidth``, or ``fused``.
         traffic: bytes to and from external memory.
         energy: joules.
-        interpolated: whether the energy uses numbers between the published ones.
+        interpolated: true if the energy uses numbers between the published ones.
     """
 
     work: Work
@@ -62,7 +62,7 @@ class Cost:
     """The answer. ``print(cost)`` for people, :meth:`table` and :meth:`metrics` for machines.
 
     Attributes:
-        precision: what was costed.
+        precision: numbers of each role.
         board, board_name: on which device.
         batch: images per step.
         accelerator: the array that fits.
@@ -80,7 +80,7 @@ class Cost:
 
     @property
     def fits(self) -> bool:
-        """Whether one array cell fits the device and everything stored fits the external memory."""
+        """True if one array cell fits the device and everything stored fits the external memory."""
         return self.accelerator.side >= 1 and self.storage.total <= self.board.memory * 1e6
 
     @property
@@ -111,7 +111,7 @@ class Cost:
 
     @property
     def limit(self) -> str:
-        """What limits throughput: ``bandwidth`` if most time waits for memory, else the resource that bounds the
+        """Limit of throughput: ``bandwidth`` if most time waits for memory, else the resource that bounds the
         array.
         """
         waiting = sum(r.cycles for r in self.rows if r.bound == "bandwidth")
@@ -195,7 +195,7 @@ def cost(
     masks: Mapping[str, object] | None = None,
     options: HardwareParams | None = None,
 ) -> Cost:
-    """What training (or running) ``model`` costs on ``board``.
+    """Cost of training (or running) ``model`` on ``board``.
 
     Args:
         model: any module with one image tensor as its argument; frozen parameters (``requires_grad=False``) are not
@@ -238,7 +238,7 @@ def cost_of_graph(
     device = size(precision, board, options)
     teacher = (twin(graph, kept),) if options.teacher and training else ()
     moments = OPTIMIZER_STATES[precision.optimizer]
-    beside = Kept(target_images=options.images, networks=teacher, graphs=int(training), moments=moments)
+    beside = Kept(target_images=options.images, networks=teacher, batches_in_flight=int(training), moments=moments)
     held = storage(graph, precision, kept, batch=options.batch, kept=beside)
     side = max(1, device.side)
     grid = Array(side, side, device.sram, board.bandwidth * 1e9 / (board.clock * 1e6), options.accumulator)
@@ -283,7 +283,7 @@ def _product(
 
 
 def _pieces(work: Work, device: Accelerator) -> int:
-    """How many products of the array's width make one of the layer's."""
+    """Number of products of the array's width that make one of the layer's."""
     wide, narrow = max(work.x.width, work.y.width), min(work.x.width, work.y.width)
     return max(1, -(-wide // device.a_bits)) * max(1, -(-narrow // device.b_bits))
 

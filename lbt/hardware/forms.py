@@ -78,7 +78,7 @@ TERMS: dict[tuple[str, str], Terms] = {
 
 
 def has_form(unit: Unit) -> bool:
-    """Whether the unit's kind and style has terms."""
+    """True if the unit's kind and style has terms."""
     return (unit.kind, unit.style) in TERMS
 
 
@@ -96,7 +96,7 @@ def fit(known: Mapping[Unit, float]) -> np.ndarray:
 
 
 def predict(unit: Unit, coefficients: np.ndarray) -> float:
-    """What the form says of ``unit``; never negative."""
+    """The form's value for ``unit``; never negative."""
     return max(0.0, float(np.dot(terms(unit), coefficients)))
 
 

@@ -25,11 +25,11 @@ class Channels:
     values: Mapping[int, Mask]
 
     def mask_in(self, node: Node) -> Mask:
-        """Which input channels of a node are alive, over the node's own channel axis."""
+        """Live input channels of a node as a mask over its own channel axis."""
         return _fit(self.values[node.inputs[0]], _width(node, node.shapes[0]))
 
     def mask_out(self, node: Node) -> Mask:
-        """Which output channels of a node are alive."""
+        """Live output channels of a node as a mask."""
         return self.values[node.output]
 
     def live_in(self, node: Node) -> int:

@@ -22,6 +22,7 @@ class Storage:
 
     Attributes:
         source_data, target_data: images of the source domain and of the user.
+        predictions: class probabilities of the user's images, from which class frequencies are estimated.
         second_network: weights and running statistics of further networks, with their average or master weights.
         weights: the weights that the products read.
         master: master weights, where the update keeps them in another format.
@@ -33,6 +34,7 @@ class Storage:
 
     source_data: float
     target_data: float
+    predictions: float
     second_network: float
     weights: float
     master: float
@@ -66,21 +68,23 @@ class Another:
 
 @dataclass(frozen=True)
 class Kept:
-    """What a way of training keeps on the device beside the network itself.
+    """Data and networks that a way of training keeps on the device beside the network itself.
 
     Attributes:
         source_images, target_images: number of images of each domain.
+        predictions: number of class probabilities that are kept, in float32.
         networks: further networks.
         domains: sets of running statistics that each network keeps.
-        graphs: batches whose activations wait for backward at the same time; 0: no backward pass.
+        batches_in_flight: batches whose activations wait for backward at the same time; 0: no backward pass.
         moments: values that the optimizer keeps per weight.
     """
 
     source_images: int = 0
     target_images: int = 0
+    predictions: int = 0
     networks: tuple[Another, ...] = ()
     domains: int = 1
-    graphs: int = 1
+    batches_in_flight: int = 1
     moments: int = 1
 
 
@@ -108,7 +112,7 @@ def storage(graph: Graph, precision: Precision, live: Channels, *, batch: int, k
     for node in graph.nodes:
         roles, count = precision.of(node.name), parameters(node, live)
         weights += _bytes(count, roles["W"])
-        if kept.graphs and node.trainable:
+        if kept.batches_in_flight and node.trainable:
             gradients += _bytes(count, roles["G"])
             optimizer += _bytes(count * kept.moments, roles["U"])
             master += _copy(count, roles["W"], precision.master)
@@ -117,20 +121,21 @@ def storage(graph: Graph, precision: Precision, live: Channels, *, batch: int, k
     return Storage(
         source_data=float(kept.source_images * image),
         target_data=float(kept.target_images * image),
+        predictions=4.0 * kept.predictions,
         second_network=sum(_network(other, precision, kept.domains) for other in kept.networks),
         weights=weights,
         master=master,
         gradients=gradients + _bytes(trained, precision["G"]),
         optimizer=optimizer + _bytes(trained * kept.moments, precision["U"]),
         statistics=_statistics(norm_channels(graph, live), kept.domains),
-        activations=_step(graph, precision, live, batch, kept.graphs),
+        activations=_step(graph, precision, live, batch, kept.batches_in_flight),
     )
 
 
-def _step(graph: Graph, precision: Precision, live: Channels, batch: int, graphs: int) -> float:
+def _step(graph: Graph, precision: Precision, live: Channels, batch: int, batches_in_flight: int) -> float:
     """Peak of a step: one batch goes forward and backward while the others' saved values wait."""
-    one = activations(graph, precision, live, batch=batch, training=graphs > 0)
-    return one.peak + max(0, graphs - 1) * one.saved
+    one = activations(graph, precision, live, batch=batch, training=batches_in_flight > 0)
+    return one.peak + max(0, batches_in_flight - 1) * one.saved
 
 
 def _network(other: Another, precision: Precision, domains: int) -> float:

@@ -49,7 +49,7 @@ class Gemm:
 
 @dataclass(frozen=True)
 class Work:
-    """What one layer does in one pass of one training step.
+    """Work of one layer in one pass of one training step.
 
     Attributes:
         layer: the layer's name.
@@ -58,12 +58,12 @@ class Work:
         macs: multiply-accumulates of a product.
         x, y: numbers that the multipliers of a product take.
         gemms: the product as matrix products, for the schedule.
-        operations: what is outside a product: norm, addition, pooling, bias, update.
+        operations: everything outside a product: norm, addition, pooling, bias, update.
         float_units: true if those need floating-point units.
         elements: elements that pass through a column's lane, counted once per pass; 0 for what is fused into the
             preceding result on its way to memory (ReLU, pooling of one read).
         requantized: results brought to the format of the pass's role (0 if it is float32).
-        stochastic: how many of them take a random number.
+        stochastic: number of them that take a random number.
         reads, writes: bytes, each operand and result once.
         operands: bytes of (x, y, result) of a product, for the schedule.
         known: False if there is no cost rule: its counts are missing, not zero.

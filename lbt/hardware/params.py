@@ -13,14 +13,14 @@ Flow = Literal["best", "os", "ws", "is"]
 
 
 class HardwareParams(Section):
-    """What is costed, on which board, under which assumptions."""
+    """Board and assumptions of the cost model."""
 
     board: str = "zcu102"
     """Name of a file in params/boards, or a path to one."""
     batch: int = Field(default=32, ge=1, le=65536)
     """Images per training step."""
     style: Style = "auto"
-    """How multipliers are built: dsp, booth (radix-4 rows on the carry chain), plain (a*b in LUTs), or auto: whichever
+    """Build of the multipliers: dsp, booth (radix-4 rows on the carry chain), plain (a*b in LUTs), or auto: whichever
     gives the largest array."""
     dataflow: Flow = "best"
     """Dataflow of every product: os, ws, is (output, weight, input stationary), or best: chosen per product."""

@@ -17,13 +17,13 @@ state).
 
 @dataclass(frozen=True)
 class Number:
-    """How one number is stored and computed with.
+    """Storage and arithmetic of one number.
 
     Attributes:
         bits: storage bits per element, shared exponents included (so it may be fractional).
         exponent: exponent bits; 0 for a fixed-point number.
         mantissa: stored mantissa bits of a float; all bits of a fixed-point code, sign included.
-        rounding: how a result is brought to this format: ``nearest``, ``stochastic`` or ``floor``.
+        rounding: of a result to this format: ``nearest``, ``stochastic`` or ``floor``.
         scale: ``pow2`` (a shift) or ``float`` (a multiplication) when a result is brought to this format.
     """
 
@@ -35,7 +35,7 @@ class Number:
 
     @property
     def is_float(self) -> bool:
-        """Whether arithmetic on it needs a floating-point unit."""
+        """True if arithmetic on it needs a floating-point unit."""
         return self.exponent > 0
 
     @property
@@ -71,7 +71,7 @@ class Precision:
     """The five roles' numbers, the norm and the optimizer: all that the cost model asks of a recipe.
 
     Attributes:
-        name: what tables call it.
+        name: its name in tables.
         roles: one :class:`Number` for each of :data:`ROLES`.
         master: the master weights that the update changes.
         norm: batch-norm variant, the name of a file in ``lbt/nn/norms``.

@@ -24,7 +24,7 @@ Metrics = dict[str, float | int | str]
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """What is costed.
+    """The network and the recipe.
 
     Attributes:
         model: the network, float or converted.
@@ -39,7 +39,7 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """Where to write.
+    """Files to write.
 
     Attributes:
         layers: Parquet, one row per layer and pass (:meth:`lbt.hardware.estimate.Cost.table`).

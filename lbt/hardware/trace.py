@@ -37,13 +37,13 @@ class Node:
         shape: shape of ``output``.
         weights: number of weights (without bias).
         biases: number of biases.
-        trainable: whether its weights are trained.
+        trainable: true if its weights are trained.
         taps: kernel positions per input channel (k_h·k_w for a convolution, 1 for a linear layer).
         stride: product of the strides.
         groups: of a convolution.
         window: elements per output of a pooling.
         variant: of a norm: its file name in ``lbt/nn/norms``.
-        label: what the operation is called in an error or a table, such as ``Softmax``.
+        label: name of the operation in an error or a table, such as ``Softmax``.
     """
 
     name: str

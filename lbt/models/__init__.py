@@ -1,7 +1,7 @@
 """Float networks of plain ``nn`` modules, one per file; anything here can be converted by :func:`lbt.nn.quantize`.
 
 Every network has two parts, ``features(x)`` → (N, D) and ``classifier`` (a linear layer), because adaptation methods
-look at the features. Inputs are (N, C, H, W) float32 in [-1, 1].
+look at the features. Inputs are (N, C, H, W) float32 in the range of :mod:`lbt.data.inputs`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ from pydantic import AfterValidator, Field
 
 from lbt.artifacts import read_tensors, write_tensors
 from lbt.config import Section, parse
-from lbt.errors import LbtError, one_line
+from lbt.errors import LbtError, nearest, one_line, told
+from lbt.models import _own
+from lbt.models._own import allow as allow
+from lbt.models._own import is_own as is_own
+from lbt.models._own import source as source
 from lbt.registry import Registry
 
 if TYPE_CHECKING:
@@ -31,7 +35,7 @@ class Architecture:
     """The arguments that build a network again; they travel in the header of its weights file.
 
     Attributes:
-        model: name of a file in ``lbt/models``.
+        model: name of a file in ``lbt/models``, or ``module:function`` of a user's own.
         classes: class names, in the order of the logits.
         channels: colour channels of an input, 1 or 3.
         size: height and width of an input in pixels.
@@ -48,18 +52,64 @@ def names() -> list[str]:
     return MODELS.names()
 
 
+def check(name: str) -> str:
+    """``name``, if it may be a network's: one of :func:`names`, or ``module:function``.
+
+    Raises:
+        LbtError: it is neither; nothing is imported.
+    """
+    return _own.check_name(name) if _own.is_own(name) else MODELS.check(name)
+
+
 def build(name: str, classes: int, channels: int, *, seed: int = 0) -> Network:
     """A freshly initialised network; a pure function of its arguments (torch's global generator is left as it was).
 
     Raises:
-        LbtError: no such model.
+        LbtError: no such model, or a user's own that cannot be built (:mod:`lbt.models._own`).
     """
     import torch
 
-    module = MODELS.load(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return module.build(classes, channels)
+        if _own.is_own(name):
+            return _own.split(_own.raw(name, classes, channels), classes, name)
+        return MODELS.load(name).build(classes, channels)
+
+
+def build_with(architecture: Architecture, weights: Path | None, *, seed: int = 0) -> Network:
+    """The network of ``architecture``, tried on two images if it is a user's own, with the tensors of ``weights``.
+
+    Args:
+        architecture: what to build.
+        weights: safetensors or a PyTorch checkpoint, under the names of the network as its function makes it. None:
+            freshly initialised.
+        seed: of the fresh weights.
+
+    Raises:
+        LbtError: as :func:`build`; a file that is damaged, or a tensor that does not fit.
+    """
+    import torch
+
+    name, classes, channels = architecture.model, len(architecture.classes), architecture.channels
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        original: nn.Module
+        if _own.is_own(name):
+            original = _own.raw(name, classes, channels)
+        else:
+            original = MODELS.load(name).build(classes, channels)
+    if weights is not None:
+        tensors, named = _own.read_weights(weights)
+        if named is not None and tuple(named) != architecture.classes:
+            raise LbtError(
+                f"{weights}: its classes are {told(named)}, the domain's {told(list(architecture.classes))}; "
+                "the domain's key classes puts them in order"
+            )
+        load_weights(weights, original, tensors, name)
+    network = _own.split(original, classes, name)
+    if _own.is_own(name):
+        _own.check_network(network, original, classes, channels, architecture.size, name)
+    return network
 
 
 def write_model(path: str | Path, model: nn.Module, architecture: Architecture, **extra: Any) -> None:
@@ -84,8 +134,8 @@ def read_model(path: str | Path) -> tuple[Network, Architecture]:
 class Header(Section):
     """An :class:`Architecture` as a weights file's header holds it."""
 
-    model: Annotated[str, AfterValidator(MODELS.check)]
-    """Name of a file in ``lbt/models``."""
+    model: Annotated[str, AfterValidator(check)]
+    """Name of a file in ``lbt/models``, or ``module:function``."""
     classes: list[str] = Field(min_length=1, max_length=65536)
     """Class names, in the order of the logits."""
     channels: Literal[1, 3]
@@ -120,11 +170,20 @@ def load_weights(path: str | Path, network: nn.Module, tensors: Mapping[str, Ten
     Raises:
         LbtError: a tensor is missing, is not the network's, or has another shape or another kind of number.
     """
-    for key, own in network.state_dict().items():
+    expected = network.state_dict()
+    fault = f"{path}: weights do not fit {name}"
+    counters = "num_batches_tracked"  # of batch norms; PyTorch takes files without them
+    if missing := [key for key in expected if key not in tensors and not key.endswith(counters)]:
+        raise LbtError(f"{fault}: no tensor {missing[0]}{nearest(missing[0], tensors)} ({len(missing)} missing)")
+    if strange := [key for key in tensors if key not in expected]:
+        raise LbtError(f"{fault}: it has no {one_line(strange[0], 100)} ({len(strange)} more than it has)")
+    for key, own in expected.items():
         found = tensors.get(key, own)
+        if found.shape != own.shape:
+            raise LbtError(f"{fault}: {key} has shape {tuple(found.shape)}, expected {tuple(own.shape)}")
         if found.is_floating_point() != own.is_floating_point() or found.is_complex():
-            raise LbtError(f"{path}: weights do not fit {name}: {key} is {found.dtype}, expected {own.dtype}")
+            raise LbtError(f"{fault}: {key} is {found.dtype}, expected {own.dtype}")
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
-        raise LbtError(f"{path}: weights do not fit {name}: {one_line(error, 200)}") from None
+        raise LbtError(f"{fault}: {one_line(error, 200)}") from None

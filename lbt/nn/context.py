@@ -1,8 +1,9 @@
-"""What the layers of one converted model share: the recipe, and what keys stochastic rounding."""
+"""The state that the layers of one converted model share: the recipe, and what keys stochastic rounding."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from lbt.recipe import Recipe
 
 if TYPE_CHECKING:
     from lbt.nn.passes import Pass
+    from lbt.recipe import Roles
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Context:
         left: weights of layers that were left in float on purpose.
         weights: by row of the table, the parameters that a product by a function multiplies by.
         passes: by layer, the passes of this step that may have to be made again (:mod:`lbt.nn.passes`).
+        sites: by the name of a product by a function, its formats, or None and why it stays float.
+        watch: what sees each product by a function; see :mod:`lbt.error_analysis.record`.
         noted: functions that have their row because a forward ran them.
     """
 
@@ -83,6 +87,8 @@ class Context:
     weights: dict[str, list[nn.Parameter]] = field(default_factory=dict)
     noted: set[str] = field(default_factory=set)
     passes: dict[str, deque[Pass]] = field(default_factory=dict)
+    sites: dict[str, tuple[Roles | None, str]] = field(default_factory=dict)
+    watch: Callable[..., None] | None = None
 
     def put(self, row: Converted) -> None:
         """Put ``row`` in the table, in place of one of the same name."""
@@ -91,6 +97,10 @@ class Context:
             self.table[names.index(row.name)] = row
         else:
             self.table.append(row)
+
+    def drop_float(self, name: str) -> None:
+        """Take out the row of a module that was said to stay float, now that a function in it is quantized."""
+        self.table = [row for row in self.table if row.name != name or row.now != "float"]
 
     def tell(self, step: int, first_sample: int) -> None:
         """Take over a step from :func:`set_step`."""
@@ -121,7 +131,7 @@ class Context:
         return self.scaling.get("scale")
 
     def next_call(self, layer: str) -> int:
-        """How many forward passes ``layer`` made in this step before this one."""
+        """Number of forward passes that ``layer`` made in this step; counts one more."""
         count = self.calls.get(layer, 0)
         self.calls[layer] = count + 1
         return count

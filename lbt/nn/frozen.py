@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +21,7 @@ from lbt.numerics.granularity import to_matrix
 from lbt.numerics.ranges._base import RuleBase
 from lbt.numerics.rounding import Key
 from lbt.numerics.spec import RoleSpec
+from lbt.recipe import Roles
 
 if TYPE_CHECKING:
     from lbt.numerics.formats import FormatBase
@@ -76,12 +78,16 @@ def freeze_ranges(model: nn.Module, batch: Inputs | None = None) -> None:
 
     if batch is not None:
         inner = contexts_of(twin, "freeze_ranges")
+        for index, context in enumerate(inner):
+            context.watch = partial(_see_function, index, note)
         for module in twin.modules():
             if module.__dict__.get("lbt") is not None:
                 index = next(i for i, context in enumerate(inner) if context is module.__dict__["lbt"])
                 _watch(module, index, note)
         with torch.no_grad():
             call(twin, batch)
+        for context, run in zip(contexts, inner, strict=True):
+            context.sites |= {site: known for site, known in run.sites.items() if site not in context.sites}
     for module in model.modules():
         owner = module.__dict__.get("lbt")
         index = next((i for i, context in enumerate(contexts) if context is owner), 0)
@@ -94,6 +100,17 @@ def freeze_ranges(model: nn.Module, batch: Inputs | None = None) -> None:
         for flow in flows(module):
             if _open(flow.a):
                 flow.a = _fixed(flow.a, found.get((index, flow.name)), flow.name, batch)
+
+    for index, context in enumerate(contexts):
+        for site, (roles, why) in list(context.sites.items()):
+            if roles is not None and _open(roles.A):
+                spec = _fixed(roles.A, found.get((index, site)), site, batch)
+                context.sites[site] = roles.model_copy(update={"A": spec}), why
+
+
+def _see_function(index: int, note: Callable[..., None], site: str, roles: Roles, x: Tensor, *_: Tensor) -> None:
+    if _open(roles.A):
+        note((index, site), roles.A, x)
 
 
 def _open(spec: RoleSpec | None) -> bool:
@@ -116,9 +133,8 @@ def _fixed(
     return spec.model_copy(update={"range": Frozen(high=known[0], low=known[1])})
 
 
-def _watch(module: nn.Module, index: int, note: object) -> None:
+def _watch(module: nn.Module, index: int, note: Callable[..., None]) -> None:
     """Let ``note`` see what ``module`` is about to quantize."""
-    assert callable(note)
     if isinstance(module, QuantizedLayer) and _open(module.roles.A):
         seen = partial(note, (index, module.lbt_name), module.roles.A)
         module.register_forward_pre_hook(lambda _, x: seen(x[0]))

@@ -1,4 +1,4 @@
-"""What people feed networks and get back: tensors, tuples, dictionaries, dataclasses."""
+"""Arguments and results of networks: tensors, tuples, dictionaries, dataclasses."""
 
 from __future__ import annotations
 

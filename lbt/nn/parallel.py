@@ -46,6 +46,7 @@ def share_ranges(model: nn.Module) -> None:
     own_group()
     for context in contexts:
         context.shared = True
+        context.sites = {site: (roles and shared_roles(roles), why) for site, (roles, why) in context.sites.items()}
     for module in model.modules():
         if isinstance(module, QuantizedLayer):
             module.roles = shared_roles(module.roles)

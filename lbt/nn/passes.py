@@ -1,4 +1,4 @@
-"""What a forward pass draws from, and what it moves: only a training step's own passes count.
+"""Draws and running limits of a forward pass: only a training step's own passes count.
 
 - Evaluation (``module.eval()``) leaves the count of passes and running limits alone.
 - A pass that activation checkpointing makes again, inside of the backward pass, repeats the draws and limits of the

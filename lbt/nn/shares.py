@@ -24,7 +24,7 @@ class Share:
         weights: by row, the number of elements of its parameters of two or more dimensions.
         total: of all such parameters, each counted once.
         quantized: of those that a product in low precision multiplies by.
-        unnamed: of those that no row was made for by conversion, and that therefore got one of their own.
+        named: of those that have a row.
         macs: multiply-accumulates of a forward pass by row; empty without a batch.
     """
 
@@ -33,7 +33,7 @@ class Share:
     weights: dict[str, int]
     total: int
     quantized: int
-    unnamed: int
+    named: int
     macs: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -110,7 +110,7 @@ def _share(model: nn.Module, context: Context, macs: dict[str, int]) -> Share:
     size = {name: sum(p.numel() for p in parameters) for name, parameters in of_row.items()}
     return Share(
         context, rows, size, sum(p.numel() for p in names), sum(p.numel() for p in quantized),
-        sum(p.numel() for p in uncovered), counted,
+        sum(p.numel() for p in _union(of_row.values()) & names.keys()), counted,
     )  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def _merged(macs: dict[str, int], rows: list[Converted]) -> dict[str, int]:
     merged: dict[str, int] = {}
     for site, count in macs.items():
         module, _, word = site.rpartition(".")
-        owner = known.get(module) if word.endswith("()") and site not in known else None
+        owner = known.get(module) if word.endswith(")") and site not in known else None
         mine = owner is not None and (owner.now != "quantized" or word == "linear()")
         name = module if mine else site
         merged[name] = merged.get(name, 0) + count

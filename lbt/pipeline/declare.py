@@ -12,9 +12,9 @@ from lbt.pipeline.imports import PACKAGE, Imports
 from lbt.pipeline.plan import Plan
 
 ENGINE = ("lbt/pipeline/", "lbt/params.py", "lbt/__init__.py", "lbt/lazy.py")
-"""What carries jobs out, checks the params file as a whole, or says where a name lives: no job's outputs rest on it."""
+"""Code that carries jobs out, checks the params as a whole, or says where a name lives: no job's outputs rest on it."""
 ALWAYS = ("lbt/pipeline/summary.py", "lbt/reproducible.py")
-"""What the engine calls for every job, and what its outputs do rest on."""
+"""Those files of the engine that every job's outputs do rest on."""
 
 
 def code_of(stage: str, imports: Imports) -> list[str]:

@@ -9,7 +9,7 @@ from lbt import artifacts
 from lbt.errors import LbtError
 from lbt.pipeline import summary
 from lbt.pipeline.host import host
-from lbt.pipeline.job import RECORD, Job, write_record
+from lbt.pipeline.job import METRICS, RECORD, Job, write_record
 from lbt.pipeline.plan import STAGES, Plan
 
 
@@ -31,10 +31,10 @@ def execute(plan: Plan, job: Job) -> dict[str, Any]:
             metrics = summary.run(job, paths, stage.HEADLINE)
         else:
             metrics = stage.run(job, paths)
-        artifacts.write_json(paths.out("metrics.json"), metrics)
+        artifacts.write_json(paths.out(METRICS), metrics)
     _check_unchanged(plan, job)
     artifacts.write_json(plan.log(job, "host.json"), host())
-    write_record(paths.folder, job.outputs, facts)
+    write_record(paths.folder, job.made, facts)
     shutil.rmtree(paths.scratch, ignore_errors=True)
     return metrics
 

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lbt.errors import LbtError, one_line
+
 PACKAGE = "lbt"
 MOST = 2 / 3
 """Share of a folder's files that have to be needed for the folder to stand in their place."""
@@ -33,8 +35,15 @@ class Module:
 
     @classmethod
     def read(cls, path: Path) -> Module:
-        """The names in the file ``path``."""
-        nodes = list(_executed(ast.parse(path.read_text(encoding="utf-8"))))
+        """The names in the file ``path``.
+
+        Raises:
+            LbtError: the file is not Python.
+        """
+        try:
+            nodes = list(_executed(ast.parse(path.read_text(encoding="utf-8"))))
+        except (SyntaxError, ValueError) as error:
+            raise LbtError(f"{path}: not valid Python: {one_line(error)}") from None
         homes = {
             _text(key): _text(value)
             for node in nodes

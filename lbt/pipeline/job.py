@@ -10,6 +10,8 @@ from typing import Any
 from lbt.artifacts import read_json, sha256, write_json
 from lbt.errors import LbtError
 
+METRICS = "metrics.json"
+"""In every job's folder: the numbers that its ``run`` returned."""
 RECORD = "job.json"
 """Written last in a job's folder: without it, or with another fingerprint in it, the folder counts as not made."""
 
@@ -26,7 +28,7 @@ class Job:
         files: workspace files that it reads besides code (a recipe, a board, a user's images), each under a declared
             dependency of the stage.
         needs: the jobs whose outputs it reads, by role.
-        outputs: names of the files that it makes in its folder.
+        outputs: names of the files that it makes in its folder beside :data:`METRICS`.
         group: the name without what only repeats the experiment; jobs of one group are averaged. Empty: not summarised.
     """
 
@@ -43,10 +45,15 @@ class Job:
         """``stage/name``, unique in a run."""
         return f"{self.stage}/{self.name}"
 
+    @property
+    def made(self) -> tuple[str, ...]:
+        """Names of all files that it makes in its folder, but for its record."""
+        return (METRICS, *self.outputs)
+
 
 @dataclass(frozen=True)
 class Paths:
-    """Where a job reads and writes, handed to a stage's ``run``.
+    """Folders that a job reads and writes, handed to a stage's ``run``.
 
     Attributes:
         folder: the job's own folder.
@@ -61,6 +68,10 @@ class Paths:
     def out(self, name: str) -> Path:
         """The path of the output ``name``."""
         return self.folder / name
+
+    def outs(self, names: Mapping[str, str]) -> dict[str, Path]:
+        """The path of each output, by what a stage calls it."""
+        return {role: self.out(name) for role, name in names.items()}
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -132,14 +143,14 @@ def _is_known(entry: Any) -> bool:
 
 
 def freshness(job: Job, folder: Path, fingerprint: str, digest: Callable[[Path], str]) -> str:
-    """Why ``job`` has to run, in words; an empty string when what lies in ``folder`` is what it would make."""
+    """The reason why ``job`` has to run; an empty string if the outputs in ``folder`` are up to date."""
     record = read_record(folder)
     if not record:
         return "not made yet"
     if record.get("fingerprint") != fingerprint:
         return "code, params or inputs changed"
-    made = record["outputs"]
-    for name in job.outputs:
-        if digest(folder / name) != made.get(name):
+    known = record["outputs"]
+    for name in job.made:
+        if digest(folder / name) != known.get(name):
             return f"{name} is missing or altered"
     return ""

@@ -1,4 +1,4 @@
-"""The plan of a run: every job that a params file asks for, and whether what lies on disk is what it would make.
+"""The plan of a run: every job that a params file asks for, and whether its outputs on disk are up to date.
 
 A job's fingerprint is a hash of its stage's code, of the params and files that it alone depends on, and of the
 fingerprints of the jobs that it needs. It is computed before anything runs, and kept beside what the job made, so that
@@ -137,11 +137,11 @@ class Plan:
         return self.jobs[f"{stage}/{name}"]
 
     def folder(self, job: Job) -> Path:
-        """Where ``job`` writes."""
+        """The folder in which ``job`` writes."""
         return self.root / job.stage / job.name
 
     def paths(self, job: Job) -> Paths:
-        """Where ``job`` reads and writes."""
+        """The folders in which ``job`` reads and writes."""
         needs = {role: self.folder(need) for role, need in job.needs.items()}
         return Paths(self.folder(job), needs, STATE / "scratch" / self.run / job.stage / job.name)
 
@@ -160,7 +160,7 @@ class Plan:
                 "params": dict(job.params),
                 "files": self.read_by(job),
                 "needs": {role: self.fingerprint(need) for role, need in job.needs.items()},
-                "outputs": job.outputs,
+                "outputs": job.made,
             }
             text = json.dumps(content, sort_keys=True, default=str)
             self._fingerprints[job.key] = hashlib.sha256(text.encode()).hexdigest()
@@ -188,7 +188,7 @@ class Plan:
         return hashlib.sha256("".join(f"{f.as_posix()} {self.digest(f)}\n" for f in files).encode()).hexdigest()
 
     def stale(self, job: Job) -> str:
-        """Why ``job`` has to run; empty when its outputs are what it would make."""
+        """The reason why ``job`` has to run; empty if its outputs are up to date."""
         return freshness(job, self.folder(job), self.fingerprint(job), self.digest)
 
     # ------------------------------------------------------------------------------------------------ for Snakemake
@@ -239,7 +239,7 @@ class Plan:
         yield from (record.parent for record in sorted((self.root / stage).rglob(RECORD)))
 
     def log(self, job: Job, suffix: str) -> Path:
-        """Where something about the making of ``job`` is kept that no two runs agree on."""
+        """A file for facts about the making of ``job`` that no two runs agree on."""
         return Path("logs") / self.run / job.stage / f"{job.stage if job.name == '.' else job.name}.{suffix}"
 
     def fresh_stages(self) -> list[str]:

@@ -162,7 +162,7 @@ def name_of(rule: str, logs: Sequence[str]) -> str:
 
 
 def reason_of(rule: str, inputs: Sequence[str], otherwise: str) -> str:
-    """Why a job would run: the reason that its stamp gives (:meth:`lbt.pipeline.Plan.write_stamps`).
+    """The reason why a job would run, as its stamp gives it (:meth:`lbt.pipeline.Plan.write_stamps`).
 
     The target is there for its inputs, pages first.
     """

@@ -92,7 +92,7 @@ def stage_hash(plan: Plan, stage: str) -> str:
     """SHA-256 over the names and bytes of a stage's outputs and records, as DVC would version them."""
     total = hashlib.sha256()
     for job in plan.stage(stage):
-        for name in sorted((*job.outputs, RECORD)):
+        for name in sorted((*job.made, RECORD)):
             total.update(f"{job.key}/{name} {plan.digest(plan.folder(job) / name)}\n".encode())
     return total.hexdigest()
 

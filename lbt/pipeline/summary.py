@@ -10,9 +10,10 @@ from statistics import fmean, stdev
 from typing import Any
 
 from lbt.artifacts import read_json, write_table
-from lbt.pipeline.job import Job, Paths
+from lbt.pipeline.job import METRICS, Job, Paths
 
 NAME = "summary"
+TABLE = "table.parquet"
 
 
 def worth_a_line(metrics: Iterable[str], headline: tuple[str, ...]) -> list[str]:
@@ -23,7 +24,7 @@ def worth_a_line(metrics: Iterable[str], headline: tuple[str, ...]) -> list[str]
 def job(stage: str, jobs: list[Job]) -> list[Job]:
     """The job that summarises ``jobs``; none where a stage has nothing to summarise."""
     needs = {job.name: job for job in jobs if job.group}
-    return [Job(stage, NAME, {}, ("metrics.json", "table.parquet"), needs)] if needs else []
+    return [Job(stage, NAME, {}, (TABLE,), needs)] if needs else []
 
 
 def run(job: Job, paths: Paths, headline: tuple[str, ...]) -> dict[str, float]:
@@ -35,9 +36,9 @@ def run(job: Job, paths: Paths, headline: tuple[str, ...]) -> dict[str, float]:
     """
     rows: list[dict[str, Any]] = []
     for name, need in job.needs.items():
-        rows.append({"job": name, "group": need.group, **read_json(paths.needs[name] / "metrics.json")})
+        rows.append({"job": name, "group": need.group, **read_json(paths.needs[name] / METRICS)})
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    write_table(paths.out("table.parquet"), {column: [row.get(column) for row in rows] for column in columns})
+    write_table(paths.out(TABLE), {column: [row.get(column) for row in rows] for column in columns})
 
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:

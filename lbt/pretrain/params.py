@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from lbt.config import Section, Seed
-from lbt.models import MODELS
+from lbt.config import InWorkspace, Section, Seed, narrowed
+from lbt.models import check
 from lbt.train.params import Augmentation, Pair
 
-ModelName = Annotated[str, AfterValidator(MODELS.check)]
+ModelName = Annotated[str, AfterValidator(check)]
 
 
-class PretrainParams(Section):
-    """Supervised training in float32 on each source domain."""
+class Knobs(Section):
+    """Supervised training in float32."""
 
     model: ModelName = "digit_cnn"
-    """Network: the name of a file in lbt/models."""
+    """Network: the name of a file in lbt/models, or your own, as my_package.my_module:build, a function
+    build(classes, channels) that gives an nn.Module. That module is imported: it is code."""
+    weights: InWorkspace | None = None
+    """Weights of your own to start from: safetensors, or a PyTorch checkpoint (read with weights_only). Default: fresh
+    ones."""
     channels: Literal[1, 3] = 3
     """Colour channels of the input. Grey domains are shown in three channels, colour domains in one as luminance."""
     size: int = Field(32, ge=8, le=512)
     """Height and width of the input in pixels."""
-    steps: int = Field(500, ge=1, le=10_000_000)
-    """Optimizer steps."""
+    steps: int = Field(500, ge=0, le=10_000_000)
+    """Optimizer steps; 0 takes weights as they are."""
     batch: int = Field(64, ge=2, le=65536)
     """Images a step."""
     lr: float = Field(0.1, gt=0, le=100)
@@ -32,23 +36,37 @@ class PretrainParams(Section):
     """L2 penalty."""
     augmentation: Augmentation = "affine"
     """Random change of each training image, see lbt/train/augmentation.py."""
+    evaluate_every: int = Field(50, ge=1, le=10_000_000)
+    """Steps between evaluations on the validation split; the best of these checkpoints is kept."""
+
+
+class PretrainJob(Knobs):
+    """Training of one network."""
+
+    seed: Seed = 0
+    """Initial weights, order of the images and augmentation follow from it."""
+
+
+class PretrainParams(Knobs):
+    """Supervised training in float32 on each source domain."""
+
     pair_augmentation: dict[Pair, Augmentation] = Field({"mnist-mnistm": "intensity"})
     """Augmentation for single pairs of the adaptation, where it differs; such a pair starts from a network of its own.
     Inverted and coloured digits in pretraining make a better start for a colour gap, and a worse one elsewhere."""
-    evaluate_every: int = Field(50, ge=1, le=10_000_000)
-    """Steps between evaluations on the validation split; the best of these checkpoints is kept."""
     seed: Seed | None = None
     """Initial weights, order of the images and augmentation follow from it. null: each adaptation starts from a network
     of its own seed, so that a spread over seeds includes the luck of pretraining."""
 
-    def start(self, pair: str, seed: int) -> PretrainParams:
-        """The knobs of the network from which ``pair`` is adapted with ``seed``."""
-        own: dict[str, object] = {
-            "augmentation": self.pair_augmentation.get(pair, self.augmentation),
-            "pair_augmentation": {},
-            "seed": seed if self.seed is None else self.seed,
-        }
-        return self.model_copy(update=own)
+    @model_validator(mode="after")
+    def _has_learnt(self) -> PretrainParams:
+        if self.steps == 0 and self.weights is None:
+            raise ValueError("steps: found 0; accepted: 1 or more, or weights of a network that has learnt already")
+        return self
+
+    def start(self, pair: str, seed: int) -> PretrainJob:
+        """The training of the network from which ``pair`` is adapted with ``seed``."""
+        augmentation = self.pair_augmentation.get(pair, self.augmentation)
+        return narrowed(self, PretrainJob, augmentation=augmentation, seed=seed if self.seed is None else self.seed)
 
     def start_group(self, pair: str) -> str:
         """The source domain, and the augmentation where it differs from the others'."""

@@ -1,4 +1,4 @@
-"""What the report's figures share: style, colours, files."""
+"""Style, colours and files of the report's figures."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def stacked(axis: Axes, sums: Mapping[str, Mapping[str, float]], parts: Sequence
         axis: where.
         sums: bar → part → value.
         parts: order of the parts.
-        xlabel: what the values are.
+        xlabel: name and unit of the values.
     """
     names, offset = list(sums), np.zeros(len(sums))
     for index, part in enumerate(parts):

@@ -1,4 +1,4 @@
-"""What a run has made, as the report's sections read it."""
+"""The results of a run, as the report's sections read them."""
 
 from __future__ import annotations
 

@@ -23,10 +23,10 @@ class Block:
 
     Attributes:
         title: a line.
-        text: what one sees, and how it was measured.
+        text: caption, with how it was measured.
         figure: the picture.
         data: the numbers behind the picture, header first.
-        table: what of them is worth reading, as a Markdown table; empty where the picture says it all.
+        table: the numbers worth reading, as a Markdown table; empty if the picture says it all.
     """
 
     title: str

@@ -27,6 +27,14 @@ class Stat:
         return f"{self.mean:.{digits}f}" + (f" ± {self.std:.{digits}f}" if self.n > 1 else "")
 
 
+NOT_MEASURED = "not measured"
+
+
+def shown(stat: Stat | None) -> str:
+    """:meth:`Stat.show`; words where no job of the group measured the metric."""
+    return NOT_MEASURED if stat is None else stat.show()
+
+
 def grouped(rows: Iterable[Mapping[str, Any]], metric: str) -> dict[str, Stat]:
     """``metric`` over the jobs of each group, in the order in which the groups first appear."""
     values: dict[str, list[float]] = {}

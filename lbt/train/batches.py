@@ -20,7 +20,7 @@ class Examples:
     """Images and labels in memory.
 
     Attributes:
-        images: (N, C, H, W) float32 in [-1, 1], channels last.
+        images: (N, C, H, W) float32 in the range of :mod:`lbt.data.inputs`, channels last.
         labels: (N,) int64; -1 where there is no label.
         classes: class names.
         name: names the random stream of its batches, for example ``"source/train"``.
@@ -44,19 +44,17 @@ class Examples:
 
 
 def read_examples(path: Path, channels: int, size: int, name: str) -> Examples:
-    """A Parquet image table, made ``channels`` × ``size`` × ``size`` and scaled to [-1, 1].
+    """A Parquet image table as a network's input (:mod:`lbt.data.inputs`), ``channels`` × ``size`` × ``size``.
 
     Raises:
         LbtError: unreadable, or without any image.
     """
-    from lbt.data import to_float
+    from lbt.data import to_input
 
     images = read_images(path)
     if not len(images):
         raise LbtError(f"{path}: holds no image")
-    pixels = to_float(images, channels, size).mul_(2).sub_(1)
-    pixels = pixels.contiguous(memory_format=torch.channels_last)
-    return Examples(pixels, torch.from_numpy(images.labels), images.classes, name)
+    return Examples(to_input(images, channels, size), torch.from_numpy(images.labels), images.classes, name)
 
 
 def generator(*key: int | str) -> torch.Generator:
@@ -71,7 +69,7 @@ def _permutation(count: int, seed: int, name: str, epoch: int) -> Tensor:
 
 
 def indices(count: int, batch: int, seed: int, name: str, step: int) -> Tensor:
-    """Which ``batch`` of ``count`` examples step ``step`` sees: consecutive pieces of one permutation per epoch."""
+    """Indices of the ``batch`` examples of ``count`` at ``step``: consecutive pieces of one permutation per epoch."""
     first = step * batch
     epochs = range(first // count, (first + batch - 1) // count + 1)
     order = torch.cat([_permutation(count, seed, name, epoch) for epoch in epochs])

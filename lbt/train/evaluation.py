@@ -1,4 +1,4 @@
-"""Accuracy on a labelled split, and what can be said without labels."""
+"""Accuracy on a labelled split, and measures that need no label."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ def predict(model: nn.Module, split: Examples, batch: int = 256) -> Tensor:
     return torch.cat(parts)
 
 
-def accuracy(probabilities: Tensor, labels: Tensor) -> float:
-    """Share of labelled images whose most probable class is the label, in percent."""
+def accuracy(probabilities: Tensor, labels: Tensor) -> float | None:
+    """Share of labelled images whose most probable class is the label, in percent; None (not measured) without any."""
     known = labels >= 0
+    if not known.any():
+        return None
     return 100.0 * (probabilities[known].argmax(1) == labels[known]).double().mean().item()
 
 
@@ -34,7 +36,7 @@ def class_entropy(probabilities: Tensor) -> float:
 
 
 def collapsed(probabilities: Tensor, before: Tensor) -> bool:
-    """True if the predictions on unlabelled images have collapsed onto few classes, seen without any label.
+    """True if the predictions on unlabelled images have collapsed onto few classes; no label is needed.
 
     The criterion: a probability is not finite, or the entropy of the histogram of predicted classes is below 60 % of
     that of the network ``before`` adaptation. A target of unequal classes has a low one from the start.

@@ -12,7 +12,7 @@ from lbt.adapt.params import AdaptParams
 from lbt.adapt.stage import Inputs, Outputs, SplitFiles, run
 from lbt.artifacts import Images, write_images
 from lbt.pretrain import stage as pretrain
-from lbt.pretrain.params import PretrainParams
+from lbt.pretrain.params import PretrainJob
 
 CLASSES = ("top", "bottom", "left")
 
@@ -62,7 +62,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
             write_images(path, bars(60 if seed == 0 else 30, seed, background, noise))
         splits[domain] = SplitFiles(**paths)
     source = splits["bars"]
-    params = PretrainParams(steps=40, batch=16, size=16, channels=1, evaluate_every=10, augmentation="standard")
+    params = PretrainJob(steps=40, batch=16, size=16, channels=1, evaluate_every=10, augmentation="standard")
     model = folder / "model.safetensors"
     made = pretrain.Outputs(model=model, curve=folder / "curve.parquet")
     result = pretrain.run(params, pretrain.Inputs(**vars(source)), made)

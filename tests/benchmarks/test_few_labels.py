@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from lbt.nas import tables
-from lbt.nas.predictors.fit import Network, Options, train
+from lbt.nas.predictors.fit import Options, PredictorNetwork, train
 from lbt.nas.spaces import nasbench201
 
 pytestmark = pytest.mark.float
@@ -59,7 +59,7 @@ def test_an_experiment_gives_finite_numbers_under_stable_names(name, table, monk
 
 
 def network():
-    return Network("gates", nasbench201.SPACE, OPTIONS, torch.Generator().manual_seed(0))
+    return PredictorNetwork("gates", nasbench201.SPACE, OPTIONS, torch.Generator().manual_seed(0))
 
 
 OPTIONS = Options(width=16, hidden=(16,), epochs=40, batch=10)

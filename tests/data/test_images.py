@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from lbt.artifacts import Images
-from lbt.data import match_classes, to_float
+from lbt.data import match_classes, to_float, to_input
 from lbt.data.images import convert, pad, select_classes
+from lbt.data.inputs import RANGE
 from lbt.errors import LbtError
 
 
@@ -64,3 +65,13 @@ def test_match_classes() -> None:
         match_classes({"s": one, "t": other})
     with pytest.raises(LbtError, match="different order"):
         match_classes({"s": one, "t": Images(one.pixels, one.labels, ("b", "a"))})
+
+
+def test_the_input_range_is_that_of_every_network() -> None:
+    pixels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    x = to_input(pixels)
+    assert (x.min().item(), x.max().item()) == RANGE == (-1, 1)
+    assert torch.equal(x, to_float(pixels).mul_(2).sub_(1))
+    assert x.is_contiguous(memory_format=torch.channels_last)
+    published = (torch.arange(256) - 127) / 128  # EfficientNet-Lite's own
+    assert (x.flatten() - published).abs().max() < 0.01

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 from click import ClickException
+from PIL import Image
+from safetensors.torch import save_file
 
 from lbt.artifacts import write_images, write_table
 from lbt.data import DomainSpec, load_domain
@@ -33,6 +35,7 @@ def owned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("owned")
     _pretrained(folder / "results/default")
     _table(folder)
+    _photos(folder)
     return folder
 
 
@@ -40,7 +43,7 @@ def owned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def workspace(owned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with this tree's params and code, and a reader's own files."""
     shutil.copytree(owned, tmp_path, dirs_exist_ok=True)
-    for name in ("params", "lbt", "inputs", "workflow", "dvc.yaml"):
+    for name in ("params", "lbt", "workflow", "dvc.yaml"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
@@ -56,6 +59,23 @@ def _pretrained(run: Path) -> None:
             write_images(run / f"data/{kind}/{part}.parquet", images)
     architecture = Architecture("digit_cnn", images.classes, channels=3, size=32)
     write_model(run / "pretrain/mnist/model.safetensors", build("digit_cnn", 10, 3), architecture)
+
+
+def _photos(folder: Path) -> None:
+    """Cups and mugs of a shop, and photos that a phone took of them, without labels; weights of a network."""
+    random = np.random.default_rng(0)
+    for number in range(40):
+        for place in (f"inputs/shop/{('cup', 'mug')[number % 2]}", "inputs/phone"):
+            pixels = random.integers(0, 200, (48, 48, 3), dtype=np.uint8)
+            (folder / place).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder / place / f"{number}.png")
+    pixels = random.integers(0, 256, (40, 28, 28), dtype=np.uint8)
+    np.savez(
+        folder / "inputs/mine.npz", x_train=pixels, y_train=np.arange(40) % 4, x_test=pixels, y_test=np.arange(40) % 4
+    )
+    layers = [torch.nn.Conv2d(3, 16, 3, padding=1), torch.nn.BatchNorm2d(16), torch.nn.ReLU()]
+    network = torch.nn.Sequential(*layers, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(16, 2))
+    save_file(network.state_dict(), folder / "inputs/net.safetensors")
 
 
 def _table(folder: Path) -> None:
@@ -87,6 +107,10 @@ def test_every_block_runs(page, workspace):
 
 
 def run_python(block: Block, names: dict[str, object]) -> None:
+    """A block whose first line is ``# NAME.py`` is also the file of that name for what comes after it."""
+    first = block.text.partition("\n")[0].removeprefix("# ")
+    if first.endswith(".py"):
+        Path(first).write_text(block.text, encoding="utf-8")
     code = "\n" * block.line + block.text  # a traceback gives the page's own lines
     exec(compile(code, ROOT / block.page, "exec"), names)
 

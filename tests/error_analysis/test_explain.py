@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 
 import pytest
@@ -194,3 +195,41 @@ def test_mistakes_are_one_line() -> None:
         explain(lbt.nn.quantize(network(), "int8"), batch(), recipe="int8")
     with pytest.raises(LbtError, match="quantizes no layer"):
         explain(network(), batch(), recipe="fp32")
+
+
+class Language(nn.Module):
+    """Tokens by name, a dataclass of results, one layer by keyword, one product by a function."""
+
+    @dataclasses.dataclass
+    class Output:
+        hidden: torch.Tensor
+        logits: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.layer = nn.Embedding(11, 8), nn.Linear(8, 8)
+        self.attention, self.weight = nn.MultiheadAttention(8, 2, batch_first=True), nn.Parameter(torch.randn(8, 11))
+
+    def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> Language.Output:
+        x = self.layer(input=self.table(tokens)) * mask[..., None]
+        x = x + self.attention(x, x, x, need_weights=False)[0]
+        return self.Output(x, x @ self.weight)
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_inputs_by_name_and_results_in_a_dataclass(labelled: bool) -> None:
+    torch.manual_seed(0)
+    inputs = {"tokens": torch.randint(0, 11, (2, 5)), "mask": torch.ones(2, 5)}
+    batch = (inputs, torch.randint(0, 11, (2, 5))) if labelled else inputs
+    rows = explain(Language(), batch, recipe=Recipe.model_validate({"W": "int8", "A": "int8", "E": "int8"})).to_pylist()
+    found = {(row["layer"], row["role"]) for row in rows}
+    for layer in ("layer", "attention.in_proj", "attention.out_proj", "matmul(weight)"):
+        assert {(layer, role) for role in "WAE"} <= found, layer
+
+
+def test_an_output_without_classes_asks_for_a_loss() -> None:
+    model = nn.Sequential(nn.Linear(4, 1), nn.Flatten(0))
+    with pytest.raises(LbtError, match=r"an output of shape \(3,\), which has no classes; give a loss_fn"):
+        explain(model, torch.randn(3, 4), recipe="int8")
+    rows = explain(model, (torch.randn(3, 4), torch.ones(3)), nn.functional.mse_loss, recipe="int8").to_pylist()
+    assert {row["role"] for row in rows} >= {"W", "A", "E"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -166,7 +167,169 @@ def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
         export_onnx(Residual(), tmp_path / "net.onnx", x)
     with pytest.raises(LbtError, match=r"layer '\w+(\.\d)?', role A: .*ONNX export accepts"):
         export_onnx(trained("fp8"), tmp_path / "net.onnx", x)
-    odd = lbt.nn.quantize(nn.Sequential(nn.Conv2d(3, 4, 3), nn.GELU()), recipe(8))
-    with pytest.raises(LbtError, match=r"layer '1': GELU.* has no ONNX form"):
+    odd = lbt.nn.quantize(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Mish()), recipe(8))
+    with pytest.raises(LbtError, match=r"layer '1': Mish.* has no ONNX form"):
         export_onnx(odd, tmp_path / "net.onnx", x)
     assert not (tmp_path / "net.onnx").exists()
+
+
+class Twice(nn.Module):
+    """One layer in two places with inputs of other sizes, and keyword arguments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.head = nn.Conv2d(3, 3, 1), nn.Linear(3, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.add(self.layer(input=self.layer(x) * 20), x, alpha=-1)
+        return self.head(x.mean(dim=(2, 3), keepdim=True).flatten(start_dim=1))
+
+
+class BNAct(nn.BatchNorm2d):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias).relu()
+
+
+class Modern(nn.Module):
+    """Squeeze and excite, SiLU, Hardswish, group norm, layer norm, a transposed convolution, a norm with activation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm, self.act = nn.Conv2d(3, 8, 3, padding="same"), BNAct(8), nn.SiLU()
+        self.down, self.up, self.gate = nn.Conv2d(8, 4, 1), nn.Conv2d(4, 8, 1), nn.Hardsigmoid()
+        self.group, self.swish, self.wide = nn.GroupNorm(2, 8), nn.Hardswish(), nn.ConvTranspose2d(8, 4, 2, 2)
+        self.layer, self.mix, self.gelu, self.head = nn.LayerNorm(4), nn.Linear(4, 6), nn.GELU(), nn.Linear(6, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.act(self.norm(self.stem(x)))
+        s = torch.sigmoid(self.up(nn.functional.silu(self.down(nn.functional.adaptive_avg_pool2d(x, 1)))))
+        x = self.swish(self.group(x * s)) * self.gate(x)
+        x = self.wide(x).flatten(2).transpose(1, 2)  # (N, T, 4)
+        a, b = self.gelu(self.mix(self.layer(x))).chunk(2, dim=1)
+        x = torch.cat([a, b[:, ::2]], dim=1) - b.mean(1, keepdim=True)
+        x = torch.addcmul(x, x, torch.stack([x, x], dim=1).sum(1), value=0.5).view_as(x)
+        return self.head(x.permute(0, 2, 1).reshape(x.shape[0], 2, 3, -1).mean(-1).view(x.size(0), -1))
+
+
+class Tokens(nn.Module):
+    """(N, T, C) with a class token, a transposed product by a function, and attention written out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token, self.weight = nn.Parameter(torch.randn(1, 1, 8)), nn.Parameter(torch.randn(8, 8))
+        self.qkv, self.head = nn.Linear(8, 24), nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], dim=1)
+        n, t, c = x.shape
+        q, k, v = self.qkv(x).reshape(n, t, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
+        x = nn.functional.scaled_dot_product_attention(q, k, v)
+        x = x.transpose(1, 2).reshape(n, t, c) @ self.weight
+        return self.head(x[:, 0])
+
+
+class Attending(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention, self.head = nn.MultiheadAttention(8, 2, batch_first=True), nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y, _ = self.attention(x, x, x, need_weights=False)
+        return self.head(x + y)
+
+
+@pytest.mark.parametrize(("make", "shape"), [(Twice, (4, 3, 6, 6)), (Modern, (4, 3, 6, 6)), (Tokens, (4, 5, 8)),
+                                             (Attending, (4, 5, 8))])  # fmt: skip
+def test_what_other_networks_do(make: type[nn.Module], shape: tuple[int, ...], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = lbt.nn.quantize(make(), recipe(8)).eval()
+    x = torch.randn(shape)
+    export_onnx(model, tmp_path / "net.onnx", x)
+    got = run(tmp_path / "net.onnx", x)
+    with torch.no_grad():
+        expected = model(x).numpy()
+    assert np.linalg.norm(got - expected) < 0.01 * np.linalg.norm(expected)
+    # other sizes of batch, each sample as before: scales are constants
+    np.testing.assert_allclose(run(tmp_path / "net.onnx", x[:3]), got[:3], atol=1e-5, rtol=1e-4)
+
+
+def test_a_layer_used_twice_has_the_scale_of_each_call(tmp_path: Path) -> None:
+    model = lbt.nn.quantize(Twice(), recipe(8)).eval()
+    export_onnx(model, tmp_path / "net.onnx", images(4)[0])
+    made = onnx.load(tmp_path / "net.onnx")
+    scales = [onnx.numpy_helper.to_array(t) for t in made.graph.initializer if t.name.startswith("layer.scale")]
+    assert len(scales) == 2
+    assert scales[0] != scales[1]
+
+
+def test_arguments_and_results_by_name(tmp_path: Path) -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.layer, self.box = nn.Embedding(9, 4), nn.Linear(4, 3), nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor, tokens: torch.Tensor, unused: int | None = None) -> dict[str, torch.Tensor]:
+            x = x + self.table(tokens)
+            return {"label": self.layer(x), "box": self.box(x)}
+
+    model = lbt.nn.quantize(Named(), recipe(8))
+    inputs = {"tokens": torch.tensor([1, 5, 8]), "x": torch.randn(3, 4)}
+    export_onnx(model, tmp_path / "net.onnx", inputs)
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
+    label, box = session.run(["output", "output_1"], {name: x.numpy() for name, x in inputs.items()})
+    with torch.no_grad():
+        expected = model(**inputs)
+    np.testing.assert_allclose(label, expected["label"].numpy(), atol=1e-2)
+    np.testing.assert_allclose(box, expected["box"].numpy(), atol=1e-2)
+
+
+def test_a_file_that_computes_something_else_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lbt.qdq import functions
+
+    model = lbt.nn.quantize(Twice(), recipe(8))
+
+    def another(g: Any, a: Any, b: Any, *, alpha: float = 1) -> str:
+        return functions.binary("Mul")(g, a, b)
+
+    def misshapen(g: Any, a: Any, b: Any, *, alpha: float = 1) -> str:
+        return g.add("MatMul", [g.operand(a), g.constant("x", np.ones((5, 5)))])
+
+    for wrong in (another, misshapen):
+        monkeypatch.setitem(functions.FUNCTIONS, torch.add, wrong)
+        with pytest.raises(LbtError, match=r"computes something else|onnxruntime refuses") as error:
+            export_onnx(model, tmp_path / "net.onnx", images(4)[0])
+        assert "\n" not in str(error.value)
+    assert not (tmp_path / "net.onnx").exists()
+
+
+def test_what_cannot_be_traced_is_one_line(tmp_path: Path) -> None:
+    class Branch(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layer(x) if x.sum() > 0 else x
+
+    model = lbt.nn.quantize(Branch(), recipe(8))
+    with pytest.raises(LbtError, match="Branch cannot be traced"):
+        export_onnx(model, tmp_path / "net.onnx", torch.randn(2, 4))
+    with pytest.raises(LbtError, match="argument 'x': found int; accepted: tensors"):
+        export_onnx(model, tmp_path / "net.onnx", {"x": 3})
+
+
+def test_arguments_with_defaults_stay_what_they_are(tmp_path: Path) -> None:
+    class Optional(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None, double: bool = False) -> torch.Tensor:
+            torch._assert(x.shape[1] == 4, "width")
+            x = self.layer(x) * (2 if double else 1)
+            return x if mask is None else x * mask
+
+    model = lbt.nn.quantize(Optional(), recipe(8))
+    x = torch.randn(3, 4)
+    export_onnx(model, tmp_path / "net.onnx", x)
+    np.testing.assert_allclose(run(tmp_path / "net.onnx", x), model.eval()(x).detach().numpy(), atol=1e-2)

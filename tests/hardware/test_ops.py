@@ -11,9 +11,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from lbt.errors import LbtError
-from lbt.hardware.lifetimes import activations
 from lbt.hardware.masks import channels
-from lbt.hardware.memory import Kept, storage, twin
 from lbt.hardware.ops import Gemm, count
 from lbt.hardware.precision import FLOAT32, Number, Precision
 from lbt.hardware.trace import trace
@@ -186,29 +184,6 @@ def test_the_trace_leaves_the_model_as_it_was() -> None:
         trace(model, (4, 16, 16))
     with pytest.raises(LbtError, match="accepted: positive integers"):
         trace(model, (3, 0, 16))
-
-
-def test_peak_memory_of_a_chain_by_hand() -> None:
-    """Two convolutions and a ReLU between: the backward pass needs x, the mask, relu(x1), and the error in flight."""
-    model = nn.Sequential(nn.Conv2d(1, 4, 1), nn.ReLU(), nn.Conv2d(4, 4, 1))
-    graph = trace(model, (1, 8, 8))
-    precision = Precision("bytes", dict.fromkeys(INT8.roles, Number.integer(8)))
-    x, h = 64, 256
-    forward_end = x + h / 8 + h + h  # image, mask, saved input of the second layer, result
-    backward = x + h / 8 + h + h + h  # result's error and the hidden error at once
-    step = activations(graph, precision, channels(graph, {}), batch=1)
-    assert (step.peak, step.saved) == (max(forward_end, backward), x + h / 8 + h)
-    assert activations(graph, precision, channels(graph, {}), batch=1, training=False).peak == 2 * h
-
-
-def test_storage() -> None:
-    graph = trace(nn.Linear(10, 4), (10,))
-    live = channels(graph, {})
-    kept = Kept(target_images=5, networks=(twin(graph, live),))
-    held = storage(graph, INT8, live, batch=1, kept=kept)
-    assert (held.weights, held.master, held.gradients, held.optimizer) == (44, 88, 44, 88)
-    assert (held.second_network, held.target_data) == (44 + 4 * 44, 50)
-    assert held.total == sum(vars(held).values())
 
 
 def test_numbers_out_of_range() -> None:

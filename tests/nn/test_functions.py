@@ -112,7 +112,7 @@ def test_a_transposed_linear_layer_is_quantized(way: str, shape: tuple[int, ...]
     model = quantize(nn.Sequential(layer), RECIPE)
     word = "addmm" if way == "addmm" else "matmul"
     model(torch.randn(shape))  # the shape arithmetic around addmm cannot be traced
-    assert {row.name: row.now for row in model.lbt.table}[f"0.{word}()"] == "quantized"
+    assert {row.name: row.now for row in model.lbt.table}[f"0.{word}(weight)"] == "quantized"
     if way == "addmm":
         same(model, quantize(nn.Sequential(plain), RECIPE), torch.randn(shape))
     with torch.inference_mode():
@@ -163,7 +163,7 @@ def test_what_cannot_be_traced_is_found_when_it_runs() -> None:
         seen["first"], twin.first(x)
     )  # the recipe leaves it in float, inside of a functional forward too
     rows = {row.name: (row.now, row.why) for row in model.lbt.table}
-    assert rows["linear()"][0] == rows["own.matmul()"][0] == "quantized"
+    assert rows["linear()"][0] == rows["own.matmul(weight)"][0] == "quantized"
     assert rows["matmul()"][0] == "float"
     assert rows["first"][0] == "float"
     assert isinstance(model, Branch)
@@ -241,3 +241,57 @@ def test_attention_that_stays_float_names_its_output_projection_too() -> None:
     rows = {row.name: (row.now, row.why) for row in model.lbt.table}
     assert rows["0"][0] == rows["0.out_proj"][0] == "float"
     assert "is read by 0" in rows["0.out_proj"][1]
+
+
+@pytest.mark.slow
+def test_torch_compile_keeps_products_by_functions_quantized() -> None:
+    torch.manual_seed(0)
+    model = quantize(nn.Sequential(nn.Linear(6, 6), Transposed("@"), nn.ReLU()), RECIPE)
+    x = torch.randn(5, 6)
+    set_step(model, 0)
+    expected = model(x)
+    set_step(model, 0)
+    assert torch.equal(torch.compile(model, backend="eager")(x), expected)
+
+
+def test_a_checkpointed_function_repeats_its_draws() -> None:
+    from torch.utils.checkpoint import checkpoint
+
+    recipe = Recipe.model_validate({"A": {"format": "int4", "rounding": "stochastic"}, "W": "int8"})
+    found = []
+    for again in (False, True):
+        torch.manual_seed(0)
+        model = quantize(nn.Sequential(Masked(6, 6), Transposed("@")), recipe)
+        set_step(model, 3)
+        x = torch.randn(5, 6, generator=torch.Generator().manual_seed(1))
+        y = checkpoint(model, x, use_reentrant=False) if again else model(x)
+        y.square().sum().backward()
+        found.append([p.grad for p in model.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_a_scaled_loss_passes_through_functions() -> None:
+    from lbt.nn import optimizer, scale_loss
+
+    update = {"loss_scale": "dynamic"}
+    model = quantize(nn.Sequential(Masked(6, 6)), Recipe.model_validate({"W": "int8", "E": "int8", "update": update}))
+    opt = optimizer(model, lr=0.1)
+    before = model[0].weight.detach().clone()
+    scale_loss(model, model(torch.randn(2, 6)).sum() * float("inf")).backward()
+    opt.step()
+    assert opt.skipped == 1
+    assert torch.equal(model[0].weight, before)
+
+
+def test_ranges_of_functions_are_frozen_too() -> None:
+    from lbt.errors import LbtError
+    from lbt.nn import freeze_ranges
+
+    torch.manual_seed(0)
+    model = quantize(nn.Sequential(Masked(6, 6), nn.TransformerEncoderLayer(6, 2, 8, batch_first=True)), RECIPE).eval()
+    x = torch.cat([torch.randn(1, 3, 6), torch.randn(1, 3, 6) * 30])
+    assert not torch.equal(model(x)[:1], model(x[:1]))
+    with pytest.raises(LbtError, match="give a batch"):
+        freeze_ranges(model)
+    freeze_ranges(model, x[:1])
+    torch.testing.assert_close(model(x)[:1], model(x[:1]), atol=1e-6, rtol=1e-6)

@@ -171,3 +171,11 @@ def test_first_and_last_are_by_order_of_execution_and_every_head_is_last() -> No
     assert bits == {"stem": 8, "body": 4, "side": 4, "label": 8, "box": 8}
     assert ends(nn.Linear(2, 2)) == ({""}, {""})
     set_step(model, 0)
+
+
+def test_layers_take_their_input_by_name() -> None:
+    recipe = Recipe.model_validate({"W": "int8", "A": "int8", "norm": {"name": "float_bn", "input": "int8"}})
+    for layer, x in ((nn.Linear(4, 4), torch.randn(3, 4)), (nn.Conv2d(4, 4, 1), torch.randn(3, 4, 2, 2)),
+                     (nn.BatchNorm2d(4), torch.randn(3, 4, 2, 2))):  # fmt: skip
+        model = quantize(nn.Sequential(layer), recipe)
+        assert torch.equal(model[0](input=x), model[0](x))

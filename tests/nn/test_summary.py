@@ -36,11 +36,11 @@ def test_every_matrix_is_in_a_row_and_the_shares_add_up() -> None:
     assert share.total == 80 + 192 + 64 + 64
     assert share.quantized == 64 + 64
     rows = {row.name: row for row in share.rows}
-    assert (rows["query"].now, rows["matmul()"].now) == ("quantized", "quantized")
+    assert (rows["query"].now, rows["matmul(weight)"].now) == ("quantized", "quantized")
     assert (rows["table"].now, rows["experts"].now) == ("float", "float")
     assert rows["experts"].kind == "parameter (3, 8, 8)"
-    assert share.weights == {"table": 80, "query": 64, "matmul()": 64, "experts": 192} | {
-        name: 0 for name in rows if name not in ("table", "query", "matmul()", "experts")
+    assert share.weights == {"table": 80, "query": 64, "matmul(weight)": 64, "experts": 192} | {
+        name: 0 for name in rows if name not in ("table", "query", "matmul(weight)", "experts")
     }
     text = summary(model)
     assert text.splitlines()[0].endswith("32 % of 400 weights quantized")
@@ -54,9 +54,9 @@ def test_with_a_batch_the_multiply_accumulates_are_counted() -> None:
     n, t = 2, 5
     assert share.macs["query"] == n * t * 64
     assert share.macs["scaled_dot_product_attention()"] == 2 * n * t * t * 8
-    assert share.macs["matmul()"] == t * 3 * 64
+    assert share.macs["matmul(weight)"] == t * 3 * 64
     assert share.macs["einsum()"] >= n * t * 3 * 64 // n
-    low = share.macs["query"] + share.macs["matmul()"]
+    low = share.macs["query"] + share.macs["matmul(weight)"]
     assert share.mac_share == low / sum(share.macs.values())
     rows = {row.name: row for row in share.rows}
     assert rows["scaled_dot_product_attention()"].now == "float"
@@ -118,3 +118,19 @@ def test_layers_without_a_quantized_form_have_their_share() -> None:
     steps = 3 * 10
     assert share.macs == {"up": 3 * 5 * 2 * 16, "lstm": steps * 4 * 6 * (4 + 6), "head": steps * 12}
     assert {row.name: row.now for row in share.rows}["lstm"] == "float"
+
+
+def test_a_product_by_a_weight_and_one_of_activations_are_two_rows() -> None:
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(6, 6))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = x @ self.weight
+            return x @ x.transpose(0, 1)
+
+    (share,) = shares(quantize(Both(), "int8"), torch.randn(5, 6))
+    assert {row.name: row.now for row in share.rows if "matmul" in row.name} == {
+        "matmul(weight)": "quantized", "matmul()": "float"}  # fmt: skip
+    assert share.macs == {"matmul(weight)": 5 * 36, "matmul()": 5 * 5 * 6}

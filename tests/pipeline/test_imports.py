@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lbt.errors import LbtError
 from lbt.pipeline.imports import Imports
 
 TREE = {
@@ -51,6 +52,12 @@ def imports(tmp_path):
 def test_what_a_module_rests_on(imports, start, expected):
     found = {name for name in imports.closure([f"lbt/{start}.py"]) if name.endswith(".py")}
     assert found == {f"lbt/{name}.py" for name in (start, *expected.split())}
+
+
+def test_a_file_that_is_not_python_is_one_line(imports, tmp_path):
+    (tmp_path / "lbt/deep.py").write_text("def")
+    with pytest.raises(LbtError, match=r"lbt/deep.py: not valid Python: [^\n]+$"):
+        imports.closure(["lbt/by_string.py"])
 
 
 def test_data_beside_a_module_counts(imports):

@@ -237,7 +237,7 @@ def test_a_job_is_not_sealed_if_what_it_reads_changed_while_it_ran(workspace, pa
     job = plan.job("data", "mine")
 
     def run(job, paths):
-        for name in job.outputs:
+        for name in job.made:
             paths.out(name).write_bytes(b"made")
         with (workspace / path).open("a") as file:
             file.write("\n# changed\n")

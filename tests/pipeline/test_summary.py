@@ -4,7 +4,7 @@ from lbt.pipeline.job import Job, Paths
 
 
 def test_means_and_deviations_are_over_the_jobs_of_a_group(tmp_path):
-    jobs = [Job("adapt", f"{m}/{s}", {}, ("metrics.json",), group=m) for m in ("a", "b") for s in (0, 1)]
+    jobs = [Job("adapt", f"{m}/{s}", {}, (), group=m) for m in ("a", "b") for s in (0, 1)]
     values = {"a/0": 90.0, "a/1": 94.0, "b/0": 50.0, "b/1": 50.0}
     for job in jobs:
         (tmp_path / job.name).mkdir(parents=True)

@@ -18,10 +18,10 @@ import torch
 from lbt.artifacts import Images, read_table, write_images
 from lbt.distributed import share
 from lbt.errors import LbtError
-from lbt.pretrain.params import PretrainParams
+from lbt.pretrain.params import PretrainJob
 from lbt.pretrain.stage import Inputs, Outputs, run
 
-PARAMS = PretrainParams(steps=6, batch=17, size=16, channels=1, evaluate_every=3, augmentation="standard", lr=0.02)
+PARAMS = PretrainJob(steps=6, batch=17, size=16, channels=1, evaluate_every=3, augmentation="standard", lr=0.02)
 KINDS = ("train", "validation", "test")
 
 

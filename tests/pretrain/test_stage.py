@@ -9,10 +9,10 @@ import pytest
 
 from lbt.artifacts import Images, read_table, sha256, write_images
 from lbt.errors import LbtError
-from lbt.pretrain.params import PretrainParams
+from lbt.pretrain.params import PretrainJob
 from lbt.pretrain.stage import Inputs, Outputs, run
 
-QUICK = PretrainParams(steps=24, batch=16, size=16, channels=1, evaluate_every=8, augmentation="standard")
+QUICK = PretrainJob(steps=24, batch=16, size=16, channels=1, evaluate_every=8, augmentation="standard")
 
 
 @pytest.fixture

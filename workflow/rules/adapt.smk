@@ -6,15 +6,7 @@ rule adapt_job:
         stamp=stamp("adapt"),
         needs=needs("adapt"),
     output:
-        makes(
-            "adapt",
-            "{pair}/{method}/{recipe}/{seed}",
-            "metrics.json",
-            "curve.parquet",
-            "explain.parquet",
-            "student.safetensors",
-            "teacher.safetensors",
-        ),
+        makes("adapt", "{pair}/{method}/{recipe}/{seed}"),
     log:
         logged("adapt", "{pair}/{method}/{recipe}/{seed}"),
     benchmark:
@@ -24,19 +16,3 @@ rule adapt_job:
         file=PARAMS,
     shell:
         "lbt adapt --params {params.file:q} --job {wildcards.pair:q}/{wildcards.method:q}/{wildcards.recipe:q}/{wildcards.seed:q} > {log:q} 2>&1"
-
-
-rule adapt:
-    input:
-        stamp=stamp("adapt"),
-        needs=needs("adapt"),
-    output:
-        makes("adapt", "summary", "metrics.json", "table.parquet"),
-    log:
-        logged("adapt", "summary"),
-    benchmark:
-        logged("adapt", "summary", "benchmark.tsv")
-    params:
-        file=PARAMS,
-    shell:
-        "lbt adapt --params {params.file:q} --job summary > {log:q} 2>&1"

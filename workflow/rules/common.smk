@@ -6,9 +6,11 @@ from functools import cache
 from snakemake.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import ExecMode
 
-from lbt.errors import LbtError
+from lbt.errors import LbtError, warn
 from lbt.pipeline.finish import finish, forced_by_dvc, record
-from lbt.pipeline.plan import Plan
+from lbt.pipeline.job import METRICS, RECORD
+from lbt.pipeline.plan import STAGES, Plan
+from lbt.pipeline.preflight import lines
 
 NAMED = workflow.config_settings.configfiles
 
@@ -27,6 +29,9 @@ try:
         )
     PLAN = Plan(PARAMS)
     PLAN.jobs  # every mistake in the params is told before anything is planned
+    if workflow.exec_mode == ExecMode.DEFAULT:
+        for line in lines(PLAN.params):
+            warn(line)
 except LbtError as error:
     sys.exit(f"lbt: {error}")
 
@@ -78,9 +83,7 @@ def needs(stage):
     def find(wildcards):
         job = job_of(stage)(wildcards)
         files = [
-            plan().folder(n) / o
-            for n in job.needs.values()
-            for o in (*n.outputs, "job.json")
+            plan().folder(n) / o for n in job.needs.values() for o in (*n.made, RECORD)
         ]
         return (
             files
@@ -91,9 +94,10 @@ def needs(stage):
     return find
 
 
-def makes(stage, pattern, *names):
-    """The outputs of a kind of job below its folder, with the record that is written last."""
-    return [PLAN.root / stage / pattern / name for name in (*names, "job.json")]
+def makes(stage, pattern, names=None):
+    """The files of a kind of job below its folder, by default the stage's outputs, with metrics and record."""
+    made = STAGES.load(stage).OUTPUTS.values() if names is None else names
+    return [PLAN.root / stage / pattern / name for name in (METRICS, *made, RECORD)]
 
 
 def logged(stage, pattern, suffix="log"):

@@ -1,20 +1,14 @@
 """Domains and the architecture table."""
 
+from lbt.pipeline.stages.data import CELLS, TABLE
+
 
 rule data_job:
     input:
         stamp=stamp("data"),
         needs=needs("data"),
     output:
-        makes(
-            "data",
-            "{domain}",
-            "metrics.json",
-            "train.parquet",
-            "validation.parquet",
-            "test.parquet",
-            "sheet.png",
-        ),
+        makes("data", "{domain}"),
     log:
         logged("data", "{domain}"),
     benchmark:
@@ -28,30 +22,15 @@ rule data_job:
 
 rule data_table:
     input:
-        stamp=lambda wildcards: plan().stamp(plan().job("data", "nasbench201")),
+        stamp=lambda wildcards: plan().stamp(plan().job("data", TABLE)),
     output:
-        makes("data", "nasbench201", "metrics.json", "cells.parquet"),
+        makes("data", TABLE, [CELLS]),
     log:
-        logged("data", "nasbench201"),
+        logged("data", TABLE),
     benchmark:
-        logged("data", "nasbench201", "benchmark.tsv")
+        logged("data", TABLE, "benchmark.tsv")
     params:
         file=PARAMS,
+        job=TABLE,
     shell:
-        "lbt data --params {params.file:q} --job nasbench201 > {log:q} 2>&1"
-
-
-rule data:
-    input:
-        stamp=stamp("data"),
-        needs=needs("data"),
-    output:
-        makes("data", "summary", "metrics.json", "table.parquet"),
-    log:
-        logged("data", "summary"),
-    benchmark:
-        logged("data", "summary", "benchmark.tsv")
-    params:
-        file=PARAMS,
-    shell:
-        "lbt data --params {params.file:q} --job summary > {log:q} 2>&1"
+        "lbt data --params {params.file:q} --job {params.job:q} > {log:q} 2>&1"

@@ -8,14 +8,7 @@ rule hardware_job:
         stamp=stamp("hardware"),
         needs=needs("hardware"),
     output:
-        makes(
-            "hardware",
-            "{network}/{recipe}",
-            "metrics.json",
-            "layers.parquet",
-            "comparison.parquet",
-            "norms.parquet",
-        ),
+        makes("hardware", "{network}/{recipe}"),
     log:
         logged("hardware", "{network}/{recipe}"),
     benchmark:
@@ -25,22 +18,6 @@ rule hardware_job:
         file=PARAMS,
     shell:
         "lbt hardware --params {params.file:q} --job {wildcards.network:q}/{wildcards.recipe:q} > {log:q} 2>&1"
-
-
-rule hardware:
-    input:
-        stamp=stamp("hardware"),
-        needs=needs("hardware"),
-    output:
-        makes("hardware", "summary", "metrics.json", "table.parquet"),
-    log:
-        logged("hardware", "summary"),
-    benchmark:
-        logged("hardware", "summary", "benchmark.tsv")
-    params:
-        file=PARAMS,
-    shell:
-        "lbt hardware --params {params.file:q} --job summary > {log:q} 2>&1"
 
 
 rule synthesis:

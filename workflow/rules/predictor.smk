@@ -6,13 +6,7 @@ rule predictor_job:
         stamp=stamp("predictor"),
         needs=needs("predictor"),
     output:
-        makes(
-            "predictor",
-            "{encoder}/{seed}",
-            "metrics.json",
-            "scores.parquet",
-            "predictor.safetensors",
-        ),
+        makes("predictor", "{encoder}/{seed}"),
     log:
         logged("predictor", "{encoder}/{seed}"),
     benchmark:
@@ -22,19 +16,3 @@ rule predictor_job:
         file=PARAMS,
     shell:
         "lbt predictor --params {params.file:q} --job {wildcards.encoder:q}/{wildcards.seed:q} > {log:q} 2>&1"
-
-
-rule predictor:
-    input:
-        stamp=stamp("predictor"),
-        needs=needs("predictor"),
-    output:
-        makes("predictor", "summary", "metrics.json", "table.parquet"),
-    log:
-        logged("predictor", "summary"),
-    benchmark:
-        logged("predictor", "summary", "benchmark.tsv")
-    params:
-        file=PARAMS,
-    shell:
-        "lbt predictor --params {params.file:q} --job summary > {log:q} 2>&1"

@@ -6,13 +6,7 @@ rule pretrain_job:
         stamp=stamp("pretrain"),
         needs=needs("pretrain"),
     output:
-        makes(
-            "pretrain",
-            "{source}/{seed}",
-            "metrics.json",
-            "model.safetensors",
-            "curve.parquet",
-        ),
+        makes("pretrain", "{source}/{seed}"),
     log:
         logged("pretrain", "{source}/{seed}"),
     benchmark:
@@ -22,19 +16,3 @@ rule pretrain_job:
         file=PARAMS,
     shell:
         "lbt pretrain --params {params.file:q} --job {wildcards.source:q}/{wildcards.seed:q} > {log:q} 2>&1"
-
-
-rule pretrain:
-    input:
-        stamp=stamp("pretrain"),
-        needs=needs("pretrain"),
-    output:
-        makes("pretrain", "summary", "metrics.json", "table.parquet"),
-    log:
-        logged("pretrain", "summary"),
-    benchmark:
-        logged("pretrain", "summary", "benchmark.tsv")
-    params:
-        file=PARAMS,
-    shell:
-        "lbt pretrain --params {params.file:q} --job summary > {log:q} 2>&1"

@@ -1,6 +1,6 @@
 """The page, its figures, and the tables behind them."""
 
-from lbt.pipeline.stages.report import FINDINGS
+from lbt.pipeline.stages.report import FIGURES, OTHERS
 
 
 rule report:
@@ -8,11 +8,9 @@ rule report:
         stamp=stamp("report"),
         needs=needs("report"),
     output:
-        makes("report", ".", "metrics.json", "results.md", "report.html"),
-        [PLAN.root / f"report/{name}.csv" for name in FINDINGS],
-        [PLAN.root / f"report/{name}.png" for name in FINDINGS],
+        makes("report", ".", OTHERS),
         report(
-            [PLAN.root / f"report/{name}.svg" for name in FINDINGS],
+            [PLAN.root / "report" / name for name in FIGURES],
             caption="../report/figure.rst",
             category="Figures",
         ),

@@ -6,7 +6,7 @@ rule search_job:
         stamp=stamp("search"),
         needs=needs("search"),
     output:
-        makes("search", "{strategy}/{seed}", "metrics.json", "curve.parquet"),
+        makes("search", "{strategy}/{seed}"),
     log:
         logged("search", "{strategy}/{seed}"),
     benchmark:
@@ -16,19 +16,3 @@ rule search_job:
         file=PARAMS,
     shell:
         "lbt search --params {params.file:q} --job {wildcards.strategy:q}/{wildcards.seed:q} > {log:q} 2>&1"
-
-
-rule search:
-    input:
-        stamp=stamp("search"),
-        needs=needs("search"),
-    output:
-        makes("search", "summary", "metrics.json", "table.parquet"),
-    log:
-        logged("search", "summary"),
-    benchmark:
-        logged("search", "summary", "benchmark.tsv")
-    params:
-        file=PARAMS,
-    shell:
-        "lbt search --params {params.file:q} --job summary > {log:q} 2>&1"

@@ -6,14 +6,7 @@ rule supernet_job:
         stamp=stamp("supernet"),
         needs=needs("supernet"),
     output:
-        makes(
-            "supernet",
-            "{domain}/{seed}",
-            "metrics.json",
-            "curve.parquet",
-            "scores.parquet",
-            "supernet.safetensors",
-        ),
+        makes("supernet", "{domain}/{seed}"),
     log:
         logged("supernet", "{domain}/{seed}"),
     benchmark:
@@ -23,19 +16,3 @@ rule supernet_job:
         file=PARAMS,
     shell:
         "lbt supernet --params {params.file:q} --job {wildcards.domain:q}/{wildcards.seed:q} > {log:q} 2>&1"
-
-
-rule supernet:
-    input:
-        stamp=stamp("supernet"),
-        needs=needs("supernet"),
-    output:
-        makes("supernet", "summary", "metrics.json", "table.parquet"),
-    log:
-        logged("supernet", "summary"),
-    benchmark:
-        logged("supernet", "summary", "benchmark.tsv")
-    params:
-        file=PARAMS,
-    shell:
-        "lbt supernet --params {params.file:q} --job summary > {log:q} 2>&1"

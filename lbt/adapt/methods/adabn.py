@@ -15,7 +15,7 @@ from lbt.adapt.method import Base, norm_layers
 class Method(Base):
     prepared = True
     uses_source = False
-    graphs = 0
+    batches_in_flight = 0
 
     @property
     def steps(self) -> int:

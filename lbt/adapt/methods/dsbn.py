@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lbt.adapt.method import Base, Task, norm_layers
+from lbt.adapt.methods.fixmatch import FixmatchOptions
 
 
 class Method(Base):
@@ -46,7 +47,7 @@ class Method(Base):
         source_loss = F.cross_entropy(self.forward(self.student, images, "source"), labels)
 
         plain, changed = self.target(step, "standard", self.task.augmentation)
-        options = self.params.fixmatch
+        options = self.task.options(FixmatchOptions)
         with torch.no_grad():
             probabilities = self.forward(self.student, plain, "target").softmax(1)
         self.balance.see(self.target_index(step), probabilities)

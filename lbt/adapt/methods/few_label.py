@@ -8,6 +8,7 @@ from lbt.adapt.methods import target_supervised
 
 class Method(target_supervised.Method):
     prepared = True
+    few_labels = True
     uses_target = False
     domains = ("source", "target")
 

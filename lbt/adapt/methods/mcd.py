@@ -6,23 +6,36 @@ as much as they can; (C) the features make them agree. Three updates a step, so 
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
+from pydantic import Field
+
+from lbt.adapt import kit
 from lbt.adapt.method import Base, Task
-from lbt.nn import quantize
-from lbt.nn.parallel import share_model, split
+from lbt.config import Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class McdOptions(Section):
+    """Maximum classifier discrepancy (arXiv 1712.02560)."""
+
+    weight: float = Field(1.0, ge=0, le=1e6)
+    """Weight of the discrepancy between the two classifiers."""
+    repeats: int = Field(2, ge=1, le=8)
+    """Generator updates per step (the paper's n; it uses 4)."""
 
 
 class Method(Base):
     def __init__(self, task: Task) -> None:
         super().__init__(task)
+        self.options = task.options(McdOptions)
         first = task.model.classifier
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(task.seed)
-            second = nn.Sequential(nn.Linear(first.in_features, first.out_features))
-        self.second = share_model(quantize(second, task.recipe, seed=task.seed)).train()
+        with kit.torch.random.fork_rng(devices=[]):
+            kit.torch.manual_seed(task.seed)
+            second = kit.nn.Sequential(kit.nn.Linear(first.in_features, first.out_features))
+        self.second = kit.share_model(kit.quantize(second, task.recipe, seed=task.seed)).train()
         self.networks["second_classifier"] = self.second
         self.optimizers = {
             "features": self.optimizer(self.student.features),
@@ -32,7 +45,7 @@ class Method(Base):
     def step(self, step: int) -> dict[str, Tensor | float]:
         images, labels = self.source(step)
         (unlabelled,) = self.target(step)
-        weight, factor = self.params.mcd.weight, self.schedule(step)
+        weight, factor = self.options.weight, self.schedule(step)
 
         source_loss = self.supervised(images, labels)
         self.update(source_loss, factor)
@@ -40,7 +53,7 @@ class Method(Base):
         both = self.supervised(images, labels) - weight * self.discrepancy(unlabelled)
         self.update(both, factor, "classifiers")
 
-        for _ in range(self.params.mcd.repeats):
+        for _ in range(self.options.repeats):
             discrepancy = self.discrepancy(unlabelled)
             self.update(weight * discrepancy, factor, "features")
         return {"source_loss": source_loss, "discrepancy": discrepancy}
@@ -48,7 +61,7 @@ class Method(Base):
     def logits(self, images: Tensor, name: str) -> tuple[Tensor, Tensor]:
         """Both classifiers' logits."""
         with self.on(self.student, name):
-            return split(self.both, images, [self.student, self.second])
+            return kit.split(self.both, images, [self.student, self.second])
 
     def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Both classifiers' logits of this process's images."""
@@ -58,7 +71,7 @@ class Method(Base):
     def supervised(self, images: Tensor, labels: Tensor) -> Tensor:
         """Sum of both classifiers' cross-entropies on the source."""
         one, two = self.logits(images, "source")
-        return F.cross_entropy(one, labels) + F.cross_entropy(two, labels)
+        return kit.F.cross_entropy(one, labels) + kit.F.cross_entropy(two, labels)
 
     def discrepancy(self, images: Tensor) -> Tensor:
         """Mean absolute difference of the two classifiers' probabilities (their eq. 9)."""

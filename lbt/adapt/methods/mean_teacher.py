@@ -13,13 +13,34 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import TYPE_CHECKING
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from pydantic import Field
 
-from lbt.adapt.losses import class_balance
+from lbt.adapt import kit
 from lbt.adapt.method import Base, Task
+from lbt.config import Section
+from lbt.train.params import Augmentation
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class MeanTeacherOptions(Section):
+    """Self-ensembling (arXiv 1706.05208)."""
+
+    weight: float = Field(10.0, ge=0, le=1e6)
+    """Weight of the squared difference between the student's and the teacher's class probabilities."""
+    teacher_augmentation: Augmentation | None = "standard"
+    """Random change of the images that the teacher sees; the student sees the pair's. null: as the student."""
+    ema: float = Field(0.99, ge=0, lt=1)
+    """Decay of the teacher's moving average per step."""
+    confidence: float = Field(0.9, ge=0, le=1)
+    """A target image counts only if the teacher's largest probability exceeds this; 0 uses every image."""
+    ramp_up: int = Field(0, ge=0, le=10_000_000)
+    """Steps over which the weight rises as exp(-5(1-t)²), the alternative to a threshold."""
+    class_balance: float = Field(3.0, ge=0, le=1e6)
+    """Weight of the class-balance term, relative to ``weight``."""
 
 
 class Method(Base):
@@ -27,7 +48,7 @@ class Method(Base):
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        self.options = task.params.mean_teacher
+        self.options = task.options(MeanTeacherOptions)
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
         self.networks["teacher"] = self.teacher
 
@@ -40,18 +61,18 @@ class Method(Base):
     def losses(self, step: int) -> tuple[Tensor, dict[str, Tensor | float]]:
         """Labelled source loss plus unlabelled target loss, and what the curve shows."""
         images, labels = self.source(step)
-        source_loss = F.cross_entropy(self.forward(self.student, images, "source"), labels)
+        source_loss = kit.F.cross_entropy(self.forward(self.student, images, "source"), labels)
 
         kind = self.task.augmentation
         mine, other = self.target(step, kind, self.options.teacher_augmentation or kind)
         student = self.forward(self.student, mine, "target").softmax(1)
-        with torch.no_grad():
+        with kit.torch.no_grad():
             teacher = self.forward(self.teacher, other, "target").softmax(1)
         mask = (teacher.amax(1) > self.options.confidence).float()
         # The sum over confident images is divided by the whole batch: few confident images must not weigh a lot.
         consistency = ((student - teacher).square().sum(1) * mask).mean()
         self.balance.see(self.target_index(step), teacher)
-        balance = class_balance(student, self.balance.mix) * mask.mean()
+        balance = kit.class_balance(student, self.balance.mix) * mask.mean()
         unlabelled = self.options.weight * (consistency + self.options.class_balance * balance)
 
         shown: dict[str, Tensor | float] = {
@@ -67,15 +88,15 @@ class Method(Base):
         progress = min(1.0, step / self.options.ramp_up) if self.options.ramp_up else 1.0
         return math.exp(-5 * (1 - progress) ** 2)
 
-    @torch.no_grad()
     def follow(self) -> None:
         """Move the teacher's weights a little towards the student's, and the statistics that it cannot gather."""
-        for mine, students in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
-            mine.lerp_(students, 1 - self.options.ema)
-        common = self.params.statistics in ("domain", "shared")
-        for (name, buffer), students_own in zip(self.teacher.named_buffers(), self.student.buffers(), strict=True):
-            unseen = name.endswith("@source") and len(self.statistics()) > 1
-            if common or (unseen and not buffer.is_floating_point()):
-                buffer.copy_(students_own)
-            elif unseen:
-                buffer.lerp_(students_own, 1 - self.options.ema)
+        with kit.torch.no_grad():
+            for mine, students in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
+                mine.lerp_(students, 1 - self.options.ema)
+            common = self.params.statistics in ("domain", "shared")
+            for (name, buffer), students_own in zip(self.teacher.named_buffers(), self.student.buffers(), strict=True):
+                unseen = name.endswith("@source") and len(self.statistics()) > 1
+                if common or (unseen and not buffer.is_floating_point()):
+                    buffer.copy_(students_own)
+                elif unseen:
+                    buffer.lerp_(students_own, 1 - self.options.ema)

@@ -10,7 +10,8 @@ from lbt.adapt.methods import mean_teacher
 
 
 class Method(mean_teacher.Method):
-    graphs = 3
+    needs_labels = few_labels = True
+    batches_in_flight = 3
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)

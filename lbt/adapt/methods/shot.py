@@ -6,57 +6,70 @@ the nearest class centroid of the target's features under the cosine distance (e
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from lbt.adapt.losses import diversity, entropy
+from pydantic import Field
+
+from lbt.adapt import kit
 from lbt.adapt.method import Base, Task
-from lbt.nn.parallel import split
+from lbt.config import Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class ShotOptions(Section):
+    """Source hypothesis transfer (arXiv 2002.08546)."""
+
+    pseudo: float = Field(0.3, ge=0, le=1e6)
+    """Weight of the cross-entropy with pseudo-labels from nearest class centroids."""
+    refresh: int = Field(50, ge=1, le=10_000_000)
+    """Steps between two computations of the pseudo-labels."""
 
 
 class Method(Base):
     prepared = True
     uses_source = False
-    graphs = 1
+    batches_in_flight = 1
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
+        self.options = task.options(ShotOptions)
         self.optimizers["features"] = self.optimizer(self.student.features)
-        self.pseudo = torch.zeros(len(task.target), dtype=torch.int64)
+        self.pseudo = kit.torch.zeros(len(task.target), dtype=kit.torch.int64)
 
     def step(self, step: int) -> dict[str, Tensor | float]:
-        if step % self.params.shot.refresh == 0:
+        if step % self.options.refresh == 0:
             self.pseudo = self.centroid_labels()
         (images,) = self.target(step)
         labels = self.pseudo[self.target_index(step)]
         logits = self.forward(self.student, images, "target")
         probabilities = logits.softmax(1)
         self.balance.see(self.target_index(step), probabilities)
-        certain, spread = entropy(probabilities), diversity(probabilities, self.balance.mix)
-        pseudo_loss = F.cross_entropy(logits, labels)
-        self.update(certain + spread + self.params.shot.pseudo * pseudo_loss, self.schedule(step), "features")
+        certain, spread = kit.entropy(probabilities), kit.diversity(probabilities, self.balance.mix)
+        pseudo_loss = kit.F.cross_entropy(logits, labels)
+        self.update(certain + spread + self.options.pseudo * pseudo_loss, self.schedule(step), "features")
         return {"entropy": certain, "diversity": spread, "pseudo_loss": pseudo_loss}
 
-    @torch.no_grad()
     def centroid_labels(self) -> Tensor:
         """The nearest centroid's class of every target image, (N,).
 
         Centroids are weighted by the class probabilities first, then by the labels that these give. Every image counts
         as often as it is drawn, so that a frequent class does not fill a rare one's centroid.
         """
-        with self.on(self.student, "target"):
-            pieces = self.task.target.images.split(256)
-            parts = [split(self.student.features, piece, [self.student]) for piece in pieces]
-        features = torch.cat(parts)  # (N, D)
-        weights = self.student.classifier(features).softmax(1)  # (N, K)
-        unit = F.normalize(features, dim=1)
-        for _ in range(2):
-            weights = weights * self.balance.weights[:, None]
-            centroids = F.normalize(weights.T @ unit / (weights.sum(0)[:, None] + 1e-8), dim=1)  # (K, D)
-            labels = (unit @ centroids.T).argmax(1)
-            weights = F.one_hot(labels, weights.shape[1]).float()
-        return labels
+        with kit.torch.no_grad():
+            with self.on(self.student, "target"):
+                pieces = self.task.target.images.split(256)
+                parts = [kit.split(self.student.features, piece, [self.student]) for piece in pieces]
+            features = kit.torch.cat(parts)  # (N, D)
+            weights = self.student.classifier(features).softmax(1)  # (N, K)
+            unit = kit.F.normalize(features, dim=1)
+            for _ in range(2):
+                weights = weights * self.balance.weights[:, None]
+                centroids = kit.F.normalize(weights.T @ unit / (weights.sum(0)[:, None] + 1e-8), dim=1)  # (K, D)
+                labels = (unit @ centroids.T).argmax(1)
+                weights = kit.F.one_hot(labels, weights.shape[1]).float()
+            return labels
 
     def extra_state(self) -> dict[str, Tensor]:
         return {"pseudo": self.pseudo, **super().extra_state()}

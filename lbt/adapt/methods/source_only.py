@@ -12,7 +12,7 @@ from lbt.adapt.method import Base
 class Method(Base):
     prepared = True
     uses_source = uses_target = False
-    graphs = 0
+    batches_in_flight = 0
     domains = ("source",)
 
     @property

@@ -12,7 +12,8 @@ from lbt.adapt.method import Base, Task
 
 class Method(Base):
     uses_source = False
-    graphs = 1
+    needs_labels = True
+    batches_in_flight = 1
     domains: ClassVar[tuple[str, ...]] = ("target",)
 
     def __init__(self, task: Task) -> None:

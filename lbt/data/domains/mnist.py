@@ -12,6 +12,8 @@ from lbt.data.packages import package_file
 from lbt.data.params import DomainSpec
 from lbt.data.splits import DIGITS, Splits, split
 
+CLASSES = DIGITS
+
 
 def load(spec: DomainSpec) -> Splits:
     """The embedded digits. Nothing is drawn; the seed has no effect."""

@@ -17,6 +17,7 @@ from lbt.data.params import DomainSpec
 from lbt.data.splits import DIGITS, Splits, split_published
 from lbt.errors import LbtError
 
+CLASSES = DIGITS
 URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
 SHA256: dict[str, str | None] = {
     "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",

@@ -10,7 +10,9 @@ from __future__ import annotations
 from lbt.data.blend import blend
 from lbt.data.domains import mnist
 from lbt.data.params import DomainSpec
-from lbt.data.splits import Splits
+from lbt.data.splits import DIGITS, Splits
+
+CLASSES = DIGITS
 
 
 def load(spec: DomainSpec) -> Splits:

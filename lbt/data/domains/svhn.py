@@ -11,6 +11,7 @@ from lbt.data.formats import read_mat
 from lbt.data.params import DomainSpec
 from lbt.data.splits import DIGITS, Splits, split_published
 
+CLASSES = DIGITS
 URL = "http://ufldl.stanford.edu/housenumbers/"
 SHA256: dict[str, str | None] = {
     "train_32x32.mat": "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",

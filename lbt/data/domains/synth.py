@@ -14,6 +14,7 @@ from lbt.data.glyphs import BOX, HEIGHT, atlas
 from lbt.data.params import DomainSpec
 from lbt.data.splits import DIGITS, Splits
 
+CLASSES = DIGITS
 SIZE = 32
 
 

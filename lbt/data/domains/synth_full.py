@@ -12,6 +12,7 @@ from lbt.data.formats import read_mat
 from lbt.data.params import DomainSpec
 from lbt.data.splits import DIGITS, Splits, split_published
 
+CLASSES = DIGITS
 FILES: dict[str, str | None] = {"synth_train_32x32.mat": None, "synth_test_32x32.mat": None}
 BY_HAND = "get SynthDigits.zip from http://yaroslav.ganin.net/, unpack it"
 

@@ -18,6 +18,7 @@ from lbt.data.params import DomainSpec
 from lbt.data.splits import DIGITS, Splits, split_published
 from lbt.errors import LbtError
 
+CLASSES = DIGITS
 URL = "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/"
 SHA256: dict[str, str | None] = {
     "usps.bz2": "3771e9dd6ba685185f89867b6e249233dd74652389f263963b3b741e994b034f",

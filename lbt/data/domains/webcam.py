@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lbt.data.conditions import CLASSES as CLASSES
 from lbt.data.conditions import SIZE, photo_task
 from lbt.data.params import DomainSpec
 from lbt.data.splits import Splits

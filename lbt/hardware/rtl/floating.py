@@ -40,7 +40,7 @@ class FloatMultiplier(wiring.Component):
 
     Args:
         exponent, mantissa: stored bits of both operands and the result.
-        style: how the significands are multiplied: ``plain``, ``booth`` or ``dsp``.
+        style: build of the significands' multiplier: ``plain``, ``booth`` or ``dsp``.
     """
 
     def __init__(self, exponent: int, mantissa: int, style: str) -> None:
@@ -130,7 +130,7 @@ def _shifted_sticky(m: Module, value: Value, amount: Value, empty: Value) -> Val
 
 
 def _normalised(m: Module, value: Value) -> tuple[Value, Value]:
-    """How far the first one is from the top, and ``value`` shifted so that it is there."""
+    """Distance of the first one from the top, and ``value`` shifted so that it is there."""
     width = len(value)
     levels = (width - 1).bit_length()
     count = Signal(levels)

@@ -1,4 +1,4 @@
-"""Which units are in the shipped library, and how each is built."""
+"""Units of the shipped library, and building each of them."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ LUT4 = {
     ("float_adder", "plain"): 2,
     **{(kind, style): 1 for kind in ("requantize", "random", "norm", "update") for style in STYLES[kind]},
 }
-"""How many of the fitted widths the LUT4 target has."""
+"""Number of the fitted widths that the LUT4 target has."""
 
 
 def grid() -> Iterator[Unit]:

@@ -38,7 +38,7 @@ COLUMNS = frozenset({"kind", "style", "target", "a", "b", "c", "lut", "ff", "car
 
 
 class SynthesisParams(Section):
-    """What is synthesised, and how many at a time."""
+    """Units to synthesise, and the number at a time."""
 
     jobs: int = Field(default=1, ge=1, le=256)
     """Yosys processes that run side by side."""
@@ -47,14 +47,14 @@ class SynthesisParams(Section):
 
 
 CACHE = Path(".lbt/units")
-"""Where units that have been synthesised are kept, one JSON file each."""
+"""Folder of the units that have been synthesised, one JSON file each."""
 
 
 def run_synthesis(params: SynthesisParams, outputs: Path, cache_dir: Path = CACHE) -> dict[str, int]:
     """Synthesise the grid into a Parquet library.
 
     Args:
-        params: what, and how many processes.
+        params: kinds of units, and number of processes.
         outputs: the Parquet file; columns as in :func:`synthesise`, sorted by unit.
         cache_dir: one JSON file per netlist and tool version; a rerun synthesises only what is not there or has
             changed.

@@ -65,7 +65,7 @@ def cells(space: CellSpace, rows: np.ndarray) -> Cells:
 
 
 def _live(adjacency: np.ndarray) -> np.ndarray:
-    """Which nodes lie on a path from the first to the last: bool (N, V)."""
+    """True for the nodes on a path from the first to the last: bool (N, V)."""
     ahead, back = np.zeros(adjacency.shape[:2], bool), np.zeros(adjacency.shape[:2], bool)
     ahead[:, 0] = back[:, -1] = True
     for node in range(1, adjacency.shape[1]):

@@ -29,7 +29,7 @@ CHUNK = 4096
 
 @dataclass(frozen=True)
 class Options:
-    """How a neural predictor is trained.
+    """Training of a neural predictor.
 
     Attributes:
         loss: name of a loss of :mod:`lbt.nas.predictors.losses`.
@@ -73,7 +73,7 @@ class Fitted(Protocol):
         """Tensors and facts from which :func:`load` makes a predictor that predicts the same to the last bit."""
 
 
-class Network(nn.Module):
+class PredictorNetwork(nn.Module):
     """An encoder with a head: rows in, one score per member out."""
 
     def __init__(self, name: str, space: CellSpace, options: Options, generator: torch.Generator) -> None:
@@ -87,7 +87,7 @@ class Network(nn.Module):
 
 
 class Neural:
-    """A trained :class:`Network`; see :class:`Fitted`.
+    """A trained :class:`PredictorNetwork`; see :class:`Fitted`.
 
     Attributes:
         network: the network, in evaluation mode.
@@ -95,7 +95,7 @@ class Neural:
         held: int64 (K, H): the training cells that each member did not train on.
     """
 
-    def __init__(self, network: Network, members: int, held: np.ndarray) -> None:
+    def __init__(self, network: PredictorNetwork, members: int, held: np.ndarray) -> None:
         self.network, self.members, self.held = network.eval(), members, held
 
     def scores(self, rows: np.ndarray) -> np.ndarray:
@@ -118,7 +118,7 @@ class Neural:
     def load(cls, space: CellSpace, tensors: dict[str, Tensor], facts: dict[str, Any]) -> Neural:
         """The networks of a :meth:`state`."""
         options = Options.of(facts["options"])
-        network = Network(facts["encoder"], space, options, torch.Generator())
+        network = PredictorNetwork(facts["encoder"], space, options, torch.Generator())
         network.load_state_dict(below("network", tensors))
         return cls(network, options.members, tensors["held"].numpy())
 
@@ -147,7 +147,7 @@ def fit(
     module = ENCODERS.load(name)
     if hasattr(module, "fit"):
         return module.fit(space, rows, values, options, seed)
-    network = Network(name, space, options, torch.Generator().manual_seed(seed))
+    network = PredictorNetwork(name, space, options, torch.Generator().manual_seed(seed))
     return train(network, rows, values, options, seed)
 
 
@@ -162,12 +162,12 @@ class Auxiliary(Protocol):
 
     def parameters(self) -> Iterator[nn.Parameter]: ...
 
-    def __call__(self, network: Network, generator: torch.Generator) -> Tensor:
+    def __call__(self, network: PredictorNetwork, generator: torch.Generator) -> Tensor:
         """The loss of one step, a scalar; ``generator`` draws whatever is random about it."""
 
 
 def train(
-    network: Network,
+    network: PredictorNetwork,
     rows: np.ndarray,
     values: np.ndarray,
     options: Options,

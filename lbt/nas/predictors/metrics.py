@@ -1,4 +1,4 @@
-"""How well scores order architectures, and how well an uncertainty says how wrong they are."""
+"""Quality of scores as an order of architectures, and of an uncertainty as a measure of their error."""
 
 from __future__ import annotations
 

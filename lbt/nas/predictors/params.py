@@ -34,7 +34,7 @@ class Cell(Section):
 
 
 class Knobs(Section):
-    """How each job is fitted and tested."""
+    """Fit and test of each job."""
 
     sizes: OneOrMore[Annotated[int, Field(ge=2, le=1_000_000)]] = Field(default=[78, 390, 781], min_length=1)
     """Numbers of training architectures; each is a prefix of the next, the held-out half never changes."""

@@ -31,7 +31,7 @@ class Predictor:
         encoder: its name, a file of ``lbt/nas/predictors/encoders/``.
         space: the search space.
         target: the column that was learnt.
-        options: what a neural predictor was trained with.
+        options: training of a neural predictor.
         seed: of the fit.
         fitted: the predictor itself.
         values: float64 (N,), the evaluated architectures' values.

@@ -1,4 +1,4 @@
-"""What one untrained cell does to random images: features that cost no training, for spaces of known operations.
+"""Zero-cost features: the response of one untrained cell to random images, for spaces of known operations.
 
 A cell with random weights is applied to a batch of smoothed noise; the statistics of its output say how it mixes
 channels, blurs, decorrelates images and passes its input through (in the spirit of Mellor et al., NAS without training,

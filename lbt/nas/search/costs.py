@@ -1,4 +1,4 @@
-"""What a cell costs in hardware: a score whose larger values are worse.
+"""Hardware cost of a cell: a score whose larger values are worse.
 
 ``weights`` is the weighted sum of the live operations (``SpaceSpec.weights``: multiplications per pixel, in units of
 one 1×1 convolution) and works in every space. ``cycles`` and ``energy`` ask :func:`lbt.cost` what a training

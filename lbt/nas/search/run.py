@@ -38,8 +38,8 @@ class SearchOptions:
 
 
 @dataclass(frozen=True)
-class History:
-    """What was evaluated, in order: ``rows`` int64 (Q, L) and ``values`` float64 (Q,)."""
+class Evaluations:
+    """Evaluations in order: ``rows`` int64 (Q, L) and ``values`` float64 (Q,)."""
 
     rows: np.ndarray
     values: np.ndarray
@@ -55,7 +55,7 @@ class History:
         return self.rows[int(np.argmax(self.values))]
 
 
-def search(strategy: str, space: CellSpace, evaluate: Evaluate, options: SearchOptions, seed: int) -> History:
+def search(strategy: str, space: CellSpace, evaluate: Evaluate, options: SearchOptions, seed: int) -> Evaluations:
     """Run ``strategy`` for ``options.queries`` evaluations, or until the space is exhausted.
 
     An architecture is evaluated once: a strategy that proposes it again is sent the known value, free of charge.
@@ -77,5 +77,5 @@ def search(strategy: str, space: CellSpace, evaluate: Evaluate, options: SearchO
             values[index] = known[identity]
             if len(order) == budget or repeats > 50 * budget:
                 rows = np.array(order)
-                return History(rows, np.array([known[r.tobytes()] for r in rows]))
+                return Evaluations(rows, np.array([known[r.tobytes()] for r in rows]))
         proposed = coroutine.send(values)

@@ -13,7 +13,7 @@ from lbt.nas import tables
 from lbt.nas.search.costs import cost_function
 from lbt.nas.search.params import Knobs, SearchJob
 from lbt.nas.search.reward import Score, ThresholdedReward
-from lbt.nas.search.run import History, SearchOptions, search
+from lbt.nas.search.run import Evaluations, SearchOptions, search
 from lbt.pareto import pareto
 
 
@@ -49,27 +49,29 @@ def run(params: SearchJob, inputs: Inputs, outputs: Outputs) -> dict[str, float 
     values = np.empty(len(table))
     values[table.space.index(table.rows)] = reward(table.rows)
     options = SearchOptions(**{field.name: getattr(params, field.name) for field in fields(SearchOptions)})
-    history = search(params.strategy, table.space, lambda rows: values[table.space.index(rows)], options, params.seed)
-    regret = values.max() - history.best
+    evaluations = search(
+        params.strategy, table.space, lambda rows: values[table.space.index(rows)], options, params.seed
+    )
+    regret = values.max() - evaluations.best
     curve: dict[str, object] = {
-        "queries": np.arange(1, len(history.rows) + 1),
-        "architecture": [table.space.format(row) for row in history.rows],
-        "value": history.values,
-        "best": history.best,
+        "queries": np.arange(1, len(evaluations.rows) + 1),
+        "architecture": [table.space.format(row) for row in evaluations.rows],
+        "value": evaluations.values,
+        "best": evaluations.best,
         "regret": regret,
     }
     found: dict[str, float | str] = {
-        "best": float(history.best[-1]),
+        "best": float(evaluations.best[-1]),
         "regret": float(regret[-1]),
-        "queries": len(history.rows),
-        "architecture": table.space.format(history.best_row),
+        "queries": len(evaluations.rows),
+        "architecture": table.space.format(evaluations.best_row),
     }
     if len(regret) >= 50:
         found["regret_50"] = float(regret[49])
     if cost is not None:
-        trade_off = _trade_off(history, reward, cost)
+        trade_off = _trade_off(evaluations, reward, cost)
         curve |= trade_off
-        found |= {"front": int(trade_off["front"].sum()), "cost": float(cost(history.best_row[None])[0])}
+        found |= {"front": int(trade_off["front"].sum()), "cost": float(cost(evaluations.best_row[None])[0])}
     write_table(outputs.curve, curve)
     return found
 
@@ -95,10 +97,10 @@ def objective(params: Knobs, table: tables.Table) -> tuple[ThresholdedReward, Sc
     return reward, cost
 
 
-def _trade_off(history: History, reward: ThresholdedReward, cost: Score) -> dict[str, np.ndarray]:
+def _trade_off(evaluations: Evaluations, reward: ThresholdedReward, cost: Score) -> dict[str, np.ndarray]:
     """Columns target (before any charge), cost and front of the evaluated architectures."""
-    free = replace(reward, cost=None)(history.rows)
-    costs = cost(history.rows)
+    free = replace(reward, cost=None)(evaluations.rows)
+    costs = cost(evaluations.rows)
     front = np.zeros(len(costs), bool)
     front[pareto(free, costs)] = True
     return {"target": free, "cost": costs, "front": front}

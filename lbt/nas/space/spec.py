@@ -22,7 +22,7 @@ class SpaceSpec(Section):
     name: str = "cells"
     """Name of the space in messages."""
     operations_on: Literal["edge", "node"]
-    """Where the operations sit: on the edges (NAS-Bench-201, DARTS) or on the nodes (NAS-Bench-101, chains)."""
+    """Place of the operations: on the edges (NAS-Bench-201, DARTS) or on the nodes (NAS-Bench-101, chains)."""
     nodes: int = Field(ge=2, le=64)
     """Number of nodes, with the input (node 0) and the output (the last node)."""
     operations: list[str] = Field(min_length=1, max_length=256)

@@ -93,7 +93,7 @@ def cell_network(
         channels: width of the stem and of every cell.
         classes: number of logits.
         in_channels: channels of the images, 1 or 3.
-        cells: how many times the cell is stacked.
+        cells: number of cells, one after another.
 
     Raises:
         LbtError: ``arch`` is not such a string.

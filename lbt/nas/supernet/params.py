@@ -10,8 +10,9 @@ from lbt.config import Section, Seed
 class SupernetParams(Section):
     """A weight-sharing network over NAS-Bench-201's cells, trained on one domain."""
 
-    domain: str = "mnist"
-    """The domain whose labelled train split the shared weights are trained on."""
+    domain: str | None = None
+    """The domain whose labelled train split the shared weights are trained on. Default: the source of the first pair
+    in adapt.pair."""
     channels: int = Field(default=16, ge=1, le=256)
     """Width of the stem and of every cell."""
     cells: int = Field(default=2, ge=1, le=4)
@@ -25,6 +26,6 @@ class SupernetParams(Section):
     weight_decay: float = Field(default=1e-4, ge=0, le=10)
     """L2 penalty per step on every weight."""
     architectures: int = Field(default=1000, ge=2, le=15625)
-    """How many different cells are drawn from the space and scored."""
+    """Number of different cells that are drawn from the space and scored."""
     seed: Seed = 0
     """Seed of the weights, the batches, the paths and the sample of architectures."""

@@ -45,7 +45,7 @@ class SharedCell(nn.Module):
                 self.weights[f"{edge}_{operation}"] = nn.Parameter(nn.init.kaiming_normal_(weight))
 
     def edge(self, edge: int, operation: int, x: Tensor | None) -> Tensor | None:
-        """What ``operation`` on edge number ``edge`` makes of its source node ``x`` (N, C, H, W)."""
+        """The result of ``operation`` on edge number ``edge``, from its source node ``x`` (N, C, H, W)."""
         if x is None or operation == _NONE:
             return None
         if operation in CONVOLUTIONS:
@@ -91,7 +91,7 @@ class Supernet(nn.Module):
         return self.linear(F.adaptive_avg_pool2d(F.relu(normalise(x)), GRID).flatten(1))
 
     def between(self, x: Tensor | None) -> Tensor | None:
-        """What happens between two cells: the image is halved. It is linear, which scoring makes use of."""
+        """The step between two cells: the image is halved. It is linear, and scoring uses that."""
         return None if x is None else F.avg_pool2d(x, 2)
 
     def forward(self, images: Tensor, row: Sequence[int]) -> Tensor:

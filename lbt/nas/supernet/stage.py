@@ -50,8 +50,10 @@ def run(params: SupernetParams, inputs: Inputs, outputs: Outputs) -> dict[str, f
     """
     train, validation = read_images(inputs.train), read_images(inputs.validation)
     classes = match_classes({"train": train, "validation": validation})
-    if (train.labels < 0).all():
-        raise LbtError(f"{inputs.train}: no labelled images to train the supernet on")
+    for path, split in ((inputs.train, train), (inputs.validation, validation)):
+        if (split.labels < 0).all():
+            raise LbtError(f"{path}: no labelled images to train and score the supernet on")
+    validation = validation.take(np.flatnonzero(validation.labels >= 0))
     channels = train.pixels.shape[3]
     labelled = train.labels >= 0
     images, labels = to_float(train)[labelled], torch.from_numpy(train.labels[labelled])

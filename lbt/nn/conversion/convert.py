@@ -87,6 +87,8 @@ def quantize(
         module.__dict__.update(lbt=context, lbt_name=name)
     if traced is not None:
         context.table += functions(traced, lambda site: _formats(context, site))
+        for row in [row for row in context.table if row.kind == "function" and row.now == "quantized"]:
+            context.drop_float(row.name.rpartition(".")[0])
         found = weights_of(traced)
         known = dict(model.named_parameters(remove_duplicate=False))
         context.weights = {site: [known[n] for n in sorted(names) if n in known] for site, names in found.items()}

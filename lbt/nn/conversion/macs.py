@@ -14,7 +14,7 @@ from torch.utils.flop_counter import flop_registry
 from lbt.nn.context import contexts_in
 from lbt.nn.inputs import Inputs, call
 from lbt.nn.layers.base import QuantizedLayer
-from lbt.nn.layers.functions import word_of
+from lbt.nn.layers.functions import label
 from lbt.recipe import Roles
 
 Site = tuple[int, str]
@@ -29,9 +29,10 @@ def macs_of(model: nn.Module, inputs: Inputs) -> dict[int, dict[str, int]]:
         inputs: its arguments.
     """
     contexts = contexts_in(model)
-    stack: list[Site] = []
+    stack: list[tuple[Site, nn.Module]] = []
     for context in contexts:
         context.engine = "count"  # functions stay float ones, whose kernels have formulas
+        context.sites.clear()
     for module in model.modules():
         own = module.__dict__.get("lbt")
         if own is not None:
@@ -39,33 +40,37 @@ def macs_of(model: nn.Module, inputs: Inputs) -> dict[int, dict[str, int]]:
         if isinstance(module, QuantizedLayer):
             module.roles = Roles()
     counter = _Counter(stack)
-    plain = torch.backends.mkldnn.flags(enabled=False)  # recurrent layers are one kernel without a formula otherwise
-    with torch.no_grad(), plain, _Functions(stack), counter:
-        call(model, inputs)
+    before = torch._C._get_mkldnn_enabled()
+    torch._C._set_mkldnn_enabled(False)  # recurrent layers are one kernel without a formula otherwise
+    try:
+        with torch.no_grad(), _Functions(stack), counter:
+            call(model, inputs)
+    finally:
+        torch._C._set_mkldnn_enabled(before)
     found: dict[int, dict[str, int]] = defaultdict(dict)
     for (index, name), count in counter.counts.items():
         found[index][name] = count
     return found
 
 
-def _watch(module: nn.Module, site: Site, stack: list[Site]) -> None:
-    module.register_forward_pre_hook(lambda *_: stack.append(site), prepend=True)
+def _watch(module: nn.Module, site: Site, stack: list[tuple[Site, nn.Module]]) -> None:
+    module.register_forward_pre_hook(lambda *_: stack.append((site, module)), prepend=True)
     module.register_forward_hook(lambda *_: stack.pop() and None, always_call=True)
 
 
 class _Functions(TorchFunctionMode):
     """Within it a function that multiplies matrices is a site of its own."""
 
-    def __init__(self, stack: list[Site]) -> None:
+    def __init__(self, stack: list[tuple[Site, nn.Module]]) -> None:
         super().__init__()
         self.stack = stack
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        word = word_of(func)
-        if word is None or not self.stack:
+        word = label(func, args, kwargs or {}, self.stack[-1][1]) if self.stack else None
+        if word is None:
             return func(*args, **(kwargs or {}))
-        index, name = self.stack[-1]
-        self.stack.append((index, f"{name}.{word}()".lstrip(".")))
+        (index, name), module = self.stack[-1]
+        self.stack.append(((index, f"{name}.{word}".lstrip(".")), module))
         try:
             return func(*args, **(kwargs or {}))
         finally:
@@ -73,7 +78,7 @@ class _Functions(TorchFunctionMode):
 
 
 class _Counter(TorchDispatchMode):
-    def __init__(self, stack: list[Site]) -> None:
+    def __init__(self, stack: list[tuple[Site, nn.Module]]) -> None:
         super().__init__()
         self.stack, self.counts = stack, defaultdict[Site, int](int)
 
@@ -89,9 +94,11 @@ class _Counter(TorchDispatchMode):
         if not self.stack:
             return result
         if packet in flop_registry:
-            self.counts[self.stack[-1]] += flop_registry[packet](*args, **kwargs, out_val=result) // 2
+            self.counts[self.stack[-1][0]] += flop_registry[packet](*args, **kwargs, out_val=result) // 2
         elif packet is torch.ops.aten._scaled_dot_product_flash_attention_for_cpu:  # PyTorch has no formula for it
             queries, keys, values = args[:3]
-            self.counts[self.stack[-1]] += queries.numel() * keys.shape[-2] * 2
+            self.counts[self.stack[-1][0]] += queries.numel() * keys.shape[-2] * 2
             assert keys.shape == values.shape
+        elif packet is torch.ops.aten._grouped_mm:  # experts: (T, K) rows, each by one of (E, K, N)
+            self.counts[self.stack[-1][0]] += args[0].numel() * args[1].shape[-1]
         return result

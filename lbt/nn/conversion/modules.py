@@ -105,7 +105,9 @@ class Conversion:
 
     def _attention(self, name: str, module: nn.MultiheadAttention) -> None:
         """The input projections are quantized here, the output projection is a layer of its own."""
-        roles, why = site_roles(self.context, f"{name}.in_proj".lstrip("."))
+        site = f"{name}.in_proj".lstrip(".")
+        roles, why = site_roles(self.context, site)
+        self.context.sites.pop(site)  # whether it is this projection or three is known when it runs
         if kind_of(module) is None:
             roles, why = None, own_forward(module) or ""
         elif module.bias_k is not None or module.add_zero_attn:
@@ -142,7 +144,7 @@ class Conversion:
             self._row(name, module, norm.name, why)
             _replace(module, build(norm.name, module, **norm.options))
         if norm.input is not None:
-            module.register_forward_pre_hook(Flow(f"{name}.input", norm.input, None, context).enter)
+            module.register_forward_pre_hook(Flow(f"{name}.input", norm.input, None, context).enter, with_kwargs=True)
         if norm.output is not None or norm.error is not None:
             module.register_forward_hook(Flow(name, norm.output, norm.error, context))
 

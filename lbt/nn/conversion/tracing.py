@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from lbt.nn.context import Converted
 from lbt.nn.conversion.kinds import is_batch_norm, kind_of
-from lbt.nn.layers.functions import QUANTIZED_WORDS, Functional, why_float, word_of
+from lbt.nn.layers.functions import QUANTIZED_WORDS, SITES, Functional, why_float, word_of
 
 _KEEP = {
     functional.relu, torch.relu, "relu", "relu_", functional.relu6, functional.max_pool1d, functional.max_pool2d,
@@ -97,7 +97,7 @@ def functions(graph: fx.Graph, in_formats: Callable[[str], tuple[bool, str]]) ->
 def site_of(node: fx.Node) -> str | None:
     """The name of a product of an activation by a weight that is made by a function; None of any other node."""
     weight = _weight(node)
-    return None if weight is None else f"{_inside(node)}.{_word_of(node)}()".lstrip(".")
+    return None if weight is None else f"{_inside(node)}.{SITES[str(_word_of(node))]}".lstrip(".")
 
 
 def weights_of(graph: fx.Graph) -> dict[str, set[str]]:

@@ -88,7 +88,7 @@ class QMultiheadAttention(nn.MultiheadAttention):
     def _mask(
         self, attn: Tensor | None, padding: Tensor | None, sizes: tuple[int, int, int], dtype: torch.dtype
     ) -> Tensor | None:
-        """What is added to the scores, broadcastable to (N, heads, L, S); None for nothing."""
+        """Summand of the scores, broadcastable to (N, heads, L, S); None for nothing."""
         n, length, source = sizes
         parts = []
         if attn is not None:

@@ -62,7 +62,7 @@ class QuantizedLayer(nn.Module):
         context = self.context
         key, limits = begin(context, self.lbt_name, x, self, self.roles, self.limits())
         with torch._C.DisableTorchFunction():  # what is inside is no product of the model's (lbt.nn.layers.functions)
-            weight, bias = self.weight, self.bias
+            weight, bias = whole(self.weight), self.bias
             if self.folded:
                 weight, bias = self.folded[0].fold(weight, bias)
             if not x.numel():
@@ -91,3 +91,11 @@ class QuantizedLayer(nn.Module):
         for name, limit in self.limits().items():  # a float model's state dict has no running limits
             state_dict.setdefault(f"{prefix}running_limit_{name}", limit)
         super()._load_from_state_dict(state_dict, prefix, *arguments)
+
+
+def whole(weight: Tensor) -> Tensor:
+    """``weight``; in memory of its own where several processes may share it (FSDP frees its own between layers).
+
+    A NumPy view, through which the fast loops read, would keep FSDP from freeing it.
+    """
+    return weight.clone() if torch.distributed.is_available() and torch.distributed.is_initialized() else weight

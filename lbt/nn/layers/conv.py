@@ -11,11 +11,10 @@ from lbt.nn.layers.base import QuantizedLayer
 
 
 class _QConv(QuantizedLayer, nn.modules.conv._ConvNd):
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         spatial = len(self.kernel_size)
-        batched = x.dim() == spatial + 2
-        if not batched:
-            x = x.unsqueeze(0)
+        batched = input.dim() == spatial + 2
+        x = input if batched else input.unsqueeze(0)
         x, padding = self._explicit_padding(x)
         geometry = Geometry(self.stride, padding, self.dilation, self.groups)
         y = self.product(x, choose.convolution(self.context.engine, geometry, self.roles, x, self.weight))

@@ -59,13 +59,15 @@ class Flow:
         key = Key(key.seed, key.step, key.layer, "E", key.call)
         return fake_quantize(dy, self.e, key, offset=self.context.offset(dy)).to(dy.dtype)
 
-    def enter(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """The hook for a module's first input."""
-        return (self(module, (), inputs[0]), *inputs[1:])
+    def enter(self, module: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> tuple[Any, Any]:
+        """The hook for a module's first input, given by position or by name."""
+        if inputs:
+            return (self(module, (), inputs[0]), *inputs[1:]), named
+        return (), {name: self(module, (), x) if name == "input" else x for name, x in named.items()}
 
 
 def flows(module: nn.Module) -> list[Flow]:
-    """What quantizes the input and the output of ``module`` itself."""
+    """The hooks that quantize the input and the output of ``module`` itself."""
     hooks = [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]
     owners = [getattr(hook, "__self__", hook) for hook in hooks]
     return [owner for owner in owners if isinstance(owner, Flow)]

@@ -22,6 +22,7 @@ from lbt.kernels import floats
 from lbt.kernels.geometry import Geometry
 from lbt.kernels.kernel import Kernel
 from lbt.nn.context import Context, Converted
+from lbt.nn.layers.base import whole
 from lbt.nn.layers.product import Product
 from lbt.nn.passes import begin
 from lbt.recipe import Roles
@@ -46,14 +47,14 @@ class Functional(nn.Module):
         inner = super().forward  # of the class that Functional is mixed into
 
         def run(self: Functional, *arguments: Any, **named: Any) -> Any:
-            with _inside(self):
+            with inside(self):
                 return inner(self, *arguments, **named)
 
         cls.forward = functools.wraps(inner)(torch.compiler.disable(run))  # type: ignore[method-assign]
 
 
 @contextlib.contextmanager
-def _inside(module: nn.Module) -> Iterator[None]:
+def inside(module: nn.Module) -> Iterator[None]:
     """Within this context functions are those of ``module``."""
     stack = _frames.__dict__.setdefault("stack", [])
     stack.append(module)
@@ -73,14 +74,16 @@ class _Seen(TorchFunctionMode):
         word = _WORDS.get(func)
         if word is None:
             return func(*args, **kwargs)
+        if any(isinstance(a, torch.fx.Proxy) for a in (*args, *kwargs.values())):
+            return func(*args, **kwargs)
         module = _frames.stack[-1]
         call = _FORMS[word](*args, **kwargs) if word in _FORMS else None
         if call is None:
             own = set(module.parameters(recurse=False))
-            if not any(isinstance(a, torch.fx.Proxy) or (isinstance(a, nn.Parameter) and a not in own) for a in args):
-                _note(module, word, None, why_float(word))
+            if not any(isinstance(a, nn.Parameter) and a not in own for a in args):
+                _note(module, f"{word}()", None, why_float(word))
             return func(*args, **kwargs)
-        result = product(module, f"{word}()", call)
+        result = product(module, SITES[word], call)
         return func(*args, **kwargs) if result is None else result
 
 
@@ -104,7 +107,7 @@ class Call(NamedTuple):
 
 def why_float(word: str) -> str:
     """The reason why a function is no product of a weight that could be quantized."""
-    if word in _FORMS or word in ("bmm", "baddbmm", "einsum", "scaled_dot_product_attention"):
+    if word in _FORMS or word in ("bmm", "baddbmm", "einsum", "grouped_mm", "scaled_dot_product_attention"):
         return "a product in float: only one of an activation by a weight has a quantized form"
     return "a product in float: it has no quantized form"
 
@@ -119,14 +122,16 @@ def product(module: nn.Module, word: str, call: Call) -> Tensor | None:
         return None
     site = f"{module.__dict__['lbt_name']}.{word}".lstrip(".")
     roles, why = site_roles(context, site)
-    _note(module, word.removesuffix("()"), call.weight, why, quantized=roles is not None)
+    _note(module, word, call.weight, why, quantized=roles is not None)
     if roles is None:
         return None
     with torch._C.DisableTorchFunction():
         if not call.x.numel():
             return None
         key, _ = begin(context, site, call.x, module, roles, {})
-        result: Tensor = Product.apply(call.x, call.weight, call.bias, call.kernel, roles, key, context, {})
+        result: Tensor = Product.apply(call.x, whole(call.weight), call.bias, call.kernel, roles, key, context, {})
+        if context.watch is not None:
+            context.watch(site, roles, call.x, call.weight, result)
         if result.requires_grad and context.recipe.update.loss_scale is not None:
             result.register_hook(context.finite)
         return call.finish(result)
@@ -134,6 +139,12 @@ def product(module: nn.Module, word: str, call: Call) -> Tensor | None:
 
 def site_roles(context: Context, site: str) -> tuple[Roles | None, str]:
     """The formats of a product by a function, and how the table words them; None and why for float."""
+    if site not in context.sites:
+        context.sites[site] = _site_roles(context, site)
+    return context.sites[site]
+
+
+def _site_roles(context: Context, site: str) -> tuple[Roles | None, str]:
     if context.engine != "emulate":
         return None, f"the engine {context.engine} makes products of modules only"
     first, last = context.ends
@@ -194,14 +205,7 @@ def _addmm(bias: Tensor, x: Tensor, weight: Tensor, *, beta: float = 1, alpha: f
 
 def _is_weight(x: Any) -> bool:
     """True for a parameter or a view of one."""
-    if not isinstance(x, Tensor):
-        return False
-    if isinstance(x, nn.Parameter) or (not x.is_inference() and x._is_view() and isinstance(x._base, nn.Parameter)):
-        return True
-    if not x.is_inference() or x.device.type == "meta":
-        return False
-    start = x.untyped_storage().data_ptr()  # inference mode forgets what a view is of
-    return any(p.untyped_storage().data_ptr() == start for p in _frames.stack[-1].parameters())
+    return isinstance(x, Tensor) and bool(_direct(x, _frames.stack[-1]))
 
 
 _FORMS: dict[str, Callable[..., Call | None]] = {
@@ -211,11 +215,14 @@ _FORMS: dict[str, Callable[..., Call | None]] = {
     "matmul": _matmul,
     "addmm": _addmm,
 }
+SITES = {"linear": "linear()", "conv1d": "conv1d()", "conv2d": "conv2d()", "matmul": "matmul(weight)",
+         "addmm": "addmm(weight)"}  # fmt: skip
+"""What a product by a weight is called; one of two activations may stand beside it."""
 _WORDS: dict[Any, str] = {
     functional.linear: "linear", torch.conv1d: "conv1d", torch.conv2d: "conv2d",
     torch.matmul: "matmul", Tensor.matmul: "matmul", Tensor.__matmul__: "matmul", torch.mm: "matmul",
     Tensor.mm: "matmul", torch.addmm: "addmm", Tensor.addmm: "addmm", torch.bmm: "bmm", Tensor.bmm: "bmm",
-    torch.baddbmm: "baddbmm", Tensor.baddbmm: "baddbmm", torch.einsum: "einsum",
+    torch._grouped_mm: "grouped_mm", torch.baddbmm: "baddbmm", Tensor.baddbmm: "baddbmm", torch.einsum: "einsum",
     functional.scaled_dot_product_attention: "scaled_dot_product_attention", functional.bilinear: "bilinear",
     functional.multi_head_attention_forward: "multi_head_attention_forward",
     torch.conv3d: "conv3d", torch.conv_transpose1d: "conv_transpose1d", torch.conv_transpose2d: "conv_transpose2d",
@@ -230,25 +237,52 @@ def word_of(function: Any) -> str | None:
     return _WORDS.get(function) if callable(function) else function if function in WORDS else None
 
 
+def label(function: Any, args: Any, kwargs: Any, module: nn.Module) -> str | None:
+    """The name of a call inside of ``module`` that multiplies matrices; None of any other."""
+    word = _WORDS.get(function)
+    if word not in _FORMS:
+        return None if word is None else f"{word}()"
+    stack = _frames.__dict__.setdefault("stack", [])
+    stack.append(module)
+    try:
+        return f"{word}()" if _FORMS[word](*args, **kwargs) is None else SITES[word]
+    finally:
+        stack.pop()
+
+
 def _note(module: nn.Module, word: str, weight: Tensor | None, why: str, quantized: bool = False) -> None:
-    """A row of the conversion table for what was seen, once."""
+    """A row of the conversion table for what was seen, once; the parameters behind it each time."""
     context: Context = module.__dict__["lbt"]
-    site = f"{module.__dict__['lbt_name']}.{word}".lstrip(".")
-    if site in context.noted or word not in WORDS:
-        return
-    context.noted.add(site)
-    context.put(Converted(f"{site}()", "function", "quantized" if quantized else "float", why))
+    name = module.__dict__["lbt_name"]
+    site = f"{name}.{word}".lstrip(".")
+    if not word.endswith(")"):
+        return  # a part of a layer, whose row is there
+    first = site not in context.noted
+    if first:
+        context.noted.add(site)
+        context.put(Converted(site, "function", "quantized" if quantized else "float", why))
+        if quantized:
+            context.drop_float(name)
     if weight is not None:
-        context.weights[f"{site}()"] = _parameters(weight)
+        known = context.weights.setdefault(site, [])
+        found = _direct(weight, module) or (_behind(weight) if first else [])
+        known += [p for p in found if not any(p is other for other in known)]
 
 
-def _parameters(weight: Tensor) -> list[nn.Parameter]:
-    """The parameters that ``weight`` is made from, as far as autograd knows."""
+def _direct(weight: Tensor, module: nn.Module) -> list[nn.Parameter]:
+    """The parameter that ``weight`` is, or is a view of."""
     if isinstance(weight, nn.Parameter):
         return [weight]
-    base = weight._base if not weight.is_inference() and weight._is_view() else None
-    if isinstance(base, nn.Parameter):
-        return [base]
+    if not weight.is_inference() and weight._is_view() and isinstance(weight._base, nn.Parameter):
+        return [weight._base]
+    if weight.grad_fn is not None or weight.device.type == "meta":
+        return []
+    start = weight.untyped_storage().data_ptr()  # without gradients a view is not known as one
+    return [p for p in module.parameters() if p.untyped_storage().data_ptr() == start]
+
+
+def _behind(weight: Tensor) -> list[nn.Parameter]:
+    """The parameters that ``weight`` was computed from, as far as autograd knows."""
     found, waiting, seen = list[nn.Parameter](), [weight.grad_fn], set[Any]()
     while waiting and len(seen) < 200:
         node = waiting.pop()

@@ -11,6 +11,7 @@ from lbt.nn.layers.base import QuantizedLayer
 class QLinear(QuantizedLayer, nn.Linear):
     """``nn.Linear`` in low precision; x (*, in_features) → (*, out_features)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        flat = x.reshape(-1, x.shape[-1])
-        return self.product(flat, choose.linear(self.context.engine)).reshape(*x.shape[:-1], self.out_features)
+    def forward(self, input: Tensor) -> Tensor:
+        flat = input.reshape(-1, input.shape[-1])
+        kernel = choose.linear(self.context.engine)
+        return self.product(flat, kernel).reshape(*input.shape[:-1], self.out_features)

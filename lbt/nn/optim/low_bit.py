@@ -33,6 +33,12 @@ class _LowBit(torch.optim.Optimizer):
     def prepare(self, places: Mapping[nn.Parameter, Place], contexts: list[Context]) -> None:
         """Bind to the places of the parameters; put integer master weights on their grids."""
         self.places, self.contexts = places, contexts
+        for p, place in places.items():
+            if hasattr(p, "full_tensor") or getattr(p, "_fsdp_flattened", False):
+                raise LbtError(
+                    f"optimizer: parameter {place.name!r} is sharded over processes (FSDP), but recipe "
+                    f"{place.recipe.name!r} rounds whole parameters after an update; use a recipe without U and update"
+                )
         self._updates: dict[int, tuple[int, int]] = {}
         recipes = [place.recipe.update for place in places.values()]
         setting = next((update.loss_scale for update in recipes if update.loss_scale is not None), None)

@@ -8,9 +8,17 @@ from typing import Any
 from lbt.config import find_yaml
 from lbt.params import Params
 from lbt.pipeline.job import Job, Paths
-from lbt.pipeline.stages.data import SPLITS
+from lbt.pipeline.own_network import allow_in, files_of, params_of
+from lbt.pipeline.stages.data import splits
+from lbt.pipeline.stages.pretrain import OUTPUTS as PRETRAINED
 
 SECTIONS = ("adapt",)
+OUTPUTS = {
+    "curve": "curve.parquet",
+    "explain": "explain.parquet",
+    "student": "student.safetensors",
+    "teacher": "teacher.safetensors",
+}
 HEADLINE = ("target_accuracy", "student/source_accuracy", "collapsed")
 
 
@@ -23,14 +31,14 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
         yield Job(
             "adapt",
             f"{group}/{one.seed}",
-            {"adapt": one.model_dump()},
-            ("metrics.json", "curve.parquet", "explain.parquet", "student.safetensors", "teacher.safetensors"),
+            {"adapt": one.model_dump(), **params_of(params)},
+            tuple(OUTPUTS.values()),
             needs={
                 "model": made[f"pretrain/{params.pretrain.start_name(one.pair, one.seed)}"],
                 "source": made[f"data/{source}"],
                 "target": made[f"data/{target}"],
             },
-            files=(path.as_posix(),),
+            files=(path.as_posix(), *files_of(params)),
             group=group,
         )
 
@@ -40,17 +48,9 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
     from lbt.adapt.params import AdaptJob
     from lbt.adapt.stage import Inputs, Outputs, SplitFiles, run
 
-    domains = {
-        role: SplitFiles(**{split: paths.needs[role] / f"{split}.parquet" for split in SPLITS})
-        for role in ("source", "target")
-    }
-    inputs = Inputs(model=paths.needs["model"] / "model.safetensors", **domains)
-    outputs = Outputs(
-        curve=paths.out("curve.parquet"),
-        student=paths.out("student.safetensors"),
-        explain=paths.out("explain.parquet"),
-        teacher=paths.out("teacher.safetensors"),
-        scratch=paths.scratch,
-    )
+    allow_in(job)
+    domains = {role: SplitFiles(**splits(paths.needs[role])) for role in ("source", "target")}
+    inputs = Inputs(model=paths.needs["model"] / PRETRAINED["model"], **domains)
+    outputs = Outputs(**paths.outs(OUTPUTS), scratch=paths.scratch)
     metrics = run(AdaptJob.model_validate(job.params["adapt"]), inputs, outputs)
     return {**metrics, "start": job.needs["model"].name}

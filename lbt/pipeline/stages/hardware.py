@@ -1,4 +1,4 @@
-"""What a training step costs on a device."""
+"""Cost of a training step on a device."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import Any
 from lbt.config import find_yaml
 from lbt.params import Params
 from lbt.pipeline import summary
-from lbt.pipeline.job import Job, Paths
+from lbt.pipeline.job import METRICS, Job, Paths
+from lbt.pipeline.own_network import allow_in, files_of, params_of
+from lbt.pipeline.stages.adapt import OUTPUTS as ADAPTED
 
 SECTIONS = ("hardware",)
+OUTPUTS = {"layers": "layers.parquet", "comparison": "comparison.parquet", "norms": "norms.parquet"}
 HEADLINE = ("images_per_second", "energy_per_image_mj", "mac_lut", "storage_bytes")
 NETWORK, SEARCHED = "network", "searched"
 
@@ -27,10 +30,10 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
     for recipe, network in adapted.items():
         common: dict[str, Any] = {
             "stage": "hardware",
-            "outputs": ("metrics.json", "layers.parquet", "comparison.parquet", "norms.parquet"),
-            "files": (recipe.as_posix(), board.as_posix()),
+            "outputs": tuple(OUTPUTS.values()),
+            "files": (recipe.as_posix(), board.as_posix(), *files_of(params)),
         }
-        knobs = {"hardware": params.hardware.model_dump()}
+        knobs = {"hardware": params.hardware.model_dump(), **params_of(params)}
         for name, needs in ((NETWORK, {"network": network}), (SEARCHED, {"network": network, **searches})):
             own = f"{name}/{recipe.stem}"
             yield Job(name=own, params=knobs, needs=needs, group=own, **common)
@@ -46,15 +49,15 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
     from lbt.models import build, read_architecture
     from lbt.nas.supernet.network import cell_network
 
+    allow_in(job)
     model: nn.Module
-    architecture = read_architecture(paths.needs["network"] / "student.safetensors")
+    architecture = read_architecture(paths.needs["network"] / ADAPTED["student"])
     classes = len(architecture.classes)
     model = build(architecture.model, classes, architecture.channels)
     shape = (architecture.channels, architecture.size, architecture.size)
     if job.name.startswith(SEARCHED):
-        found = [read_json(paths.needs[key] / "metrics.json") for key in job.needs if key.startswith("search/")]
+        found = [read_json(paths.needs[key] / METRICS) for key in job.needs if key.startswith("search/")]
         cell = max(found, key=lambda metrics: metrics["best"])["architecture"]
         model = cell_network(cell, classes=classes, in_channels=architecture.channels)
     inputs = Inputs(model=model, input_shape=shape, recipe=job.files[0])
-    outputs = Outputs(**{name: paths.out(f"{name}.parquet") for name in ("layers", "comparison", "norms")})
-    return run(HardwareParams.model_validate(job.params["hardware"]), inputs, outputs)
+    return run(HardwareParams.model_validate(job.params["hardware"]), inputs, Outputs(**paths.outs(OUTPUTS)))

@@ -7,9 +7,10 @@ from typing import Any
 
 from lbt.params import Params
 from lbt.pipeline.job import Job, Paths
-from lbt.pipeline.stages.data import TABLE
+from lbt.pipeline.stages.data import CELLS, TABLE
 
 SECTIONS = ("predictor",)
+OUTPUTS = {"scores": "scores.parquet", "predictor": "predictor.safetensors"}
 HEADLINE = ("*/kendall_tau",)
 
 
@@ -20,7 +21,7 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
             "predictor",
             f"{one.encoder}/{one.seed}",
             {"predictor": one.model_dump()},
-            ("metrics.json", "scores.parquet", "predictor.safetensors"),
+            tuple(OUTPUTS.values()),
             needs={"table": made[f"data/{TABLE}"]},
             group=one.encoder,
         )
@@ -31,6 +32,5 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
     from lbt.nas.predictors.params import PredictorJob
     from lbt.nas.predictors.stage import Inputs, Outputs, run
 
-    inputs = Inputs(table=paths.needs["table"] / "cells.parquet")
-    outputs = Outputs(scores=paths.out("scores.parquet"), predictor=paths.out("predictor.safetensors"))
+    inputs, outputs = Inputs(table=paths.needs["table"] / CELLS), Outputs(**paths.outs(OUTPUTS))
     return run(PredictorJob.model_validate(job.params["predictor"]), inputs, outputs)

@@ -7,9 +7,11 @@ from typing import Any
 
 from lbt.params import Params
 from lbt.pipeline.job import Job, Paths
-from lbt.pipeline.stages.data import SPLITS
+from lbt.pipeline.own_network import allow_in, files_of, params_of
+from lbt.pipeline.stages.data import splits
 
 SECTIONS = ("pretrain",)
+OUTPUTS = {"model": "model.safetensors", "curve": "curve.parquet"}
 HEADLINE = ("validation_accuracy", "test_accuracy", "parameters")
 
 
@@ -20,18 +22,19 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
         yield Job(
             "pretrain",
             name,
-            {"pretrain": params.pretrain.start(pair, seed).model_dump()},
-            ("metrics.json", "model.safetensors", "curve.parquet"),
+            {"pretrain": params.pretrain.start(pair, seed).model_dump(), **params_of(params)},
+            tuple(OUTPUTS.values()),
             needs={"source": made[f"data/{pair.split('-')[0]}"]},
+            files=(*files_of(params), *([params.pretrain.weights] if params.pretrain.weights else [])),
             group=params.pretrain.start_group(pair),
         )
 
 
 def run(job: Job, paths: Paths) -> dict[str, Any]:
     """Train one network."""
-    from lbt.pretrain.params import PretrainParams
+    from lbt.pretrain.params import PretrainJob
     from lbt.pretrain.stage import Inputs, Outputs, run
 
-    inputs = Inputs(**{split: paths.needs["source"] / f"{split}.parquet" for split in SPLITS})
-    outputs = Outputs(model=paths.out("model.safetensors"), curve=paths.out("curve.parquet"))
-    return run(PretrainParams.model_validate(job.params["pretrain"]), inputs, outputs)
+    allow_in(job)
+    inputs, outputs = Inputs(**splits(paths.needs["source"])), Outputs(**paths.outs(OUTPUTS))
+    return run(PretrainJob.model_validate(job.params["pretrain"]), inputs, outputs)

@@ -13,13 +13,14 @@ from lbt.registry import Registry
 SECTIONS = ()
 HEADLINE = ()
 FINDINGS = Registry("section", "lbt.report.sections").names()
+FIGURES = tuple(f"{name}.svg" for name in FINDINGS)
+OTHERS = ("report.html", "results.md", *(f"{name}.{kind}" for name in FINDINGS for kind in ("png", "csv")))
 
 
 def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
     """A single job that reads everything."""
-    findings = (f"{name}.{kind}" for name in FINDINGS for kind in ("svg", "png", "csv"))
-    outputs = ("metrics.json", "report.html", "results.md", *findings)
-    yield Job("report", ".", {}, outputs, needs={key: job for key, job in made.items() if job.stage != "report"})
+    needs = {key: job for key, job in made.items() if job.stage != "report"}
+    yield Job("report", ".", {}, (*OTHERS, *FIGURES), needs)
 
 
 def run(job: Job, paths: Paths) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from typing import Any
 from lbt.config import find_yaml
 from lbt.params import Params
 from lbt.pipeline.job import Job, Paths
-from lbt.pipeline.stages.data import TABLE
+from lbt.pipeline.stages.data import CELLS, TABLE
 
 SECTIONS = ("search",)
+OUTPUTS = {"curve": "curve.parquet"}
 HEADLINE = ("best", "regret", "regret_50")
 
 
@@ -24,7 +25,7 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
             "search",
             f"{one.strategy}/{one.seed}",
             {"search": one.model_dump()},
-            ("metrics.json", "curve.parquet"),
+            tuple(OUTPUTS.values()),
             needs={"table": made[f"data/{TABLE}"]},
             files=tuple(path.as_posix() for path in files),
             group=one.strategy,
@@ -36,5 +37,5 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
     from lbt.nas.search.params import SearchJob
     from lbt.nas.search.stage import Inputs, Outputs, run
 
-    inputs, outputs = Inputs(table=paths.needs["table"] / "cells.parquet"), Outputs(curve=paths.out("curve.parquet"))
+    inputs, outputs = Inputs(table=paths.needs["table"] / CELLS), Outputs(**paths.outs(OUTPUTS))
     return run(SearchJob.model_validate(job.params["search"]), inputs, outputs)

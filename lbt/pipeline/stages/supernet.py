@@ -7,19 +7,22 @@ from typing import Any
 
 from lbt.params import Params
 from lbt.pipeline.job import Job, Paths
+from lbt.pipeline.stages.data import SPLITS
 
 SECTIONS = ("supernet",)
+OUTPUTS = {"curve": "curve.parquet", "scores": "scores.parquet", "supernet": "supernet.safetensors"}
 HEADLINE = ("accuracy/best", "accuracy/mean", "halves/kendall_tau")
 
 
 def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
     """One job: a network of the domain and seed that the params name."""
-    domain = params.supernet.domain
+    domain = params.supernet_domain
+    knobs = params.supernet.model_copy(update={"domain": domain})
     yield Job(
         "supernet",
         f"{domain}/{params.supernet.seed}",
-        {"supernet": params.supernet.model_dump()},
-        ("metrics.json", "curve.parquet", "scores.parquet", "supernet.safetensors"),
+        {"supernet": knobs.model_dump()},
+        tuple(OUTPUTS.values()),
         needs={"domain": made[f"data/{domain}"]},
         group=domain,
     )
@@ -31,7 +34,5 @@ def run(job: Job, paths: Paths) -> dict[str, Any]:
     from lbt.nas.supernet.stage import Inputs, Outputs, run
 
     domain = paths.needs["domain"]
-    inputs = Inputs(train=domain / "train.parquet", validation=domain / "validation.parquet")
-    names = {"supernet": "supernet.safetensors", "scores": "scores.parquet", "curve": "curve.parquet"}
-    outputs = Outputs(**{role: paths.out(name) for role, name in names.items()})
-    return run(SupernetParams.model_validate(job.params["supernet"]), inputs, outputs)
+    inputs = Inputs(train=domain / SPLITS["train"], validation=domain / SPLITS["validation"])
+    return run(SupernetParams.model_validate(job.params["supernet"]), inputs, Outputs(**paths.outs(OUTPUTS)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from lbt.report import figures
 from lbt.report.found import Found
 from lbt.report.page import Block
-from lbt.report.tables import Stat, grouped, markdown
+from lbt.report.tables import NOT_MEASURED, Stat, grouped, markdown, shown
 
 PLACE = 10
 
@@ -22,26 +23,34 @@ def block(found: Found) -> Block:
     networks = {(row["parts"][0], row["start"]): {**row, "group": row["parts"][0]} for row in rows}
     pretrained = grouped(list(networks.values()), "before/target_accuracy")
     collapsed = grouped(rows, "collapsed")
+    groups = dict.fromkeys(row["group"] for row in rows)
     header = ["pair", "method", "recipe", "target accuracy, %", "source accuracy, %", "seeds"]
     body = [
-        [pair.replace("-", " → "), "none (pretrained)", "fp32", stat.show(), "", str(stat.n)]
-        for pair, stat in pretrained.items()
+        [pair.replace("-", " → "), "none (pretrained)", "fp32", shown(pretrained.get(pair)), "", str(count)]
+        for pair, count in Counter(pair for pair, _ in networks).items()
     ]
-    for group, stat in stats.items():
+    for group in groups:
         pair, method, recipe = group.split("/")
         note = " (collapsed)" if collapsed[group].mean else ""
-        body.append([pair.replace("-", " → "), method, recipe, stat.show() + note, source[group].show(), str(stat.n)])
+        target, kept = shown(stats.get(group)) + note, shown(source.get(group))
+        body.append([pair.replace("-", " → "), method, recipe, target, kept, str(collapsed[group].n)])
     return Block(
         "Adaptation: accuracy on the target domain",
         "Mean and standard deviation over seeds on the target's test split, which is read once, at the end. The dashed "
         "line is the pretrained float network before any adaptation.",
-        _draw(stats, {pair: stat.mean for pair, stat in pretrained.items()}),
+        _draw(stats, {pair: stat.mean for pair, stat in pretrained.items()})
+        if stats
+        else figures.nothing("no target of this run has labelled test images: accuracy is not measured"),
         [
             ("pair", "method", "recipe", "mean", "std", "n"),
-            *((*group.split("/"), f"{s.mean:.4f}", f"{s.std:.4f}", s.n) for group, s in stats.items()),
+            *((*group.split("/"), *_cells(stats.get(group))) for group in groups),
         ],
         markdown(header, body),
     )
+
+
+def _cells(stat: Stat | None) -> tuple[str, str, int]:
+    return (NOT_MEASURED, NOT_MEASURED, 0) if stat is None else (f"{stat.mean:.4f}", f"{stat.std:.4f}", stat.n)
 
 
 def _draw(stats: Mapping[str, Stat], before: Mapping[str, float]) -> Figure:

@@ -1,4 +1,4 @@
-"""What self-training feeds on: how many images count, and whether all classes do."""
+"""Confidence in self-training: the share of images that count, and the balance of their classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training step costs on a board."""
+"""Cost of a training step on a board."""
 
 from __future__ import annotations
 

@@ -27,7 +27,9 @@ def block(found: Found) -> Block:
         "Adaptation: validation accuracy while training",
         "Accuracy on the target's validation split of the network that would be deployed (for this curve only: nothing "
         "is chosen by it). Mean over seeds; the band reaches from the least to the greatest.",
-        figure if drawn else figures.nothing("no method of this run trains on the target"),
+        figure
+        if drawn
+        else figures.nothing("no method of this run trains on a target with labelled validation images"),
         [("group", "step", "mean", "least", "greatest"), *drawn],
     )
 

@@ -1,4 +1,4 @@
-"""Where quantization hurts: the error of each tensor of the training step."""
+"""Quantization error of each tensor of the training step."""
 
 from __future__ import annotations
 

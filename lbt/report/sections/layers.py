@@ -1,4 +1,4 @@
-"""Where in the network a training step's time goes, and how well each product keeps the array busy."""
+"""Time of a training step by layer, and utilisation of the array by product."""
 
 from __future__ import annotations
 

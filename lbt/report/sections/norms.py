@@ -1,4 +1,4 @@
-"""What each batch norm costs in the training step."""
+"""Cost of each batch norm in the training step."""
 
 from __future__ import annotations
 

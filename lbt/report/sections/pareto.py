@@ -32,7 +32,9 @@ def block(found: Found) -> Block:
         "Accuracy against cost",
         "Each recipe with its best method that needs no target labels: target accuracy against the energy of a "
         "training step. Along the dashed line nothing is both cheaper and better.",
-        _draw(points) if points else figures.nothing("no method of this run can be used on a device"),
+        _draw(points)
+        if points
+        else figures.nothing("no method that a device can use has a measured accuracy in this run"),
         [
             ("recipe, method", "energy_per_image_mj", "mean", "std", "n"),
             *((label, energy, f"{s.mean:.4f}", f"{s.std:.4f}", s.n) for label, energy, s in points),

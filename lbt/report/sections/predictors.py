@@ -1,4 +1,4 @@
-"""How well the predictors order architectures that they have not seen."""
+"""Rank correlation of the predictors on architectures that they have not seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How soon a search finds a good architecture."""
+"""Regret of a search by number of evaluated architectures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a one-shot score can be trusted."""
+"""Noise of one-shot scores: two halves of the validation images compared."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import torch
 
 from lbt.nas.predictors.cells import DEAD, cells
 from lbt.nas.predictors.encoders._merged import merge
-from lbt.nas.predictors.fit import Network, Options
+from lbt.nas.predictors.fit import Options, PredictorNetwork
 from lbt.nas.space import SpaceSpec, build
 from lbt.nas.spaces import nasbench201
 
@@ -63,7 +63,7 @@ def test_gates_embeds_renumbered_cells_equally(space):
     rows = space.sample(1000, 1)
     others = np.stack([renumbered(space, row, generator) for row in rows])
     assert (rows != others).any(1).sum() > 50
-    network = Network("gates", space, Options(width=16, hidden=(16,)), torch.Generator().manual_seed(0))
+    network = PredictorNetwork("gates", space, Options(width=16, hidden=(16,)), torch.Generator().manual_seed(0))
     with torch.no_grad():
         together = network.encoder(cells(space, np.concatenate([rows, others])).expand(1))[0]
         alone = network.encoder(cells(space, others).expand(1))[0]
@@ -83,5 +83,7 @@ def test_the_inner_nodes_of_all_benchmark_cells_have_few_states():
 
 def test_a_cell_without_a_path_is_embedded_as_nothing():
     empty = np.zeros((2, 6), np.int64)
-    network = Network("gates", nasbench201.SPACE, Options(width=8, hidden=(8,)), torch.Generator().manual_seed(0))
+    network = PredictorNetwork(
+        "gates", nasbench201.SPACE, Options(width=8, hidden=(8,)), torch.Generator().manual_seed(0)
+    )
     assert not network.encoder(cells(nasbench201.SPACE, empty).expand(1)).any()

@@ -7,7 +7,7 @@ import torch
 from lbt.errors import LbtError
 from lbt.nas.predictors import ENCODERS
 from lbt.nas.predictors.cells import cells
-from lbt.nas.predictors.fit import Network, Options, fit
+from lbt.nas.predictors.fit import Options, PredictorNetwork, fit
 from lbt.nas.predictors.metrics import kendall_tau
 from lbt.nas.space import SpaceSpec, build
 from lbt.nas.spaces import nasbench201
@@ -29,7 +29,7 @@ def made_up(space, rows):
 
 def network(name, space, members=2):
     options = Options(width=16, hidden=(16,), members=members)
-    return Network(name, space, options, torch.Generator().manual_seed(0))
+    return PredictorNetwork(name, space, options, torch.Generator().manual_seed(0))
 
 
 def embed(net, rows, members=2):

@@ -48,7 +48,7 @@ class Merged:
         return table[: self.members * self.inner].view(self.members, self.inner, -1)
 
     def arriving(self, moved: Tensor, masks: Tensor) -> Tensor:
-        """What arrives at each state (size, D): the sum of ``mask ⊙ moved`` over the edges that enter it.
+        """The sum that arrives at each state (size, D): ``mask ⊙ moved`` over the edges that enter it.
 
         Args:
             moved: (K, I, D), what each inner state sends.

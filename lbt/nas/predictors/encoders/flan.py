@@ -20,7 +20,7 @@ from lbt.nas.predictors.layers import Embedding, Linear
 from lbt.nas.space import CellSpace
 
 
-class Layer(nn.Module):
+class FlowAttention(nn.Module):
     """One flow-attention layer on X (K, B, M, D) with operations' embeddings (K, B, M, D)."""
 
     def __init__(self, members: int, width: int, generator: torch.Generator) -> None:
@@ -46,7 +46,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.view, self.output_size = NodeView(space), width
         self.operation = Embedding(members, self.view.labels, width, generator)
-        self.layers = nn.ModuleList(Layer(members, width, generator) for _ in range(max(4, self.view.depth)))
+        self.layers = nn.ModuleList(FlowAttention(members, width, generator) for _ in range(max(4, self.view.depth)))
 
     def forward(self, cells: Cells) -> Tensor:
         labels, edges = self.view(cells.operations, cells.adjacency)

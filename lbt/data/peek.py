@@ -1,0 +1,58 @@
+"""What can be known of a domain before any image of it is read: classes, and how many labelled images each part has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lbt.data.domains import DOMAINS
+from lbt.data.own import check_skipped, headers, told
+from lbt.data.params import DomainSpec
+from lbt.errors import LbtError
+
+
+@dataclass(frozen=True)
+class Peek:
+    """A domain by its headers.
+
+    Attributes:
+        classes: class names, in order.
+        labelled: part (train, validation, test) → class → labelled images; None where every image has a label and
+            nobody has counted them.
+        notes: lines on what looks odd.
+    """
+
+    classes: tuple[str, ...]
+    labelled: dict[str, dict[str, int]] | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def count(self, part: str) -> int | None:
+        """Labelled images of a part; None where all have a label."""
+        return None if self.labelled is None else sum(self.labelled[part].values())
+
+
+def peek(spec: DomainSpec, name: str) -> Peek:
+    """Look at a domain's headers.
+
+    Raises:
+        LbtError: what :func:`lbt.data.load_domain` would refuse by its headers.
+    """
+    module = DOMAINS.load(spec.kind)
+    if not hasattr(module, "listing"):
+        return Peek(tuple(spec.classes or module.CLASSES))
+    try:
+        listing = module.listing(spec)
+        found = headers(listing, spec)
+        check_skipped(listing.skipped, len(found.index), spec.max_skipped, listing.where)
+        parts = dict(zip(("train", "validation", "test"), found.parts(), strict=True))
+    except LbtError as error:
+        raise LbtError(f"data.domains.{name}: {error}") from None
+    limits = {"train": spec.train, "validation": spec.validation, "test": spec.test}
+    labelled = {}
+    for part, index in parts.items():
+        labels = found.labels[index[: limits[part]]]
+        counts = np.bincount(labels[labels >= 0], minlength=len(found.classes)).tolist()
+        labelled[part] = dict(zip(found.classes, counts, strict=True))
+    lines = told(found.notes, listing.skipped)
+    return Peek(found.classes, labelled, [f"data.domains.{name}: {line}" for line in lines])

@@ -1,0 +1,100 @@
+"""What headers show of a run before any of it is made: classes that differ, labels that a stage would miss.
+
+Embedded and published domains are known by their kind; of a user's own, names and labels are read, no pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from lbt.adapt.params import METHODS
+from lbt.data.peek import Peek, peek
+from lbt.errors import LbtError
+from lbt.models import Architecture, allow, build_with, is_own
+from lbt.params import Params
+
+
+def preflight(params: Params) -> list[str]:
+    """Check what the params' jobs would meet; return lines on what looks odd.
+
+    Raises:
+        LbtError: the first thing that would stop a job.
+    """
+    domains, needed = params.data.domains, used(params)
+    grid = [(job.pair, job.method) for job in params.adapt.jobs()]
+    peeks = {name: peek(domains[name], name) for name in domains if name in needed}
+    for name in sorted({pair.split("-")[0] for pair, _ in grid} | {params.supernet_domain}):
+        _check_source(name, peeks[name])
+    for pair, method in dict.fromkeys(grid):
+        source, target = pair.split("-")
+        _check_classes(source, target, peeks)
+        _check_labels(params, method, target, peeks[target])
+    _check_network(params, peeks)
+    return [line for found in peeks.values() for line in found.notes]
+
+
+def _check_network(params: Params, peeks: dict[str, Peek]) -> None:
+    """Build a user's own network, and put a user's own weights into it, for each source."""
+    knobs = params.pretrain
+    if not is_own(knobs.model) and knobs.weights is None:
+        return
+    allow(knobs.model)
+    for source in sorted({job.pair.split("-")[0] for job in params.adapt.jobs()}):
+        architecture = Architecture(knobs.model, peeks[source].classes, knobs.channels, knobs.size)
+        try:
+            build_with(architecture, Path(knobs.weights) if knobs.weights else None)
+        except LbtError as error:
+            raise LbtError(f"pretrain: {error}") from None
+
+
+def used(params: Params) -> set[str]:
+    """Names of the domains that a stage after ``data`` reads."""
+    return {name for job in params.adapt.jobs() for name in job.pair.split("-")} | {params.supernet_domain}
+
+
+def _check_source(name: str, found: Peek) -> None:
+    for part in ("train", "validation"):
+        if found.count(part) == 0:
+            raise LbtError(f"data.domains.{name}: no label in its {part} split, but a network learns from them")
+    missing = [one for one, count in (found.labelled or {"train": {}})["train"].items() if not count]
+    if missing:
+        raise LbtError(f"data.domains.{name}: no training images in class {', '.join(missing)}")
+
+
+def _check_classes(source: str, target: str, peeks: dict[str, Peek]) -> None:
+    if strange := [name for name in peeks[target].classes if name not in peeks[source].classes]:
+        raise LbtError(
+            f"adapt.pair: {source}-{target}: {target} has classes that {source} lacks: {', '.join(strange[:5])}; "
+            f"set data.domains.{target}.classes to some of {', '.join(peeks[source].classes[:10])}"
+        )
+
+
+def _check_labels(params: Params, method: str, target: str, found: Peek) -> None:
+    if found.labelled is None or not (needed := _labels_needed(method)):
+        return
+    if not found.count("train"):
+        raise LbtError(f"adapt.method: {method} needs labels of the target, and domain {target} has none")
+    wanted = params.adapt.labels_per_class if needed == "few" else 0
+    for name, count in found.labelled["train"].items():
+        if count < wanted:
+            raise LbtError(
+                f"adapt.labels_per_class: {method} takes {wanted} labelled images of each class, and domain {target} "
+                f"has {count} of class {name} for training"
+            )
+
+
+@cache
+def _labels_needed(method: str) -> str:
+    """none (empty), few (``labels_per_class``) or all."""
+    kind = METHODS.load(method).Method
+    return "" if not kind.needs_labels else "few" if kind.few_labels else "all"
+
+
+def lines(params: Params) -> Iterator[str]:
+    """The lines of :func:`preflight`, at most ten, and how many more there are."""
+    found = preflight(params)
+    yield from found[:10]
+    if len(found) > 10:
+        yield f"and {len(found) - 10} more lines of this kind"

@@ -1,0 +1,192 @@
+"""``lbt init``: a folder with the workflow's files and a params file that runs on a user's own images."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lbt.config import parse
+from lbt.data.look import Seen, look
+from lbt.errors import LbtError
+from lbt.params import Params
+from lbt.pipeline.declaration import DVC_YAML
+from lbt.pipeline.declare import declare_inputs
+from lbt.pipeline.plan import Plan
+
+PACKAGE = Path(__file__).resolve().parent
+PACKED = PACKAGE / "_workspace"
+"""Where a wheel holds the workflow's files; a source tree has them beside the package."""
+FILES = ("Snakefile", "workflow", "profiles", "dvc.yaml", ".dvcignore")
+PARAMS = Path("params/default.yaml")
+CODE = Path("lbt")
+"""A link in the workspace to the installed package: the stages' fingerprints and DVC's are of the code that runs."""
+IGNORED = "/lbt\n/logs/\n/results/?*\n/inputs/?*\n!/results/*.dvc\n!/inputs/*.dvc\n.snakemake/\n.lbt/\n"
+
+
+@dataclass(frozen=True)
+class Made:
+    """The files that :func:`init` wrote and those that it found, and let be; relative to the workspace."""
+
+    written: list[Path]
+    kept: list[Path]
+    params: Path
+
+
+def init(folder: Path, source: Path, target: Path, params_file: Path = PARAMS) -> Made:
+    """Make a workspace in ``folder`` (or complete the one that is there); nothing that is there is overwritten.
+
+    Args:
+        folder: the workspace; made if need be.
+        source: labelled images to learn from, see :mod:`lbt.data.look`.
+        target: images to adapt to, with or without labels.
+        params_file: relative to the workspace.
+
+    Raises:
+        LbtError: images that cannot be read or do not go together, or a params file that is there already. Nothing
+            has been written then.
+    """
+    if (folder / params_file).exists():
+        raise LbtError(f"{folder / params_file}: is there already; remove it, or choose another name with --params")
+    paths = {"source": source, "target": target}
+    seen = {role: look(path) for role, path in paths.items()}
+    names = dict(zip(paths, _names(source, target), strict=True))
+    inside = {role: _inside(folder, path, names[role]) for role, path in paths.items()}
+    domains = {names[role]: {"kind": seen[role].kind, "path": inside[role].as_posix()} for role in paths}
+    text = _params(seen["source"], seen["target"], domains)
+    _check_together(seen["source"], seen["target"])
+    folder.mkdir(parents=True, exist_ok=True)
+    made = Made([], [], params_file)
+    for file in _files(folder):
+        _put(folder / file, _origin(file), file, made)
+    for role, path in paths.items():
+        _link(folder / inside[role], path, inside[role], made)
+    _link(folder / CODE, PACKAGE, CODE, made)
+    _write(folder / ".gitignore", IGNORED, Path(".gitignore"), made)
+    _write(folder / params_file, text, params_file, made)
+    if DVC_YAML in made.written:
+        with contextlib.chdir(folder):
+            if Plan(params_file, check_files=False).versioned:
+                declare_inputs(params_file)
+    return made
+
+
+def _names(source: Path, target: Path) -> tuple[str, str]:
+    """Names of the two domains: those of the paths where they can be names."""
+    names = [re.sub(r"[^a-z0-9]+", "_", path.absolute().stem.lower()).strip("_") for path in (source, target)]
+    if names[0] == names[1] or not all(re.fullmatch(r"[a-z][a-z0-9_]*", name) for name in names):
+        return "source", "target"
+    return names[0], names[1]
+
+
+def _inside(folder: Path, path: Path, name: str) -> Path:
+    """Where the images lie in the workspace: as they are, or (a link) in ``inputs``."""
+    absolute, root = Path(os.path.abspath(path)), Path(os.path.abspath(folder))  # noqa: PTH100 (links stay links)
+    if absolute.is_relative_to(root):
+        return absolute.relative_to(root)
+    return Path("inputs", name + "".join(path.suffixes))
+
+
+def _check_together(source: Seen, target: Seen) -> None:
+    known, asked = source.whole.classes, target.whole.classes
+    if not (source.splits.train.labels >= 0).any():
+        raise LbtError(f"{source.listing.where}: no image has a label, but the network learns from the source's")
+    if strange := [name for name in asked if name not in known]:
+        raise LbtError(
+            f"{target.listing.where}: classes that {source.listing.where} does not have: {', '.join(strange[:5])}"
+        )
+
+
+def _params(source: Seen, target: Seen, domains: dict[str, dict[str, str]]) -> str:
+    """The text of a params file for the two domains."""
+    first, second = domains
+    images = source.whole.pixels
+    colour = 3 in (images.shape[3], target.whole.pixels.shape[3])
+    size = min(64, max(32, -(-images.shape[1] // 8) * 8))
+    methods = ["source_only", "adabn", "mean_teacher"]
+    if (target.whole.labels >= 0).all():
+        methods.append("target_supervised")
+    lines = [
+        "# Made by `lbt init`. Every key and its meaning: docs/params.md, `lbt STAGE --help`.",
+        "reproducible: true",
+        "data:",
+        "  domains:",
+        *(f"    {name}: {{kind: {spec['kind']}, path: {_quoted(spec['path'])}}}" for name, spec in domains.items()),
+        f"pretrain: {{model: digit_cnn, size: {size}, channels: {3 if colour else 1}, pair_augmentation: {{}}}}",
+        "adapt:",
+        f"  pair: {first}-{second}",
+        f"  method: [{', '.join(methods)}]",
+        "  recipe: [fp32, int8]",
+        "  seed: [0]",
+        "  pair_augmentation: {}",
+        "# No stage before adapt needs these; `snakemake` makes them too.",
+        f"supernet: {{domain: {first}}}",
+        "predictor: {seed: [0]}",
+        "search: {seed: [0]}",
+        "hardware: {board: zcu102}",
+    ]
+    text = "\n".join(lines) + "\n"
+    held: dict[str, Any] = yaml.safe_load(text)
+    parse(Params, held, PARAMS)
+    return text
+
+
+def _quoted(path: str) -> str:
+    return path if re.fullmatch(r"[\w./-]+", path) else "'" + path.replace("'", "''") + "'"
+
+
+def _origin(file: Path) -> Path:
+    if file.parts[0] == "params":
+        packed = PACKAGE / file
+        return packed if packed.exists() else PACKAGE.parent / file
+    return (PACKED if PACKED.is_dir() else PACKAGE.parent) / file
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """The workflow's files, relative to a workspace; none where the workspace is lbt's own source tree."""
+    if folder.resolve() == PACKAGE.parent:
+        return
+    for name in (*FILES, "params/recipes", "params/boards"):
+        origin = _origin(Path(name))
+        files = [origin] if origin.is_file() else sorted(file for file in origin.rglob("*") if file.is_file())
+        for file in files:
+            inside = file.relative_to(origin)
+            if not any(part.startswith((".", "__pycache__")) for part in inside.parts):
+                yield Path(name) / inside if inside.parts else Path(name)
+
+
+def _put(path: Path, origin: Path, name: Path, made: Made) -> None:
+    if path.exists():
+        if path.read_bytes() != origin.read_bytes():
+            made.kept.append(name)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(origin, path)
+    made.written.append(name)
+
+
+def _write(path: Path, text: str, name: Path, made: Made) -> None:
+    if path.exists():
+        made.kept.append(name)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    made.written.append(name)
+
+
+def _link(path: Path, origin: Path, name: Path, made: Made) -> None:
+    """A link at ``path`` to ``origin``, unless they are the same already."""
+    if path.exists() or path.is_symlink():
+        if not path.exists() or path.resolve() != origin.resolve():
+            made.kept.append(name)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(origin.resolve())
+    made.written.append(name)

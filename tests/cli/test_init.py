@@ -1,0 +1,84 @@
+"""``lbt init``: a workspace for two folders of images, and nothing of a user's is overwritten."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from lbt import cli, workspace
+from lbt.errors import LbtError
+from lbt.pipeline.plan import Plan
+from lbt.pipeline.preflight import preflight
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Labelled bars, and a field without labels."""
+    for n in range(20):
+        for folder in (f"bars/{('top', 'bottom')[n % 2]}", "My field!"):
+            (tmp_path / "photos" / folder).mkdir(parents=True, exist_ok=True)
+            pixels = np.arange(256, dtype=np.uint8).reshape(16, 16) + n
+            Image.fromarray(pixels).save(tmp_path / "photos" / folder / f"{n}.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "photos"
+
+
+def test_a_workspace_that_runs(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["init", "mine", "--source", "photos/bars", "--target", "photos/My field!"]
+    result = CliRunner().invoke(cli.cli, arguments, catch_exceptions=False)
+    assert result.stdout.splitlines()[-1] == "next: cd mine; lbt declare; lbt check; snakemake adapt"
+    monkeypatch.chdir("mine")
+    plan = Plan()
+    assert plan.jobs["data/bars"].files == ("inputs/bars",)
+    assert plan.params.adapt.pair == ["bars-my_field"]
+    assert "target_supervised" not in plan.params.adapt.method
+    assert (plan.params.pretrain.size, plan.params.pretrain.channels) == (32, 1)
+    assert preflight(plan.params) == []
+    assert plan.identity()  # every file that a stage depends on is there
+    assert Path("Snakefile").read_bytes() == (workspace.PACKAGE.parent / "Snakefile").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.workflow
+def test_snakemake_plans_it(photos: Path) -> None:
+    workspace.init(Path("mine"), photos / "bars", photos / "My field!")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(workspace.PACKAGE.parent)}
+    told = subprocess.run(
+        ["snakemake", "-n", "adapt"], cwd="mine", env=environment, capture_output=True, text=True, check=True
+    )
+    assert "adapt bars-my_field/mean_teacher/int8/0: not made yet" in told.stdout
+
+
+def test_what_is_there_stays(photos: Path) -> None:
+    Path("mine").mkdir()
+    Path("mine/Snakefile").write_text("mine")
+    made = workspace.init(Path("mine"), photos / "bars", photos / "My field!")
+    assert made.kept == [Path("Snakefile")]
+    assert Path("mine/Snakefile").read_text() == "mine"
+    with pytest.raises(LbtError, match=r"params/default\.yaml: is there already; remove it, or choose another name"):
+        workspace.init(Path("mine"), photos / "bars", photos / "My field!")
+
+
+def test_images_inside_the_workspace_are_used_where_they_are(photos: Path) -> None:
+    Path("mine").mkdir()
+    photos.rename("mine/inputs")
+    made = workspace.init(Path("mine"), Path("mine/inputs/bars"), Path("mine/inputs/My field!"))
+    assert Path("inputs/bars") not in made.written
+    assert "path: 'inputs/My field!'" in Path("mine/params/default.yaml").read_text()
+
+
+def test_images_that_do_not_go_together_write_nothing(photos: Path) -> None:
+    with pytest.raises(LbtError, match="My field!: no image has a label, but the network learns from the source's"):
+        workspace.init(Path("mine"), photos / "My field!", photos / "bars")
+    (photos / "My field!" / "labels.csv").write_text("file,label\n0.png,cross\n1.png,top\n")
+    with pytest.raises(LbtError, match=r"My field!: classes that .*bars does not have: cross"):
+        workspace.init(Path("mine"), photos / "bars", photos / "My field!")
+    assert not Path("mine").exists()

@@ -1,0 +1,95 @@
+"""What headers show is told before anything runs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from lbt.errors import LbtError
+from lbt.params import Params, load_params
+from lbt.pipeline.preflight import lines, preflight, used
+
+GRID = {"pair": "shapes-field", "method": ["source_only"], "recipe": ["int8"]}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """``shapes``: 20 bars and 20 dots; ``field``: 20 images without labels."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("shapes/bar", "shapes/dot", "field"):
+        draw(Path("inputs", folder), 20)
+    return tmp_path
+
+
+def draw(folder: Path, count: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for n in range(count):
+        Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8) + n).save(folder / f"{n}.png")
+
+
+def params(**changes: object) -> Params:
+    domains = {name: {"kind": "folder", "path": f"inputs/{name}"} for name in ("shapes", "field")}
+    data = {"data": {"domains": {**domains, **changes.pop("domains", {})}}, "adapt": {**GRID, **changes}}
+    Path("p.yaml").write_text(yaml.safe_dump(data))
+    return load_params("p.yaml")
+
+
+def test_a_target_without_labels_is_fine(workspace: Path) -> None:
+    assert preflight(params()) == []
+
+
+def test_the_supernet_needs_no_domain_of_its_own(workspace: Path) -> None:
+    assert params().supernet_domain == "shapes"
+
+
+@pytest.mark.parametrize("method", ["few_label", "fixmatch", "mean_teacher_few_label", "target_supervised"])
+def test_methods_that_need_labels_are_refused(workspace: Path, method: str) -> None:
+    with pytest.raises(LbtError, match=f"adapt.method: {method} needs labels of the target, and domain field has none"):
+        preflight(params(method=["source_only", method]))
+
+
+def test_too_few_labels_for_labels_per_class(workspace: Path) -> None:
+    rows = [f"{n}.png,{('bar', 'dot')[n % 2]}" for n in range(8)]
+    Path("inputs/field/labels.csv").write_text("file,label\n" + "\n".join(rows))
+    preflight(params(method="few_label", labels_per_class=3))
+    words = "labels_per_class: few_label takes 4 labelled images of each class, and domain field has 3 of class bar"
+    with pytest.raises(LbtError, match=words):
+        preflight(params(method="few_label", labels_per_class=4))
+
+
+def test_classes_that_the_source_lacks(workspace: Path) -> None:
+    for name in ("dot", "cross"):
+        draw(Path("inputs/field", name), 10)
+    with pytest.raises(
+        LbtError, match=r"shapes-field: field has classes that shapes lacks: cross; set data\.domains\.fi"
+    ):
+        preflight(params())
+
+
+def test_a_source_without_labels(workspace: Path) -> None:
+    with pytest.raises(LbtError, match=r"data\.domains\.field: no label in its train split, but a network learns from"):
+        preflight(params(pair="field-shapes"))
+
+
+def test_a_path_that_is_not_there(workspace: Path) -> None:
+    shutil.rmtree("inputs/field")
+    with pytest.raises(LbtError, match=r"data\.domains\.field: inputs/field: no such folder"):
+        preflight(params())
+
+
+def test_odd_things_are_told_and_domains_that_nobody_needs(workspace: Path) -> None:
+    Path("inputs/field/notes.txt").touch()
+    (found,) = lines(params())
+    assert found == "data.domains.field: skipped 1 file, no image by its suffix .txt: notes.txt"
+    more = params(domains={"synth": {}})
+    assert set(more.data.domains) - used(more) == {"synth"}
+
+
+def test_embedded_domains_are_not_read(workspace: Path) -> None:
+    Path("p.yaml").write_text("{}")
+    assert preflight(load_params("p.yaml")) == []

@@ -1,0 +1,71 @@
+"""From a folder of images without labels to the report, through every stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lbt import cli
+from lbt.artifacts import read_json
+
+ROOT = Path(__file__).parents[2]
+PARAMS = """
+reproducible: false
+data:
+  domains:
+    bars: {kind: folder, path: inputs/bars}
+    field: {kind: folder, path: inputs/field}
+pretrain: {steps: 6, batch: 16, evaluate_every: 3, size: 16, channels: 1, pair_augmentation: {}}
+adapt:
+  pair: bars-field
+  method: [source_only, mean_teacher]
+  recipe: [int8]
+  steps: 4
+  source_steps: 2
+  batch: 16
+  evaluate_every: 2
+  pair_augmentation: {}
+supernet: {domain: bars, steps: 4, batch: 16, architectures: 12, channels: 4, cells: 1}
+predictor: {encoder: [mlp], sizes: [40], seed: [0], epochs: 3}
+search: {strategy: [random], seed: [0], queries: 30}
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace with labelled bars, and 30 images of the field that nobody has labelled."""
+    for name in ("lbt", "workflow", "dvc.yaml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "params").mkdir()
+    for name in ("recipes", "boards"):
+        (tmp_path / "params" / name).symlink_to(ROOT / "params" / name)
+    (tmp_path / "params" / "field.yaml").write_text(PARAMS)
+    random = np.random.default_rng(0)
+    for n in range(60):
+        pixels = random.integers(0, 60, (16, 16)).astype(np.uint8)
+        pixels[8 * (n % 2) : 8 * (n % 2) + 8] += 120
+        folders = [f"bars/{('top', 'bottom')[n % 2]}"] + (["field"] if n < 30 else [])
+        for folder in folders:
+            (tmp_path / "inputs" / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / "inputs" / folder / f"{n}.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_a_target_without_labels_runs_to_the_report(workspace, capsys):
+    for stage in ("data", "pretrain", "adapt", "supernet", "predictor", "search", "hardware", "report"):
+        cli.main([stage, "--params", "params/field.yaml"])
+    assert "target_accuracy not measured" in capsys.readouterr().out
+    results = workspace / "results" / "field"
+    metrics = read_json(results / "adapt/bars-field/mean_teacher/int8/0/metrics.json")
+    assert metrics["target_accuracy"] is None
+    assert metrics["source_accuracy"] is not None
+    page = (results / "report/results.md").read_text()
+    row = next(line for line in page.splitlines() if "mean_teacher" in line)
+    assert "not measured" in row
+    assert "nan" not in page
+    assert "not measured" in (results / "report/accuracy.csv").read_text()
