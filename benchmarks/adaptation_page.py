@@ -75,12 +75,14 @@ def methods(found: Rows, grid: AdaptParams) -> str:
 
 
 def recipes(found: Rows, grid: AdaptParams) -> str:
-    """The mean teacher under every recipe, on the pairs that have them all."""
+    """The mean teacher under every recipe that was run, on the pairs that have them all."""
     pairs = next(part.pair for part in grid.only if part.pair) or []
     lines = []
     for recipe in grid.recipe:
         differences = [show(found, recipe, p, "minus_fp32", signed=True) if recipe != "fp32" else "" for p in pairs]
-        lines.append([f"`{recipe}`", *(show(found, recipe, p, "target_accuracy") for p in pairs), *differences])
+        accuracies = [show(found, recipe, p, "target_accuracy") for p in pairs]
+        if any(accuracies):
+            lines.append([f"`{recipe}`", *accuracies, *differences])
     return _pages.table(["recipe", *(_arrow(p) for p in pairs), *(f"{_arrow(p)}, minus fp32" for p in pairs)], lines)
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from lbt.adapt.losses import diversity as diversity
     from lbt.adapt.losses import entropy as entropy
     from lbt.adapt.losses import reverse_gradient as reverse_gradient
+    from lbt.adapt.prior import Balance as Balance
+    from lbt.adapt.prior import given_shares as given_shares
     from lbt.nn import domain as domain
     from lbt.nn import optimizer as optimizer
     from lbt.nn import quantize as quantize
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from lbt.train.batches import draw as draw
     from lbt.train.batches import generator as generator
     from lbt.train.batches import indices as indices
+    from lbt.train.batches import views as views
+    from lbt.train.evaluation import predict as predict
 
 _LOSSES = ("class_balance", "diversity", "entropy", "reverse_gradient")
 _LAYERS = ("domain", "optimizer", "quantize", "scale_loss", "separate_statistics", "set_step")
@@ -43,6 +47,8 @@ __getattr__, __dir__ = exports(
         **dict.fromkeys(_LOSSES, "lbt.adapt.losses"),
         **dict.fromkeys(_LAYERS, "lbt.nn"),
         **dict.fromkeys(("average_gradients", "share_model", "split"), "lbt.nn.parallel"),
-        **dict.fromkeys(("draw", "generator", "indices"), "lbt.train.batches"),
+        **dict.fromkeys(("Balance", "given_shares"), "lbt.adapt.prior"),
+        **dict.fromkeys(("draw", "generator", "indices", "views"), "lbt.train.batches"),
+        "predict": "lbt.train.evaluation",
     },
 )

@@ -6,14 +6,13 @@ import torch
 from torch import Tensor
 
 
-def class_balance(probabilities: Tensor) -> Tensor:
-    """Binary cross-entropy between the batch's mean prediction and the uniform one (arXiv 1706.05208, section 3.4).
+def class_balance(probabilities: Tensor, mix: Tensor) -> Tensor:
+    """Binary cross-entropy between the batch's mean prediction and its expected ``mix`` of classes, (K,).
 
-    Zero would need every class to be predicted equally often; it keeps a student from giving up rare classes.
+    After arXiv 1706.05208, section 3.4, where the mix is uniform. It keeps a student from giving up rare classes.
     """
     mean = probabilities.mean(0)
-    uniform = 1.0 / probabilities.shape[1]
-    return -(uniform * (mean + 1e-6).log() + (1 - uniform) * (1 - mean + 1e-6).log()).mean()
+    return -(mix * (mean + 1e-6).log() + (1 - mix) * (1 - mean + 1e-6).log()).mean()
 
 
 def entropy(probabilities: Tensor) -> Tensor:
@@ -21,10 +20,13 @@ def entropy(probabilities: Tensor) -> Tensor:
     return -(probabilities * (probabilities + 1e-6).log()).sum(1).mean()
 
 
-def diversity(probabilities: Tensor) -> Tensor:
-    """Negative entropy of the mean prediction in nats; least when classes are equally frequent (2002.08546, eq. 3)."""
+def diversity(probabilities: Tensor, mix: Tensor) -> Tensor:
+    """Divergence of the mean prediction from the expected ``mix`` of classes (K,), in nats.
+
+    Up to a constant 2002.08546's equation 3, where the mix is uniform.
+    """
     mean = probabilities.mean(0)
-    return (mean * (mean + 1e-6).log()).sum()
+    return (mean * ((mean + 1e-6).log() - (mix + 1e-6).log())).sum()
 
 
 class ReverseGradient(torch.autograd.Function):

@@ -29,6 +29,7 @@ def device_memory(method: Base) -> dict[str, int]:
     kept = Kept(
         source_images=len(task.source) if method.uses_source else 0,
         target_images=targets,
+        predictions=method.balance.kept if "balance" in vars(method) else 0,
         networks=tuple(
             _another(network, trained, name in method.averaged)
             for name, network in method.networks.items()

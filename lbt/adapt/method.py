@@ -7,6 +7,7 @@ A method is a class ``Method`` in a file of ``lbt/adapt/methods``; the file's na
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
@@ -21,11 +22,16 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from lbt.adapt.prior import Balance
     from lbt.models._network import Network
     from lbt.recipe import Recipe
     from lbt.train.batches import Examples
 
 S = TypeVar("S", bound=Section)
+
+
+REFRESH = 50
+"""Steps between two estimates of the target's class frequencies."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +121,12 @@ class Base:
 
     def extra_state(self) -> dict[str, Tensor]:
         """State that a checkpoint must hold beside networks and optimizers."""
-        return {}
+        return self.balance.state() if "balance" in vars(self) else {}
 
     def load_extra_state(self, state: dict[str, Tensor]) -> None:
         """Put :meth:`extra_state` back."""
+        if "prior" in state:
+            self.balance.load(state)
 
     # Used by the loop ------------------------------------------------------------------------------------------------
 
@@ -130,7 +138,12 @@ class Base:
     def advance(self, step: int) -> dict[str, Tensor | float]:
         """Step ``step`` of ``preparation + steps``; it keys the stochastic rounding of every network."""
         kit.set_step(kit.nn.ModuleList(self.networks.values()), step)
-        return self.step(step - self.preparation) if step >= self.preparation else self.prepare(step)
+        own = step - self.preparation
+        if own < 0:
+            return self.prepare(step)
+        if own and own % REFRESH == 0 and "balance" in vars(self):
+            self.balance.refresh()
+        return self.step(own)
 
     def prepare(self, step: int) -> dict[str, Tensor | float]:
         """Low-bit training on the source's labels, so that no method is judged by mere rounding of a float network."""
@@ -192,8 +205,20 @@ class Base:
 
     def target(self, step: int, *kinds: str) -> list[Tensor]:
         """Unlabelled target images, an augmentation of the same ones for each of ``kinds`` (default: the pair's)."""
-        kinds = kinds or (self.task.augmentation,)
-        return kit.draw(self.task.target, self.params.batch, self.task.seed, step, *kinds)[0]
+        index, kinds = self.target_index(step), kinds or (self.task.augmentation,)
+        return kit.views(self.task.target, index, self.task.seed, step, *kinds)
+
+    @functools.cached_property
+    def balance(self) -> Balance:
+        """The target's class frequencies, at first as the pretrained network sees them."""
+        return kit.Balance(
+            kit.predict(self.task.model, self.task.target),
+            kit.given_shares(self.params.class_shares, self.task.target.classes),
+        )
+
+    def target_index(self, step: int) -> Tensor:
+        """The target images (batch,) of step ``step``, balanced by the classes that are predicted for them."""
+        return self.balance.indices(self.params.batch, self.task.seed, self.task.target.name, step)
 
     def few(self) -> Examples:
         """``labels_per_class`` labelled target images of each class, chosen by the seed.

@@ -22,6 +22,7 @@ class Storage:
 
     Attributes:
         source_data, target_data: images of the source domain and of the user.
+        predictions: class probabilities of the user's images, from which class frequencies are estimated.
         second_network: weights and running statistics of further networks, with their average or master weights.
         weights: the weights that the products read.
         master: master weights, where the update keeps them in another format.
@@ -33,6 +34,7 @@ class Storage:
 
     source_data: float
     target_data: float
+    predictions: float
     second_network: float
     weights: float
     master: float
@@ -70,6 +72,7 @@ class Kept:
 
     Attributes:
         source_images, target_images: number of images of each domain.
+        predictions: number of class probabilities that are kept, in float32.
         networks: further networks.
         domains: sets of running statistics that each network keeps.
         batches_in_flight: batches whose activations wait for backward at the same time; 0: no backward pass.
@@ -78,6 +81,7 @@ class Kept:
 
     source_images: int = 0
     target_images: int = 0
+    predictions: int = 0
     networks: tuple[Another, ...] = ()
     domains: int = 1
     batches_in_flight: int = 1
@@ -117,6 +121,7 @@ def storage(graph: Graph, precision: Precision, live: Channels, *, batch: int, k
     return Storage(
         source_data=float(kept.source_images * image),
         target_data=float(kept.target_images * image),
+        predictions=4.0 * kept.predictions,
         second_network=sum(_network(other, precision, kept.domains) for other in kept.networks),
         weights=weights,
         master=master,

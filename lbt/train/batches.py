@@ -80,6 +80,10 @@ def indices(count: int, batch: int, seed: int, name: str, step: int) -> Tensor:
 def draw(split: Examples, batch: int, seed: int, step: int, *kinds: str) -> tuple[list[Tensor], Tensor]:
     """The batch of step ``step``: an augmentation of the same images for each of ``kinds``, and the labels."""
     index = indices(len(split), batch, seed, split.name, step)
+    return views(split, index, seed, step, *kinds), split.labels[index]
+
+
+def views(split: Examples, index: Tensor, seed: int, step: int, *kinds: str) -> list[Tensor]:
+    """The images at ``index`` (int64, (M,)), augmented anew for each of ``kinds``."""
     images = split.images[index]
-    augmented = [augment(images, k, generator(seed, split.name, "view", view, step)) for view, k in enumerate(kinds)]
-    return augmented, split.labels[index]
+    return [augment(images, k, generator(seed, split.name, "view", view, step)) for view, k in enumerate(kinds)]

@@ -35,10 +35,10 @@ def class_entropy(probabilities: Tensor) -> float:
     return -torch.special.xlogy(share, share).sum().item() / math.log(classes)
 
 
-def collapsed(probabilities: Tensor) -> bool:
+def collapsed(probabilities: Tensor, before: Tensor) -> bool:
     """True if the predictions on unlabelled images have collapsed onto few classes; no label is needed.
 
     The criterion: a probability is not finite, or the entropy of the histogram of predicted classes is below 60 % of
-    that of a uniform one. (For ten classes that is about what four equally frequent predicted classes have.)
+    that of the network ``before`` adaptation. A target of unequal classes has a low one from the start.
     """
-    return not probabilities.isfinite().all() or class_entropy(probabilities) < 0.6
+    return not probabilities.isfinite().all() or class_entropy(probabilities) < 0.6 * class_entropy(before)

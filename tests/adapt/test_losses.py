@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from lbt.adapt.losses import class_balance, reverse_gradient
+from lbt.adapt.losses import class_balance, diversity, reverse_gradient
 
 
-def test_class_balance_is_least_when_classes_are_equally_frequent():
+def test_balance_and_diversity_are_least_at_the_expected_mix():
     uniform, skewed = torch.full((8, 4), 0.25), torch.tensor([[0.97, 0.01, 0.01, 0.01]]).repeat(8, 1)
-    assert class_balance(uniform) < class_balance(skewed)
+    for loss in (class_balance, diversity):
+        assert loss(uniform, uniform[0]) < loss(skewed, uniform[0])
+        assert loss(skewed, skewed[0]) < loss(uniform, skewed[0])
 
 
 def test_gradients_reverse():

@@ -35,7 +35,7 @@ def test_efficientnet_adapts_between_two_conditions(tmp_path):
     outputs = Outputs(curve=tmp_path / "curve.parquet", student=tmp_path / "student.safetensors")
     metrics = run(job, Inputs(model=model, source=splits["catalogue"], target=splits["webcam"]), outputs)
     assert metrics["weight_levels"] <= 256
-    assert metrics["memory/weights_bytes"] == 4 * sum(p.numel() for p in network.parameters())
+    assert metrics["memory/master_bytes"] == 4 * sum(p.numel() for p in network.parameters())
     assert 0 <= metrics["teacher/target_accuracy"] <= 100
 
 

@@ -40,7 +40,7 @@ def train(folder: Path, output: Path, method: str, recipe: str) -> dict[str, Any
     output.mkdir(exist_ok=True)
     # Few steps: once a float sum that was rounded otherwise has moved a code of int8, the two runs drift apart.
     small = {"steps": 2, "source_steps": 1, "batch": 9, "evaluate_every": 1, "checkpoint_every": 1, "lr": 0.01}
-    job = AdaptParams.model_validate({"pair": "source-target", "method": method, "recipe": recipe, **small})
+    job = AdaptParams.model_validate(small).job("source-target", method, recipe, 0)
     domains = {
         name: SplitFiles(**{kind: folder / name / f"{kind}.parquet" for kind in KINDS}) for name in ("source", "target")
     }

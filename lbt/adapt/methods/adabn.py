@@ -29,5 +29,7 @@ class Method(Base):
         return {}
 
     def pixels(self, step: int) -> Tensor:
-        """The target images as they are; consecutive pieces cover the training split."""
-        return self.task.target.images[step * self.params.batch :][: self.params.batch]
+        """The target images as they are; consecutive pieces cover a balanced training split."""
+        if self.balance.even:
+            return self.task.target.images[step * self.params.batch :][: self.params.batch]
+        return self.task.target.images[self.target_index(step)]

@@ -49,7 +49,9 @@ class Method(Base):
         plain, changed = self.target(step, "standard", self.task.augmentation)
         options = self.task.options(FixmatchOptions)
         with torch.no_grad():
-            confidence, pseudo = self.forward(self.student, plain, "target").softmax(1).max(1)
+            probabilities = self.forward(self.student, plain, "target").softmax(1)
+        self.balance.see(self.target_index(step), probabilities)
+        confidence, pseudo = probabilities.max(1)
         mask = (confidence > options.confidence).float()
         each = F.cross_entropy(self.forward(self.student, changed, "target"), pseudo, reduction="none")
         target_loss = (each * mask).mean()

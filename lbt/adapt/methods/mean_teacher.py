@@ -71,7 +71,8 @@ class Method(Base):
         mask = (teacher.amax(1) > self.options.confidence).float()
         # The sum over confident images is divided by the whole batch: few confident images must not weigh a lot.
         consistency = ((student - teacher).square().sum(1) * mask).mean()
-        balance = kit.class_balance(student) * mask.mean()
+        self.balance.see(self.target_index(step), teacher)
+        balance = kit.class_balance(student, self.balance.mix) * mask.mean()
         unlabelled = self.options.weight * (consistency + self.options.class_balance * balance)
 
         shown: dict[str, Tensor | float] = {

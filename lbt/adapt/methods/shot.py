@@ -42,11 +42,11 @@ class Method(Base):
         if step % self.options.refresh == 0:
             self.pseudo = self.centroid_labels()
         (images,) = self.target(step)
-        target = self.task.target
-        labels = self.pseudo[kit.indices(len(target), self.params.batch, self.task.seed, target.name, step)]
+        labels = self.pseudo[self.target_index(step)]
         logits = self.forward(self.student, images, "target")
         probabilities = logits.softmax(1)
-        certain, spread = kit.entropy(probabilities), kit.diversity(probabilities)
+        self.balance.see(self.target_index(step), probabilities)
+        certain, spread = kit.entropy(probabilities), kit.diversity(probabilities, self.balance.mix)
         pseudo_loss = kit.F.cross_entropy(logits, labels)
         self.update(certain + spread + self.options.pseudo * pseudo_loss, self.schedule(step), "features")
         return {"entropy": certain, "diversity": spread, "pseudo_loss": pseudo_loss}
@@ -54,7 +54,8 @@ class Method(Base):
     def centroid_labels(self) -> Tensor:
         """The nearest centroid's class of every target image, (N,).
 
-        Centroids are weighted by the class probabilities first, then by the labels that these give.
+        Centroids are weighted by the class probabilities first, then by the labels that these give. Every image counts
+        as often as it is drawn, so that a frequent class does not fill a rare one's centroid.
         """
         with kit.torch.no_grad():
             with self.on(self.student, "target"):
@@ -64,13 +65,15 @@ class Method(Base):
             weights = self.student.classifier(features).softmax(1)  # (N, K)
             unit = kit.F.normalize(features, dim=1)
             for _ in range(2):
+                weights = weights * self.balance.weights[:, None]
                 centroids = kit.F.normalize(weights.T @ unit / (weights.sum(0)[:, None] + 1e-8), dim=1)  # (K, D)
                 labels = (unit @ centroids.T).argmax(1)
                 weights = kit.F.one_hot(labels, weights.shape[1]).float()
             return labels
 
     def extra_state(self) -> dict[str, Tensor]:
-        return {"pseudo": self.pseudo}
+        return {"pseudo": self.pseudo, **super().extra_state()}
 
     def load_extra_state(self, state: dict[str, Tensor]) -> None:
+        super().load_extra_state(state)
         self.pseudo = state["pseudo"]

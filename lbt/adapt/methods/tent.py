@@ -40,6 +40,8 @@ class Method(Base):
         for norm in self.norms:
             norm.requires_grad_(True)
         (images,) = self.target(step)
-        loss = kit.entropy(self.forward(self.student, images, "target").softmax(1))
+        probabilities = self.forward(self.student, images, "target").softmax(1)
+        self.balance.see(self.target_index(step), probabilities)
+        loss = kit.entropy(probabilities)
         self.update(loss, self.schedule(step), "norms")
         return {"entropy": loss}
