@@ -77,6 +77,8 @@ def raw(name: str, classes: int, channels: int) -> nn.Module:
 
 def _imported(module: str, in_workspace: bool) -> object:
     folder = str(Path.cwd())
+    if in_workspace:
+        _forget(module.partition(".")[0], Path.cwd())
     if not in_workspace or folder in sys.path:
         return importlib.import_module(module)
     sys.path.insert(0, folder)
@@ -84,6 +86,14 @@ def _imported(module: str, in_workspace: bool) -> object:
         return importlib.import_module(module)
     finally:
         sys.path.remove(folder)
+
+
+def _forget(package: str, workspace: Path) -> None:
+    """Let ``package`` be imported anew if the one in memory is another workspace's."""
+    origin = getattr(sys.modules.get(package), "__file__", None)
+    if origin is not None and not Path(origin).is_relative_to(workspace):
+        for name in [n for n in sys.modules if n == package or n.startswith(f"{package}.")]:
+            del sys.modules[name]
 
 
 def split(network: nn.Module, classes: int, name: str) -> Network:

@@ -192,3 +192,13 @@ def test_names_of_own_networks(name: str) -> None:
 def test_names_that_are_none(name: str) -> None:
     with pytest.raises(LbtError, match=r"accepted: my_package\.my_module:function"):
         check(name)
+
+
+def test_code_of_another_workspace_is_not_taken_for_this_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert build_with(named(), None).classifier.in_features == 4
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "my_net.py").write_text(CODE.replace("nn.Conv2d(channels, 4", "nn.Conv2d(channels, 6").replace(
+        "BatchNorm2d(4)", "BatchNorm2d(6)").replace("nn.Linear(4", "nn.Linear(6"))  # fmt: skip
+    monkeypatch.chdir(other)
+    assert build_with(named(), None).classifier.in_features == 6
