@@ -16,7 +16,6 @@ from lbt.numerics.rounding import Key
 from lbt.recipe import Recipe
 
 if TYPE_CHECKING:
-    from lbt.nn.passes import Pass
     from lbt.recipe import Roles
 
 
@@ -35,6 +34,21 @@ class Converted:
     kind: str
     now: str
     why: str
+
+
+@dataclass
+class Pass:
+    """One forward pass of a layer in this step.
+
+    Attributes:
+        call: its number.
+        sample: a few elements of its input.
+        limits: the running limits of the roles that are quantized on the way forward, before it.
+    """
+
+    call: int
+    sample: Tensor
+    limits: dict[str, Tensor]
 
 
 @dataclass

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from lbt.nn.context import Context
+from lbt.nn.context import Context, Pass
 from lbt.numerics.rounding import Key
 from lbt.recipe import Roles
 
@@ -22,21 +21,6 @@ _SAMPLE = 16
 _KEPT = 64
 FORWARD = ("W", "A")
 """Roles that are quantized on the way forward."""
-
-
-@dataclass
-class Pass:
-    """One forward pass of a layer in this step.
-
-    Attributes:
-        call: its number.
-        sample: a few elements of its input.
-        limits: the running limits of :data:`FORWARD` before it.
-    """
-
-    call: int
-    sample: Tensor
-    limits: dict[str, Tensor]
 
 
 def begin(
