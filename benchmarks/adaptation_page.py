@@ -1,4 +1,4 @@
-"""Fills the tables of docs/adaptation.md from docs/results/adaptation*.
+"""Fills the tables of docs/adaptation.md from docs/results/adaptation* and docs/results/label_shift.json.
 
     python benchmarks/adaptation_page.py
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import _pages
 import adaptation
+import label_shift
 
 from lbt.adapt.params import AdaptParams
 from lbt.artifacts import read_table
@@ -42,6 +43,7 @@ def filled(page: str) -> str:
         "recipes": recipes(digits, grid),
         "photos": gaps(photos, small),
         "photo methods": methods(photos, small),
+        "shifts": shifts(json.loads((RESULTS / "label_shift.json").read_text(encoding="utf-8")), grid),
         "ablations": ablations(json.loads((RESULTS / "adaptation_ablations.json").read_text(encoding="utf-8"))),
     }
     return _pages.fill(page, tables)
@@ -84,6 +86,17 @@ def recipes(found: Rows, grid: AdaptParams) -> str:
         if any(accuracies):
             lines.append([f"`{recipe}`", *accuracies, *differences])
     return _pages.table(["recipe", *(_arrow(p) for p in pairs), *(f"{_arrow(p)}, minus fp32" for p in pairs)], lines)
+
+
+def shifts(rows: list[dict[str, Any]], grid: AdaptParams) -> str:
+    """Points against the pretrained network for every shift, method and recipe, on every pair."""
+    found = {row["name"]: row for row in rows if row["name"].endswith("/minus_start")}
+    places = dict.fromkeys(tuple(name.split("/")[2:5]) for name in found)
+    lines = []
+    for shift, method, recipe in sorted(places, key=lambda place: label_shift.SHIFTS.index(place[0])):
+        cells = [show(found, "shift", pair, shift, method, recipe, "minus_start", signed=True) for pair in grid.pair]
+        lines.append([shift, f"`{method}`", recipe, *cells])
+    return _pages.table(["target", "method", "numbers", *(_arrow(p) for p in grid.pair)], lines)
 
 
 def ablations(rows: list[dict[str, Any]]) -> str:
