@@ -79,13 +79,20 @@ def _by_rows(x: Tensor) -> Tensor:
 def kernel_is_exact(device: torch.device) -> bool:
     """True if ``torch._int_mm`` gives exact sums on this device.
 
-    Some processors multiply bytes with 16-bit sums that saturate. It shows at full scale, so products of extreme codes
-    are tried once per process; where the kernel fails, the product is done in int32 instead (slow, exact).
+    Some processors multiply bytes with 16-bit sums that saturate, which shows at full scale. Under a cap on oneDNN's
+    instructions (``ONEDNN_MAX_CPU_ISA``) some leave out a correction, which shows with codes of any size. So extreme
+    and random codes are tried once per process; where the kernel fails, the product is done in int32 instead (slow,
+    exact).
     """
-    codes = torch.tensor([-128, 127, -128, -127], dtype=torch.int8, device=device)
-    a = codes.repeat(32, 16) * torch.tensor([1, 1, 0, 1], dtype=torch.int8, device=device).repeat_interleave(8)[:, None]
-    b = a.flip(0).t().contiguous()
+    extreme = torch.tensor([-128, 127, -128, -127], dtype=torch.int8).repeat(32, 16)
+    extreme *= torch.tensor([1, 1, 0, 1], dtype=torch.int8).repeat_interleave(8)[:, None]
+    g = torch.Generator().manual_seed(0)
+    mixed = torch.randint(-128, 128, (32, 72), dtype=torch.int8, generator=g)
+    other = torch.randint(-128, 128, (72, 24), dtype=torch.int8, generator=g)
     try:
-        return torch.equal(torch._int_mm(a, b), a.to(torch.int32).cpu().matmul(b.to(torch.int32).cpu()).to(device))
+        for a, b in ((extreme, extreme.flip(0).t().contiguous()), (mixed, other)):
+            if not torch.equal(torch._int_mm(a.to(device), b.to(device)).cpu(), a.to(torch.int32) @ b.to(torch.int32)):
+                return False
+        return True
     except RuntimeError:
         return False
