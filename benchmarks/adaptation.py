@@ -1,7 +1,7 @@
 """Claim: a mean teacher that trains in 8 bits adapts as well as one in float32, and both close most of the gap.
 
-    python benchmarks/adaptation.py --quick                                   # one pair, one seed: about two minutes
-    python benchmarks/adaptation.py --work /tmp/w --table table.parquet       # the grid of params/digits.yaml
+    python benchmarks/adaptation.py --quick    # one pair, one seed: about two minutes
+    python benchmarks/adaptation.py --work .lbt/benchmarks/adaptation --table table.parquet    # params/digits.yaml
 
 The bounds are float32: ``source_only`` (no adaptation) and ``target_supervised`` (all target labels). For each recipe,
 pair and method: ``target_accuracy`` on the target's test split, ``gap_closed`` = (it - source_only) /

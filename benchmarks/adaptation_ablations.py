@@ -1,6 +1,6 @@
 """Ablations of low-bit adaptation: one ingredient at a time, three seeds, one figure each.
 
-    python benchmarks/adaptation_ablations.py --work /tmp/w --images docs/images --json ablations.json
+    python benchmarks/adaptation_ablations.py --work .lbt/benchmarks/ablations --images docs/images --json a.json
 
 A mean teacher adapts from optdigits to mnist for 200 steps; accuracy on mnist's test split. Scale, rounding and
 clipping are compared where errors and gradients have 4 bits, so that a difference can show; batch norms and statistics

@@ -1,6 +1,6 @@
 """Claim: a target of unequal classes is adapted to as well as a balanced one, and no method ruins the network.
 
-    python benchmarks/label_shift.py --work /tmp/w --runs docs/results/label_shift_runs.jsonl \\
+    python benchmarks/label_shift.py --work .lbt/benchmarks/label_shift --runs docs/results/label_shift_runs.jsonl \\
         --json docs/results/label_shift.json
     python benchmarks/label_shift.py --quick    # one pair, one seed, two shifts, two methods: about two minutes
 
