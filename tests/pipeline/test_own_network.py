@@ -18,7 +18,6 @@ from lbt.params import load_params
 from lbt.pipeline.plan import Plan
 from lbt.pipeline.preflight import preflight
 
-ROOT = Path(__file__).parents[2]
 CODE = """
 from torch import nn
 
@@ -39,25 +38,19 @@ adapt: {pair: bars-field, method: [mean_teacher], recipe: [int8], steps: 2, sour
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    for name in ("lbt", "workflow", "dvc.yaml"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / "params").mkdir()
-    for name in ("recipes", "boards"):
-        (tmp_path / "params" / name).symlink_to(ROOT / "params" / name)
-    (tmp_path / "params" / "own.yaml").write_text(PARAMS)
-    (tmp_path / "my_net.py").write_text(CODE)
+def workspace(checkout: Path, monkeypatch: pytest.MonkeyPatch):
+    (checkout / "params" / "own.yaml").write_text(PARAMS)
+    (checkout / "my_net.py").write_text(CODE)
     for n in range(40):
         for folder in (f"bars/{('top', 'bottom')[n % 2]}", "field"):
             pixels = np.arange(256, dtype=np.uint8).reshape(16, 16) // 2 + n
-            (tmp_path / "inputs" / folder).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(tmp_path / "inputs" / folder / f"{n}.png")
-    monkeypatch.chdir(tmp_path)
+            (checkout / "inputs" / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(checkout / "inputs" / folder / f"{n}.png")
     monkeypatch.setattr(_own, "_allowed", set())
     _own.allow("my_net:build")
     torch.manual_seed(0)
     torch.save({"state_dict": _own.raw("my_net:build", 2, 1).state_dict()}, "inputs/net.pth")
-    yield tmp_path
+    yield checkout
     sys.modules.pop("my_net", None)
 
 

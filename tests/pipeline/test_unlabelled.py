@@ -11,7 +11,6 @@ from PIL import Image
 from lbt import cli
 from lbt.artifacts import read_json
 
-ROOT = Path(__file__).parents[2]
 PARAMS = """
 reproducible: false
 data:
@@ -35,24 +34,18 @@ search: {strategy: [random], seed: [0], queries: 30}
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workspace(checkout: Path) -> Path:
     """A workspace with labelled bars, and 30 images of the field that nobody has labelled."""
-    for name in ("lbt", "workflow", "dvc.yaml"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / "params").mkdir()
-    for name in ("recipes", "boards"):
-        (tmp_path / "params" / name).symlink_to(ROOT / "params" / name)
-    (tmp_path / "params" / "field.yaml").write_text(PARAMS)
+    (checkout / "params" / "field.yaml").write_text(PARAMS)
     random = np.random.default_rng(0)
     for n in range(60):
         pixels = random.integers(0, 60, (16, 16)).astype(np.uint8)
         pixels[8 * (n % 2) : 8 * (n % 2) + 8] += 120
         folders = [f"bars/{('top', 'bottom')[n % 2]}"] + (["field"] if n < 30 else [])
         for folder in folders:
-            (tmp_path / "inputs" / folder).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(tmp_path / "inputs" / folder / f"{n}.png")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+            (checkout / "inputs" / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(checkout / "inputs" / folder / f"{n}.png")
+    return checkout
 
 
 @pytest.mark.slow
