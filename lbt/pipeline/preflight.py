@@ -1,4 +1,4 @@
-"""What headers show of a run before any of it is made: classes that differ, labels that a stage would miss.
+"""Faults of a run that headers show before any of it is made: classes that differ, labels that a stage would miss.
 
 Embedded and published domains are known by their kind; of a user's own, names and labels are read, no pixels.
 """
@@ -72,7 +72,10 @@ def _check_classes(source: str, target: str, peeks: dict[str, Peek]) -> None:
 
 
 def _check_labels(params: Params, method: str, target: str, found: Peek) -> None:
-    if found.labelled is None or not (needed := _labels_needed(method)):
+    least = max(params.adapt.labels_per_class, 1)
+    if found.labelled is None or min(found.labelled["train"].values(), default=0) >= least:
+        return  # enough for any method, none of which is loaded (loading one imports torch)
+    if not (needed := _labels_needed(method)):
         return
     if not found.count("train"):
         raise LbtError(f"adapt.method: {method} needs labels of the target, and domain {target} has none")
