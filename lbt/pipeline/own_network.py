@@ -1,4 +1,4 @@
-"""What a job depends on whose network is a user's own code (``pretrain.model: my_package.my_module:build``)."""
+"""Inputs of a job whose network is a user's own code (``pretrain.model: my_package.my_module:build``)."""
 
 from __future__ import annotations
 

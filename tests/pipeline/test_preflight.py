@@ -1,4 +1,4 @@
-"""What headers show is told before anything runs."""
+"""Faults that headers show are told before anything runs."""
 
 from __future__ import annotations
 

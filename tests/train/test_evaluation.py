@@ -1,4 +1,4 @@
-"""What predictions say without labels."""
+"""Evidence that predictions give without labels."""
 
 from __future__ import annotations
 
