@@ -17,7 +17,7 @@ import stat
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -220,6 +220,16 @@ class Images:
         numbers = np.arange(len(self))[index].tolist()
         columns = {name: [values[n] for n in numbers] for name, values in self.columns.items()}
         return Images(self.pixels[index], self.labels[index], self.classes, columns)
+
+
+def renumber(labels: np.ndarray, classes: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
+    """Numbers among ``classes`` as numbers among ``wanted``: int64 (N,), -1 (no label) stays, -2 is not wanted."""
+    import numpy as np
+
+    number = {name: n for n, name in enumerate(wanted)}
+    place = np.array([*(number.get(name, -2) for name in classes), -1])  # -1 indexes the last
+    chosen: np.ndarray = place[labels]
+    return chosen
 
 
 def write_images(path: str | Path, images: Images) -> None:

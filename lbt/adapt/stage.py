@@ -24,7 +24,7 @@ from lbt.adapt.loop import TrainingLog, train
 from lbt.adapt.memory import device_memory
 from lbt.adapt.method import Base, Task
 from lbt.adapt.params import METHODS, AdaptJob
-from lbt.artifacts import sha256, write_table
+from lbt.artifacts import renumber, sha256, write_table
 from lbt.distributed import joined, wait, world
 from lbt.errors import LbtError
 from lbt.models import Architecture, read_model, write_model
@@ -169,8 +169,8 @@ def _in_order(split: Examples, classes: tuple[str, ...], path: Path) -> Examples
         raise LbtError(
             f"{path}: its classes {list(split.classes)} are not those of the pretrained network, {list(classes)}"
         )
-    number = torch.tensor([*map(classes.index, split.classes), -1])  # the last is that of no label, -1
-    return replace(split, labels=number[split.labels], classes=classes)
+    labels = torch.from_numpy(renumber(split.labels.numpy(), split.classes, classes))
+    return replace(split, labels=labels, classes=classes)
 
 
 def _check_labels(kind: type[Base], params: AdaptJob, train: Examples) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lbt.artifacts import Images
+from lbt.artifacts import Images, renumber
 from lbt.errors import LbtError
 
 if TYPE_CHECKING:
@@ -63,13 +63,8 @@ def pad(pixels: np.ndarray, size: int) -> np.ndarray:
 
 def select_classes(images: Images, classes: list[str] | tuple[str, ...]) -> Images:
     """Only the images of ``classes``, with labels numbered in that order; images without a label stay."""
-    number = np.full(len(images.classes) + 1, -2)
-    number[-1] = -1  # the label of an unlabelled image indexes the last place
-    for new, name in enumerate(classes):
-        number[images.classes.index(name)] = new
-    labels = number[images.labels]
-    renumbered = replace(images, labels=labels.astype(np.int64), classes=tuple(classes))
-    return renumbered.take(np.flatnonzero(labels > -2))
+    labels = renumber(images.labels, images.classes, classes)
+    return replace(images, labels=labels, classes=tuple(classes)).take(np.flatnonzero(labels > -2))
 
 
 def match_classes(domains: Mapping[str, Images]) -> tuple[str, ...]:

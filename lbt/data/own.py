@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lbt.artifacts import Images
+from lbt.artifacts import Images, renumber
 from lbt.data.labels import number
 from lbt.data.listing import Listing, Skipped, count, some
 from lbt.data.params import DomainSpec
@@ -64,14 +64,12 @@ def headers(listing: Listing, spec: DomainSpec) -> Headers:
     labels, classes = numbered.labels, numbered.classes
     index = np.arange(len(labels))
     if spec.classes is not None and classes != tuple(spec.classes):
-        place = np.full(len(classes) + 1, -2)
-        place[-1] = -1  # the label of an unlabelled image indexes the last place
-        for new, name in enumerate(spec.classes):
+        for name in spec.classes:
             if name not in classes:
                 raise unknown("class", name, classes, where)
-            place[classes.index(name)] = new
-        index = np.flatnonzero(place[labels] > -2)
-        labels, classes = place[labels][index], tuple(spec.classes)
+        chosen = renumber(labels, classes, spec.classes)
+        index = np.flatnonzero(chosen > -2)
+        labels, classes = chosen[index], tuple(spec.classes)
     if len(classes) < 2 and (labels >= 0).all() and len(labels):
         raise LbtError(f"{where}: found {count(len(classes), 'class', 'classes')}; expected at least 2")
     return Headers(listing, index, labels, classes, (*listing.notes, *numbered.notes))
@@ -111,7 +109,7 @@ def assemble(listing: Listing, spec: DomainSpec) -> Splits:
 
 
 def merged(*all_skipped: Skipped) -> dict[str, tuple[str, ...]]:
-    """What was skipped for each reason, together."""
+    """Files that were skipped, by reason, of several readings together."""
     reasons = dict.fromkeys(reason for skipped in all_skipped for reason in skipped)
     return {reason: tuple(name for one in all_skipped for name in one.get(reason, ())) for reason in reasons}
 
