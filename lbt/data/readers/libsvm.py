@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from math import isqrt
 from pathlib import Path
 
-import numpy as np
-
 from lbt.data.formats import read_libsvm
-from lbt.data.keyed import listing
+from lbt.data.keyed import in_memory, listing
 from lbt.data.listing import Listing
 from lbt.errors import LbtError
 
@@ -24,8 +21,4 @@ def read(path: Path) -> Listing:
     if side * side != values.shape[1] or values.shape[1] > LARGEST:
         raise LbtError(f"{path}: {values.shape[1]} values an image; accepted: a square number, such as 784")
     images = values.reshape(-1, side, side)
-    return listing(path, "libsvm text", {"images": partial(_itself, images), "labels": partial(_itself, labels)})
-
-
-def _itself(array: np.ndarray) -> np.ndarray:
-    return array
+    return listing(path, "libsvm text", in_memory({"images": images, "labels": labels}))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from lbt.data import matlab
-from lbt.data.keyed import listing
+from lbt.data.keyed import in_memory, listing
 from lbt.data.listing import Listing
 from lbt.data.readers import h5
 from lbt.errors import LbtError, reading
@@ -18,10 +17,10 @@ SUFFIXES = (".mat",)
 
 def read(path: Path) -> Listing:
     """The images in the file; one of version 7.3 is an HDF5 file."""
-    held = reading(path, "MATLAB .mat", _load)
-    if held is None:
+    found = reading(path, "MATLAB .mat", _load)
+    if found is None:
         return h5.read(path)
-    return listing(path, ".mat arrays", {name: partial(_itself, array) for name, array in held.items()})
+    return listing(path, ".mat arrays", in_memory(found))
 
 
 def _load(path: Path) -> dict[str, np.ndarray] | None:
@@ -36,7 +35,3 @@ def _load(path: Path) -> dict[str, np.ndarray] | None:
         name: array.transpose(3, 0, 1, 2) if array.ndim == 4 and len(array) not in counts else array
         for name, array in held.items()
     }
-
-
-def _itself(array: np.ndarray) -> np.ndarray:
-    return array

@@ -105,11 +105,7 @@ def _listing(
 
 def _decode(path: Path, files: list[Path], names: list[str], index: np.ndarray, size: int | None) -> Decoded:
     chosen = [int(n) for n in index]
-    return decode([partial(_itself, files[n]) for n in chosen], [names[n] for n in chosen], size, str(path))
-
-
-def _itself(path: Path) -> Path:
-    return path
+    return decode([partial(Path, files[n]) for n in chosen], [names[n] for n in chosen], size, str(path))
 
 
 def _folders(root: Path) -> list[Path]:
