@@ -1,4 +1,4 @@
-"""What is told of a target whose test images have no label."""
+"""Numbers for a target whose test images have no label."""
 
 from __future__ import annotations
 

@@ -112,8 +112,8 @@ class Knobs(Section):
     labels_per_class: int = Field(5, ge=1, le=1_000_000)
     """Labelled target images per class for the few-label methods."""
     class_shares: Literal["estimated", "equal"] | dict[str, Annotated[float, Field(gt=0, le=1e9)]] = "estimated"
-    """How often each class comes up in the target: ``estimated`` from the predictions, without a label; ``equal``; or a
-    number for each class name, if they are known. Batches, and the losses that aim at a mix of classes, follow it."""
+    """Share of each class in the target: ``estimated`` from the predictions, without a label; ``equal``; or a number
+    for each class name, if they are known. Batches, and the losses that aim at a mix of classes, follow it."""
     evaluate_every: int = Field(50, ge=1, le=10_000_000)
     """Steps between evaluations on the target's validation split (for the curve; nothing is chosen by it)."""
     checkpoint_every: int = Field(100, ge=1, le=10_000_000)

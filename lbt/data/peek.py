@@ -1,4 +1,4 @@
-"""What can be known of a domain before any image of it is read: classes, and how many labelled images each part has."""
+"""Facts of a domain before any image of it is read: classes, and how many labelled images each part has."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def quantize(
 def float_state(model: nn.Module) -> dict[str, Tensor]:
     """The state dict of a converted model with the float model's names only.
 
-    What it leaves out is what conversion added: running limits of range rules with memory, statistics per domain.
+    It leaves out the state that conversion added: running limits of range rules with memory, statistics per domain.
     """
     state: dict[str, Tensor] = unwrapped(model).state_dict()
     return {n: t for n, t in state.items() if "@" not in n and not n.rpartition(".")[2].startswith("running_limit_")}

@@ -217,7 +217,7 @@ _FORMS: dict[str, Callable[..., Call | None]] = {
 }
 SITES = {"linear": "linear()", "conv1d": "conv1d()", "conv2d": "conv2d()", "matmul": "matmul(weight)",
          "addmm": "addmm(weight)"}  # fmt: skip
-"""What a product by a weight is called; one of two activations may stand beside it."""
+"""Names of the products by a weight; one of two activations may stand beside it."""
 _WORDS: dict[Any, str] = {
     functional.linear: "linear", torch.conv1d: "conv1d", torch.conv2d: "conv2d",
     torch.matmul: "matmul", Tensor.matmul: "matmul", Tensor.__matmul__: "matmul", torch.mm: "matmul",
