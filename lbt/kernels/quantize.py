@@ -145,9 +145,8 @@ def limits(
     """
     form, rule = spec.format, spec.range
     if form.has_zero_point:
-        high, low = (
-            backend.limits(part, layout, rule, form, None) for part in (matrix.clamp_min(0), matrix.clamp_max(0))
-        )
+        high = backend.limits(matrix.clamp_min(0), layout, rule, form, None)
+        low = backend.limits(matrix.clamp_max(0), layout, rule.below_zero(), form, None)
         finite.check(high + low, key)
         return high, low
     if form.scaled:

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import torch
-from pydantic import PrivateAttr
 from torch import Tensor, nn
 
 from lbt.errors import LbtError
@@ -35,20 +34,14 @@ class Frozen(RuleBase):
     """The limit of each group."""
     low: tuple[float, ...] = ()
     """The limit below zero of each group, for formats with a zero point."""
-    _turn: list[bool] = PrivateAttr(default_factory=lambda: [False])
+
+    def below_zero(self) -> Frozen:
+        return Frozen(high=self.low) if self.low else self
 
     def limit(self, x: Tensor, dim: int, form: FormatBase) -> Tensor:
         top = x.abs().amax(dim, keepdim=True)
-        values = self.low if self.low and self._below(x) else self.high
-        known = torch.tensor(values, device=x.device).view((1, -1) if dim == 0 else (-1, 1))
+        known = torch.tensor(self.high, device=x.device).view((1, -1) if dim == 0 else (-1, 1))
         return known.expand(top.shape) + (top - top)  # not finite where the data are not
-
-    def _below(self, x: Tensor) -> bool:
-        """True for the part below zero, which is asked for after the part above; zeros alone do not say which it is."""
-        turn = self._turn[0]
-        below = bool(x.amin() < 0) or (turn and not bool(x.amax() > 0))
-        self._turn[0] = not below
-        return below
 
 
 def freeze_ranges(model: nn.Module, batch: Inputs | None = None) -> None:

@@ -24,6 +24,10 @@ class RuleBase(Section):
         """True if the rule keeps a running limit from step to step (granularity ``tensor`` only)."""
         return False
 
+    def below_zero(self) -> RuleBase:
+        """The rule for the part of the data below zero, where a format has a zero point."""
+        return self
+
     def limit(self, x: Tensor, dim: int, form: FormatBase) -> Tensor:
         """The limit (>= 0) of each group, ``dim`` of the matrix ``x`` kept as size 1.
 
