@@ -30,6 +30,13 @@ class Roles(Section):
     G: RoleSpec | None = None
     """Weight gradients."""
 
+    def given(self) -> dict[str, RoleSpec]:
+        """The formats that are not float, by role."""
+        return {role: spec for role in LAYER_ROLES if (spec := getattr(self, role)) is not None}
+
+
+LAYER_ROLES = tuple(Roles.model_fields)
+
 
 class Norm(Section):
     """The conversion of the model's batch norms."""
@@ -181,7 +188,7 @@ class Recipe(Section):
 
     def for_layer(self, name: str, *, first: bool = False, last: bool = False) -> Roles | None:
         """The formats of one layer, its exceptions applied; None leaves the layer in float."""
-        roles = {role: getattr(self, role) for role in ("W", "A", "E", "EG", "G")}
+        roles = {role: getattr(self, role) for role in LAYER_ROLES}
         exceptions = [self.first if first else None, self.last if last else None]
         exceptions += [roles for pattern, roles in self.layers.items() if fnmatch.fnmatchcase(name, pattern)]
         for exception in exceptions:
@@ -193,7 +200,7 @@ class Recipe(Section):
 
     def __str__(self) -> str:
         lines = [f"recipe {self.name or '(unnamed)'}"]
-        for role in ("W", "A", "E", "EG", "G", "U"):
+        for role in (*LAYER_ROLES, "U"):
             spec = getattr(self, role)
             if role != "EG" or spec is not None:
                 lines.append(f"  {role:<3}{spec or 'float32'}")

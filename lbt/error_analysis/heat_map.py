@@ -6,12 +6,11 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from lbt.errors import LbtError, unknown
+from lbt.recipe import LAYER_ROLES
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from matplotlib.figure import Figure
-
-ORDER = ("W", "A", "E", "EG", "G")
 
 
 def heat_map(table: pa.Table, column: str = "sqnr", *, role: str | None = None) -> Figure:
@@ -34,7 +33,7 @@ def heat_map(table: pa.Table, column: str = "sqnr", *, role: str | None = None) 
     if role is None:
         last = max(row["step"] for row in rows)
         rows = [row for row in rows if row["step"] == last]
-        columns: list[Any] = [name for name in ORDER if any(row["role"] == name for row in rows)]
+        columns: list[Any] = [name for name in LAYER_ROLES if any(row["role"] == name for row in rows)]
     else:
         present = sorted({row["role"] for row in rows})
         if role not in present:

@@ -20,7 +20,6 @@ from lbt.numerics.spec import RoleSpec
 from lbt.recipe import Roles
 
 Loss = Callable[[Any, Tensor], Tensor]
-ROLES = ("W", "A", "E", "EG", "G")
 
 
 @dataclass(frozen=True)
@@ -85,9 +84,9 @@ def record(model: nn.Module, inputs: Inputs, labels: Tensor | None, loss_fn: Los
 def _rows(
     name: str, roles: Roles, found: Mapping[tuple[str, str], Tensor], limits: Mapping[str, Tensor]
 ) -> Iterator[Seen]:
-    for role in ROLES:
-        spec, arrives = getattr(roles, role), "E" if role == "EG" else role
-        if spec is not None and (name, arrives) in found:
+    for role, spec in roles.given().items():
+        arrives = "E" if role == "EG" else role
+        if (name, arrives) in found:
             yield Seen(name, role, spec, found[name, arrives], limits.get(role))
 
 

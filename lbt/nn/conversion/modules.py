@@ -97,8 +97,7 @@ class Conversion:
             from lbt.kernels.choose import check
 
             check(name, module, roles)
-        formats = (f"{r} {getattr(roles, r)}" for r in ("W", "A", "E", "EG", "G") if getattr(roles, r))
-        self._row(name, module, "quantized", "; ".join(formats))
+        self._row(name, module, "quantized", "; ".join(f"{role} {spec}" for role, spec in roles.given().items()))
         kind = kind_of(module)
         assert kind is not None
         _QUANTIZED[kind].from_float(module, name, roles, self.context)

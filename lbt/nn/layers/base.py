@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -45,9 +46,8 @@ class QuantizedLayer(nn.Module):
         """``layer`` itself, changed into a quantized one in place: parameters, hooks, references to it stay."""
         new = become(layer, cls)
         new.lbt_name, new.roles, new.context = name, roles, context
-        for role in ("W", "A", "E", "EG", "G"):
-            spec = getattr(roles, role)
-            if spec is not None and spec.range.memory:
+        for role, spec in roles.given().items():
+            if spec.range.memory:
                 new.register_buffer(f"running_limit_{role}", torch.full((1,), -1.0))
         return new
 
@@ -81,7 +81,7 @@ class QuantizedLayer(nn.Module):
         if self.context.recipe.update.counteract is not None and spec is not None:
             running = self.limits().get("E")
             running = None if running is None else running.clone()
-            own = Key(key.seed, key.step, key.layer, "E", key.call)
+            own = replace(key, role="E")
             self.context.deviations[self.lbt_name] = cosine_distance(
                 error, fake_quantize(error, spec, own, running=running)
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -56,7 +57,7 @@ class Flow:
         dy = self.context.finite(dy)
         if self.e is None:
             return dy
-        key = Key(key.seed, key.step, key.layer, "E", key.call)
+        key = replace(key, role="E")
         return fake_quantize(dy, self.e, key, offset=self.context.offset(dy)).to(dy.dtype)
 
     def enter(self, module: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> tuple[Any, Any]:

@@ -151,7 +151,7 @@ def _site_roles(context: Context, site: str) -> tuple[Roles | None, str]:
     roles = context.recipe.for_layer(site, first=site in first, last=site in last)
     if roles is None or roles == Roles():
         return None, IN_FLOAT
-    given = {role: getattr(roles, role) for role in ("W", "A", "E", "EG", "G") if getattr(roles, role)}
+    given = roles.given()
     memory = [spec.range.rule for spec in given.values() if spec.range.memory]
     if memory:
         return None, f"the range rule {memory[0]} keeps a running limit, and a function has no buffer for it"
