@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from lbt.nn.parallel import split as split
     from lbt.train.batches import draw as draw
     from lbt.train.batches import generator as generator
-    from lbt.train.batches import indices as indices
     from lbt.train.batches import views as views
     from lbt.train.evaluation import predict as predict
 
@@ -48,7 +47,7 @@ __getattr__, __dir__ = exports(
         **dict.fromkeys(_LAYERS, "lbt.nn"),
         **dict.fromkeys(("average_gradients", "share_model", "split"), "lbt.nn.parallel"),
         **dict.fromkeys(("Balance", "given_shares"), "lbt.adapt.prior"),
-        **dict.fromkeys(("draw", "generator", "indices", "views"), "lbt.train.batches"),
+        **dict.fromkeys(("draw", "generator", "views"), "lbt.train.batches"),
         "predict": "lbt.train.evaluation",
     },
 )

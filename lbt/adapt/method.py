@@ -63,6 +63,11 @@ class Task:
         """The kind of augmentation of the job's pair."""
         return self.params.augmentation_of(self.params.pair)
 
+    @functools.cached_property
+    def before(self) -> Tensor:
+        """Class probabilities (N, classes) of :attr:`target` before adaptation."""
+        return kit.predict(self.model, self.target)
+
     def options(self, kind: type[S]) -> S:
         """The section of the params that is a ``kind``: a method's options."""
         return next(value for _, value in self.params if isinstance(value, kind))
@@ -125,7 +130,7 @@ class Base:
 
     def load_extra_state(self, state: dict[str, Tensor]) -> None:
         """Put :meth:`extra_state` back."""
-        if "prior" in state:
+        if "mean" in state:
             self.balance.load(state)
 
     # Used by the loop ------------------------------------------------------------------------------------------------
@@ -211,10 +216,7 @@ class Base:
     @functools.cached_property
     def balance(self) -> Balance:
         """The target's class frequencies, at first as the pretrained network sees them."""
-        return kit.Balance(
-            kit.predict(self.task.model, self.task.target),
-            kit.given_shares(self.params.class_shares, self.task.target.classes),
-        )
+        return kit.Balance(self.task.before, kit.given_shares(self.params.class_shares, self.task.target.classes))
 
     def target_index(self, step: int) -> Tensor:
         """The target images (batch,) of step ``step``, balanced by the classes that are predicted for them."""

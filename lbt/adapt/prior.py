@@ -57,7 +57,7 @@ def given_shares(shares: str | dict[str, float], classes: tuple[str, ...]) -> Te
     return given / given.sum()
 
 
-_STATE = ("table", "prior", "mean", "weights", "mix")
+_STATE = ("table", "mean", "weights", "mix")
 
 
 class Balance:
@@ -98,14 +98,14 @@ class Balance:
     def refresh(self) -> None:
         """Estimate the frequencies and the weights anew."""
         classes = self.table.shape[1]
-        self.prior = estimate(self.table) if self.given is None else self.given
         self.mean = self.table.mean(0) if self.given is None else self.given
         if self.even:
-            self.weights, self.mix = self.table.new_ones(len(self.table)), torch.full_like(self.prior, 1 / classes)
+            self.weights, self.mix = self.table.new_ones(len(self.table)), torch.full_like(self.mean, 1 / classes)
             return
-        posterior = self.table * self.prior
+        prior = estimate(self.table) if self.given is None else self.given
+        posterior = self.table * prior
         posterior = posterior / posterior.sum(1, keepdim=True).clamp_min(1e-12)
-        self.weights = (posterior / self.prior.clamp_min(RAREST / classes)).sum(1)
+        self.weights = (posterior / prior.clamp_min(RAREST / classes)).sum(1)
         mix = (self.weights[:, None] * posterior).sum(0)
         self.mix = mix / mix.sum()
 

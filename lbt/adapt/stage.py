@@ -120,7 +120,7 @@ def run(params: AdaptJob, inputs: Inputs, outputs: Outputs) -> Metrics:
     metrics |= {
         "source_accuracy": metrics[f"{deployed}/source_accuracy"],
         "target_accuracy": metrics[f"{deployed}/target_accuracy"],
-        "collapsed": int(collapsed(probabilities, predict(model, target["train"])) or not finite),
+        "collapsed": int(collapsed(probabilities, task.before) or not finite),
         "confident_share": (probabilities.amax(1) > 0.9).double().mean().item(),
         "weight_levels": weight_levels(method.student, task.target.images[:2]),
         **{f"memory/{name}_bytes": value for name, value in device_memory(method).items()},
