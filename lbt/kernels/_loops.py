@@ -195,7 +195,8 @@ def _minifloat(v, lowest, mantissa, mode, index, first, second):
     up = _I32(_I32(_I32(254 << 23) + place) - exponent).view(np.float32)  # 2^(mantissa - exponent)
     if mode != NEAREST:
         unit = _I32(exponent - place).view(np.float32)
-        number = number - unit if number > v else number
+        # compared in units of the last place, as the definition does: there the smallest float32 may be zero
+        number = number - unit if number * up > v * up else number
         if mode == STOCHASTIC:
             draw = _F32(_I32(_hash(index, first, second) >> _U32(8)))
             number = number + unit if draw < (v - number) * up * _F32(16777216.0) else number

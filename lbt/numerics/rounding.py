@@ -34,7 +34,8 @@ class Key:
         step: training step.
         layer: the layer's name in the model; also named in error messages.
         role: W, A, E, G or U (``EG`` for the copy of the error that multiplies the activation).
-        call: counts the forward passes of one step (student, teacher, ...).
+        call: counts the forward passes of one step (source, target, ...).
+        stream: of a copy of the model, which must not draw what the model draws (:mod:`lbt.nn.copies`); else empty.
     """
 
     seed: int = 0
@@ -42,10 +43,11 @@ class Key:
     layer: str = ""
     role: str = "A"
     call: int = 0
+    stream: str = ""
 
     def words(self) -> tuple[int, int]:
         """The key as two unsigned 32-bit words."""
-        text = f"{self.seed}|{self.step}|{self.layer}|{self.role}|{self.call}"
+        text = f"{self.seed}|{self.step}|{self.layer}|{self.role}|{self.call}" + (f"|{self.stream}" if self.stream else "")
         digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
         return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
 
