@@ -8,8 +8,8 @@ deviations χ² of a 64 × 64 histogram lies above its expectation, at most. One
 ``mx/ELEMENT/saturating_blocks``: share of blocks of 32 normal values in which an element saturates under OCP's scale.
 
 ``sigma/RULE/cosine``: of the whole gradient of a ResNet-18 (1,000 classes, random weights, four random images, norms'
-statistics as constants) with the float model's, errors alone being quantized, in int8 with RULE; ``…/first``: of its first
-layer, whose error comes through a maximum pooling; ``…/thesis``: under the recipe thesis with RULE for errors.
+statistics as constants) with the float model's, errors alone being quantized, in int8 with RULE; ``…/first``: of its
+first layer, whose error comes through a maximum pooling; ``…/thesis``: under the recipe thesis with RULE for errors.
 
 ``range_bn/CHUNKS/accuracy``: percent on the task ``blended`` of benchmarks/recipes.py under its ``uniform(8)``;
 ``range_bn/float`` is the same with a float batch norm.
@@ -85,14 +85,19 @@ class Block(nn.Module):
 def resnet18(seed: int) -> nn.Module:
     """ResNet-18 with a maximum pooling behind its first convolution, random weights."""
     torch.manual_seed(seed)
-    layers: list[nn.Module] = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
+    layers: list[nn.Module] = [
+        nn.Conv2d(3, 64, 7, 2, 3, bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2, 1),
+    ]
     for inputs, outputs in ((64, 64), (64, 128), (128, 256), (256, 512)):
         layers += [Block(inputs, outputs, 1 + (inputs != outputs)), Block(outputs, outputs, 1)]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000))
 
 
 def cosines(rule: Any, seed: int) -> dict[str, float]:
-    """Cosines of the gradient with the float model's: of all parameters and of the first layer, and of all as thesis."""
+    """Cosines of the gradient with the float model's: of all, of the first layer, and of all under thesis."""
     model = resnet18(seed)
     images = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(seed))
     calibrate(model, images)
@@ -133,14 +138,19 @@ def jobs(quick: bool) -> Iterator[_runs.Job]:
         for name, rule in RULES.items():
             yield job(f"sigma/{name}", seed, cosines, rule, seed)
     for seed in several:
-        for name, norm in (("float", "float_bn"), *((str(m), {"name": "range_bn", "options": {"chunks": m}}) for m in (1, 16))):
+        for name, norm in (
+            ("float", "float_bn"),
+            *((str(m), {"name": "range_bn", "options": {"chunks": m}}) for m in (1, 16)),
+        ):
             yield job(f"range_bn/{name}", seed, chunked, norm, seed, 60 if quick else 500)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer seeds, short trainings")
-    parser.add_argument("--runs", type=Path, help="append every measurement to this JSON-lines file, and resume from it")
+    parser.add_argument(
+        "--runs", type=Path, help="append every measurement to this JSON-lines file, and resume from it"
+    )
     parser.add_argument("--only", default="", help="only names that contain this text")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     options = parser.parse_args()

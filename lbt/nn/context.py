@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from lbt.recipe import Roles
 
 
-SAME_STREAM = "lbt: the copy draws what the original draws"
-"""In the memo of a deep copy: it stands for the original, instead of being another network."""
+SAME_STREAM = -1
+"""A key, no object's id, in the memo of a deep copy that stands for the original, instead of being another network."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Deep copies of models that stand for them, or one line on why there is none.
 
-``copy.deepcopy`` makes another network (a teacher), which draws random numbers of its own; a copy from here, to be looked
-at in the place of the model, draws the model's.
+``copy.deepcopy`` makes another network (a teacher), which draws random numbers of its own; a copy from here, to be
+looked at in the place of the model, draws the model's.
 """
 
 from __future__ import annotations

@@ -47,7 +47,8 @@ class Key:
 
     def words(self) -> tuple[int, int]:
         """The key as two unsigned 32-bit words."""
-        text = f"{self.seed}|{self.step}|{self.layer}|{self.role}|{self.call}" + (f"|{self.stream}" if self.stream else "")
+        text = f"{self.seed}|{self.step}|{self.layer}|{self.role}|{self.call}"
+        text += f"|{self.stream}" if self.stream else ""
         digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
         return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
 
@@ -99,9 +100,7 @@ def arguments(key: Key, index: Index = Index()) -> tuple[int, ...]:  # noqa: B00
     return (*words, index.run, index.gap) if index.gap else words
 
 
-def uniform(
-    like: Tensor, first: int, second: int, offset: int, run: int | None = None, gap: int | None = None
-) -> Tensor:
+def uniform(like: Tensor, first: int, second: int, offset: int, run: int | None = None, gap: int = 0) -> Tensor:
     """float32 in [0, 1) with 24 bits, of the shape and on the device of ``like``.
 
     Element i (row-major) has the index that :class:`Index` says, without padding offset + i; the other arguments are

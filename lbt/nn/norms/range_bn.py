@@ -67,9 +67,11 @@ class ChunkedRange(Spread):
         self.chunks = chunks
 
     def of(self, centred: Tensor, n: int) -> Tensor:
-        parts = self._parts(centred, n)
-        total = sum((p.amax(2) - p.amin(2)).sum(1) * range_factor(p.shape[2]) for p in parts)
-        return total / sum(p.shape[1] for p in parts)  # type: ignore[no-any-return]
+        total, count = centred.new_zeros(centred.shape[1]), 0
+        for part in self._parts(centred, n):
+            total += (part.amax(2) - part.amin(2)).sum(1) * range_factor(part.shape[2])
+            count += part.shape[1]
+        return total / count
 
     def slope(self, normalized: Tensor, n: int) -> Tensor:
         slope = normalized.new_empty(normalized.shape[1], n)

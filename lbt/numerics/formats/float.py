@@ -5,9 +5,9 @@ bf16), ``fn`` (only the all-ones code is NaN: E4M3, largest 448) or ``none`` (ev
 elements). Values beyond the largest saturate. A code is the sign times the magnitude's bit pattern (exponent then
 mantissa), which is monotonic in the value and fits int8 for up to eight bits.
 
-Nearest rounding takes ties to the neighbour whose significand is even. Without mantissa bits every significand is 1, and
-a tie goes up: 1.5 becomes 2, 3 becomes 4, as in ``torch.float8_e8m0fnu`` (which has no sign and no zero, and reaches one
-power further down).
+Nearest rounding takes ties to the neighbour whose significand is even. Without mantissa bits every significand is 1,
+and a tie goes up: 1.5 becomes 2, 3 becomes 4, as in ``torch.float8_e8m0fnu`` (which has no sign and no zero, and
+reaches one power further down).
 
 E4M3 and E5M2 agree bit for bit with ``torch.float8_e4m3fn`` and ``torch.float8_e5m2`` (within range), 5-10 with
 ``torch.float16`` and 8-7 with ``torch.bfloat16``.

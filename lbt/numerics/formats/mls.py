@@ -1,9 +1,9 @@
 """MLS, the multi-level scaling format of Zhong et al., "Exploring the Potential of Low-bit Training of CNNs"
 (arXiv 2006.02804, section IV): value = tensor scale · group scale · element.
 
-The tensor scale is float32 (the largest magnitude of the whole tensor, as in the paper, so that it depends on the batch
-that a tensor belongs to also where groups are samples); the group scale is a small float ⟨Eg, Mg⟩ in (0, 1], rounded up so
-that no element of the group saturates; the element is an unsigned-magnitude minifloat ⟨E, M⟩ below or at 1.
+The tensor scale is float32, the largest magnitude of the whole tensor as in the paper, so that it depends on the batch
+also where groups are samples; the group scale is a small float ⟨Eg, Mg⟩ in (0, 1], rounded up so that no element of the
+group saturates; the element is an unsigned-magnitude minifloat ⟨E, M⟩ below or at 1.
 """
 
 from __future__ import annotations

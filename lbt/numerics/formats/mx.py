@@ -2,12 +2,12 @@
 
 OCP Microscaling Formats specification v1.0, section 6.3: scale = 2^(floor(log2(max|x|)) - emax), emax being the
 exponent of the element format's largest normal number, from 2^-127 to 2^127; elements beyond the largest saturate.
-Element formats: E4M3, E5M2, E3M2, E2M3, E2M1 and INT8 (two's complement with an implied scale of 2^-6, here symmetric as
-in our integers).
+Element formats: E4M3, E5M2, E3M2, E2M3, E2M1 and INT8 (two's complement with an implied scale of 2^-6, here symmetric
+as in our integers).
 
 **Stochastic rounding is biased under that scale** where a block's largest magnitude lies above the largest element: it
-saturates, and its mean is too small. Of blocks of 32 normal values that concerns 30 % with E2M1, 17 % with E3M2, E4M3 and
-E5M2, 9 % with E2M3 and 1 % with INT8 elements (``benchmarks/numerics.py``). ``shift: up`` (``mxe2m1-up``) takes the
+saturates, and its mean is too small. Of blocks of 32 normal values that concerns 30 % with E2M1, 17 % with E3M2, E4M3
+and E5M2, 9 % with E2M3 and 1 % with INT8 elements (``benchmarks/numerics.py``). ``shift: up`` (``mxe2m1-up``) takes the
 smallest power of two with which nothing saturates, as Mishra et al., "Recipes for Pre-training LLMs with MXFP8"
 (arXiv 2506.08027), do; every element is then unbiased, and such a block's step twice as large.
 """
@@ -89,7 +89,8 @@ class MX(FormatBase):
         return torch.where(limit == 0, torch.ones_like(scale), scale)
 
     def __str__(self) -> str:
-        return f"mx{self.element}{'-up' if self.shift == 'up' else ''}{f', blocks of {self.block}' * (self.block != 32)}"
+        suffix = "-up" if self.shift == "up" else ""
+        return f"mx{self.element}{suffix}" + (f", blocks of {self.block}" if self.block != 32 else "")
 
     def encode(self, v: Tensor, to_integer: Callable[[Tensor], Tensor]) -> Tensor:
         return self.element_format.encode(v, to_integer)

@@ -2,8 +2,8 @@
 
 NVIDIA, "Pretraining Large Language Models with NVFP4" (arXiv 2509.25149), section 2 and appendix B: tensor scale =
 max|x| / (6 · 448), so that the scale of the largest block is E4M3's largest number; block scale = E4M3(max|block| / 6 /
-tensor scale), rounded to nearest; an element beyond 6 saturates. A block scale is never rounded to zero. The tensor scale
-depends on the batch that a tensor belongs to.
+tensor scale), rounded to nearest; an element beyond 6 saturates. A block scale is never rounded to zero. The tensor
+scale depends on the batch that a tensor belongs to.
 """
 
 from __future__ import annotations
