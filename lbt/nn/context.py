@@ -173,9 +173,9 @@ class Context:
         self.calls[layer] = count + 1
         return count
 
-    def offset(self, x: Tensor) -> int:
-        """Index of the first element of ``x``, (N, *), in the whole batch."""
-        return self.first_sample * (x[0].numel() if x.dim() and len(x) else 0)
+    def offset(self, x: Tensor, rows: int = 1) -> int:
+        """Index of the first element of ``x``, (N · rows, *), in the whole batch of samples of ``rows`` rows each."""
+        return self.first_sample * rows * (x[0].numel() if x.dim() and len(x) else 0)
 
     def finite(self, error: Tensor) -> Tensor:
         """``error``; zeros in its place when it is not finite and the loss is scaled: that step is left out."""

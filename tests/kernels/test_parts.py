@@ -112,3 +112,48 @@ def test_a_model_on_parts_of_a_batch_equals_the_whole() -> None:
         y, dx = run(x[n : n + 2], n)
         torch.testing.assert_close(y, whole[n : n + 2], rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(dx, error[n : n + 2], rtol=1e-5, atol=1e-6)
+
+
+class Functions(nn.Module):
+    """A product by a function, behind one by a module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.weight = nn.Linear(7, 9), nn.Parameter(torch.randn(9, 5))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.first(x) @ self.weight
+
+
+@pytest.mark.parametrize("rounding", ["stochastic", "nearest"])
+@pytest.mark.parametrize(
+    ("net", "shape"),
+    [
+        (nn.Linear(7, 5), (4, 7)),
+        (nn.Sequential(nn.Linear(7, 5), nn.Linear(5, 3)), (4, 6, 7)),
+        (Functions(), (4, 3, 2, 7)),
+        (nn.MultiheadAttention(8, 2, batch_first=True), (4, 5, 8)),
+        (nn.Sequential(nn.Conv1d(7, 5, 3)), (4, 7, 6)),
+    ],
+    ids=["rows", "tokens", "functions", "attention", "conv1d"],
+)
+def test_samples_of_several_rows_draw_what_they_draw_in_the_whole(
+    net: nn.Module, shape: tuple[int, ...], rounding: str
+) -> None:
+    """The tokens of a sequence: a sample begins so many rows further on."""
+    spec = {"format": "int3", "granularity": "block(4)", "rounding": rounding}
+    model = lbt.quantize(net, lbt.Recipe.model_validate({"W": "int8", "A": spec, "E": spec}))
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+    def run(part: torch.Tensor, first: int) -> tuple[torch.Tensor, torch.Tensor]:
+        set_step(model, 1, first_sample=first)
+        part = part.clone().requires_grad_()
+        y = model(part, part, part)[0] if isinstance(net, nn.MultiheadAttention) else model(part)
+        y.sin().sum().backward()
+        assert part.grad is not None
+        return y.detach(), part.grad
+
+    whole, error = run(x, 0)
+    y, dx = run(x[2:], 2)
+    torch.testing.assert_close(y, whole[2:])
+    torch.testing.assert_close(dx, error[2:])
