@@ -84,8 +84,9 @@ class Update(Section):
 
     master: Literal["float", "integer"] = "float"
     """``integer``: the master weights themselves are integers on a fixed power-of-two grid, updated by rounding."""
-    bits: int = Field(16, ge=4, le=16)
-    """Width of integer master weights, 4 … 16."""
+    bits: int = Field(16, ge=4, le=24)
+    """Width of integer master weights, 4 … 24. The float32 that an update is computed in has 24 bits: near that, little
+    below the grid is left for stochastic rounding."""
     headroom: float = Field(2.0, ge=1, le=1e6)
     """The grid of integer master weights reaches this many times the largest initial weight of the tensor."""
     clip_norm: float | None = Field(None, gt=0, le=1e12)

@@ -7,7 +7,6 @@ too. Whatever has no rule is recorded as ``unknown`` under its own name: it must
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lbt.errors import LbtError
+from lbt.nn.copies import copied
 
 PRODUCTS = ("conv", "linear")
 """Kinds of nodes that multiply by weights."""
@@ -115,7 +115,7 @@ def trace(model: nn.Module, input_shape: Sequence[int]) -> Graph:
     """
     if not input_shape or any(not isinstance(n, int) or n < 1 for n in input_shape):
         raise LbtError(f"input shape: found {tuple(input_shape)!r}; accepted: positive integers such as 3, 32, 32")
-    model = copy.deepcopy(model).eval()
+    model = copied(model, "cost").eval()
     recorder = _Recorder(model)
     parameter = next(model.parameters(), torch.empty(0))
     dtype = parameter.dtype if parameter.dtype.is_floating_point else torch.float32

@@ -146,26 +146,29 @@ def column_max_bits(bits, length, top):
 
 def _integers(mode):
     @njit(nogil=True, cache=True)
-    def integers(x, length, by_column, inverse, low, high, scale, first, second, offset, values, codes):
+    def integers(x, length, by_column, inverse, low, high, scale, first, second, offset, padding, values, codes):
         """Integer codes of a matrix of groups, and the values ``code · scale``.
 
         ``x``, ``values``, ``codes``: one row of ``length`` after another. ``inverse``, ``low``, ``high``, ``scale``:
-        one number a row, or one a column where ``by_column``.
+        one number a row, or one a column where ``by_column``. ``padding``: the first row's number, and after how many
+        rows how many elements of padding come that have no index.
         """
+        row_number, per, gap = padding
         for r in range(x.size // length):
             start = r * length
+            begin = offset + start - (row_number + r) // per * gap
             row, into, ints = x[start : start + length], values[start : start + length], codes[start : start + length]
             if by_column:
                 for i in range(length):
                     v = min(max(row[i] * inverse[i], low[i]), high[i])
-                    c = _round(v, mode, _U32(offset + start + i), first, second)
+                    c = _round(v, mode, _U32(begin + i), first, second)
                     into[i] = c * scale[i]
                     ints[i] = _I32(c)
             else:
                 factor, bottom, top, unit = inverse[r], low[r], high[r], scale[r]
                 for i in range(length):
                     v = min(max(row[i] * factor, bottom), top)
-                    c = _round(v, mode, _U32(offset + start + i), first, second)
+                    c = _round(v, mode, _U32(begin + i), first, second)
                     into[i] = c * unit
                     ints[i] = _I32(c)
 
@@ -192,7 +195,8 @@ def _minifloat(v, lowest, mantissa, mode, index, first, second):
     up = _I32(_I32(_I32(254 << 23) + place) - exponent).view(np.float32)  # 2^(mantissa - exponent)
     if mode != NEAREST:
         unit = _I32(exponent - place).view(np.float32)
-        number = number - unit if number > v else number
+        # compared in units of the last place, as the definition does: there the smallest float32 may be zero
+        number = number - unit if number * up > v * up else number
         if mode == STOCHASTIC:
             draw = _F32(_I32(_hash(index, first, second) >> _U32(8)))
             number = number + unit if draw < (v - number) * up * _F32(16777216.0) else number
@@ -212,9 +216,11 @@ def _shortened(v, lowest, mantissa, mode, index, first, second):
     cut = _I32(_I32(23) - mantissa)
     whole = _I32(_I32(1) << cut)
     kept = _I32(magnitude >> cut)
+    # a significand is odd by its last bit: without a mantissa that is the leading one, which subnormals do not have
+    odd = _I32(_I32(kept & _I32(1)) | _I32((mantissa == 0) & (kept > 0)))
     rest = _I32(magnitude & _I32(whole - _I32(1)))
     if mode == NEAREST:
-        kept = _I32(kept + _I32(_I32(rest + _I32(kept & _I32(1))) > _I32(whole >> _I32(1))))
+        kept = _I32(kept + _I32(_I32(rest + odd) > _I32(whole >> _I32(1))))
     else:
         # down is away from zero for negative numbers, and the share of a step above the floor what is missing to it
         above = _I32(whole - rest) if sign < 0 and rest > 0 else rest
@@ -238,23 +244,25 @@ def _float(v, lowest, mantissa, wide, mode, index, first, second):
 def _floats(wide, mode):  # numbers, and not functions: with a function inside, a loop would not be cached
     @njit(nogil=True, cache=True)
     def minifloats(
-        x, length, by_column, inverse, largest, lowest, mantissa, scale, first, second, offset, values, codes
+        x, length, by_column, inverse, largest, lowest, mantissa, scale, first, second, offset, padding, values, codes
     ):
         """Minifloat codes of a matrix of groups, and the values ``grid number · scale``; as :func:`integers`."""
+        row_number, per, gap = padding
         for r in range(x.size // length):
             start = r * length
+            begin = offset + start - (row_number + r) // per * gap
             row, into, ints = x[start : start + length], values[start : start + length], codes[start : start + length]
             if by_column:
                 for i in range(length):
                     v = min(max(row[i] * inverse[i], -largest), largest)
-                    number, code = _float(v, lowest, mantissa, wide, mode, _U32(offset + start + i), first, second)
+                    number, code = _float(v, lowest, mantissa, wide, mode, _U32(begin + i), first, second)
                     into[i] = number * scale[i]
                     ints[i] = code
             else:
                 factor, unit = inverse[r], scale[r]
                 for i in range(length):
                     v = min(max(row[i] * factor, -largest), largest)
-                    number, code = _float(v, lowest, mantissa, wide, mode, _U32(offset + start + i), first, second)
+                    number, code = _float(v, lowest, mantissa, wide, mode, _U32(begin + i), first, second)
                     into[i] = number * unit
                     ints[i] = code
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lbt.numerics.formats import FormatBase
     from lbt.numerics.granularity import Layout
     from lbt.numerics.ranges import RuleBase
-    from lbt.numerics.rounding import Key, Rounding
+    from lbt.numerics.rounding import Index, Key, Rounding
 
 Want = Literal["codes", "values", "both", "dequantized"]
 """``values``: without a single scale, which is left to the product; ``dequantized``: with every scale applied."""
@@ -35,7 +35,7 @@ class Backend(Protocol):
         ...
 
     def encode(
-        self, matrix: Tensor, groups: Groups, rounding: Rounding, key: Key, offset: int, want: Want, out: Tensor | None
+        self, matrix: Tensor, groups: Groups, rounding: Rounding, key: Key, index: Index, want: Want, out: Tensor | None
     ) -> tuple[Tensor | None, Tensor | None]:
         """(codes, values), matrices like ``matrix``; None for what is not wanted or comes from the other one lazily.
 
@@ -43,7 +43,7 @@ class Backend(Protocol):
             matrix: float32.
             groups: format, scales and zero points.
             rounding: nearest, stochastic or floor.
-            key, offset: of stochastic rounding; index of the first element in the whole batch.
+            key, index: of stochastic rounding; the elements' indices in the whole batch.
             want: ``dequantized`` gives values at least.
             out: float32 (numel,) to hold the values; a new tensor by default.
         """

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lbt.numerics.formats import FormatBase
     from lbt.numerics.granularity import Layout
     from lbt.numerics.ranges import RuleBase
-    from lbt.numerics.rounding import Key
+    from lbt.numerics.rounding import Index, Key
 
 
 @functools.cache
@@ -51,11 +51,11 @@ def limits(matrix: Tensor, layout: Layout, rule: RuleBase, form: FormatBase, kno
 
 
 def encode(
-    matrix: Tensor, groups: Groups, rounding: Rounding, key: Key, offset: int, want: Want, out: Tensor | None
+    matrix: Tensor, groups: Groups, rounding: Rounding, key: Key, index: Index, want: Want, out: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
     """See :class:`lbt.kernels.backend.Backend`."""
-    encoding, decoding = _encoder(groups.form, rounding), _decoder(groups.form)
-    return plain.applied(encoding, decoding, matrix, groups, arguments(key, offset), want)
+    encoding, decoding = _encoder(groups.form, rounding, index.gap > 0), _decoder(groups.form)
+    return plain.applied(encoding, decoding, matrix, groups, arguments(key, index), want)
 
 
 def decode(codes: Tensor, groups: Groups, out: Tensor | None) -> Tensor:
@@ -64,8 +64,8 @@ def decode(codes: Tensor, groups: Groups, out: Tensor | None) -> Tensor:
 
 
 @functools.cache
-def _encoder(form: FormatBase, rounding: Rounding) -> plain.Function:
-    return compiled(plain.encoder(form, rounding))
+def _encoder(form: FormatBase, rounding: Rounding, padded: bool) -> plain.Function:
+    return compiled(plain.encoder(form, rounding, padded=padded))
 
 
 @functools.cache

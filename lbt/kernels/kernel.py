@@ -25,6 +25,7 @@ class Kernel:
         channel: the dimension of y along which the bias runs, 1 or -1.
         reads_codes: True for (y and dx, dw and db) if they are made of codes. Values are there when asked for all the
             same, for one more pass.
+        rows: rows of x, and of y, that belong to one sample (the tokens of a sequence); 1 for images.
     """
 
     forward: Callable[[Quantized, Quantized], Tensor]
@@ -34,6 +35,7 @@ class Kernel:
     plain: Callable[[Tensor, Tensor, Tensor | None], Tensor]
     channel: int
     reads_codes: tuple[bool, bool]
+    rows: int = 1
 
 
 def scaled(result: Tensor, left: Quantized, right: Quantized) -> Tensor:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lbt.numerics.formats import FormatBase
     from lbt.numerics.granularity import Layout
     from lbt.numerics.ranges import RuleBase
-    from lbt.numerics.rounding import Key, Rounding
+    from lbt.numerics.rounding import Index, Key, Rounding
 
 
 @functools.cache
@@ -59,12 +59,12 @@ def limits(matrix: Tensor, layout: Layout, rule: RuleBase, form: FormatBase, kno
 
 
 def encode(
-    matrix: Tensor, groups: Groups, rounding: Rounding, key: Key, offset: int, want: Want, out: Tensor | None
+    matrix: Tensor, groups: Groups, rounding: Rounding, key: Key, index: Index, want: Want, out: Tensor | None
 ) -> tuple[Tensor | None, Tensor | None]:
     """See :class:`lbt.kernels.backend.Backend`."""
     integers = groups.form.element_format.grid == "integers" and groups.zero_point is None
     encoding = _by_one_scale if groups.single and integers and rounding != "floor" else _by_group
-    return encoding(matrix, groups, rounding, key, offset, want, out)
+    return encoding(matrix, groups, rounding, key, index, want, out)
 
 
 def decode(codes: Tensor, groups: Groups, out: Tensor | None) -> Tensor:
@@ -92,7 +92,7 @@ def decode(codes: Tensor, groups: Groups, out: Tensor | None) -> Tensor:
 
 
 def _by_one_scale(
-    matrix: Tensor, groups: Groups, rounding: Rounding, key: Key, offset: int, want: Want, out: Tensor | None
+    matrix: Tensor, groups: Groups, rounding: Rounding, key: Key, index: Index, want: Want, out: Tensor | None
 ) -> tuple[Tensor | None, Tensor | None]:
     """Integers with one scale for the tensor: only what is wanted is written."""
     form, scale, count = groups.form, np.float32(groups.factor), matrix.numel()
@@ -106,7 +106,7 @@ def _by_one_scale(
     unit = scale if want == "dequantized" else np.float32(1)
 
     def write(start: int, stop: int) -> None:
-        shift, piece = np.uint32((offset + start) & 0xFFFFFFFF), slice(start, stop)
+        shift, piece = np.uint32((index.offset + start) & 0xFFFFFFFF), slice(start, stop)
         if ints is None:
             loop = getattr(module, rounding)
             loop(source[piece], inverse, -bound, bound, unit, first, second, shift, into[piece])
@@ -119,11 +119,12 @@ def _by_one_scale(
 
 
 def _by_group(
-    matrix: Tensor, groups: Groups, rounding: Rounding, key: Key, offset: int, want: Want, out: Tensor | None
+    matrix: Tensor, groups: Groups, rounding: Rounding, key: Key, index: Index, want: Want, out: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Any granularity, zero points, minifloats, block and shared-exponent formats: codes and values in one pass."""
     element, module, single = groups.form.element_format, _module(), groups.single
     rows, width = (1, matrix.numel()) if single else matrix.shape
+    per = max(1, index.run // width)  # rows from one position to the next
     codes = torch.empty(matrix.shape, dtype=integer_dtype(groups.form))
     values = torch.empty(matrix.shape) if out is None else out.view(matrix.shape)
     source, into, ints = (t.reshape(-1).numpy() for t in (matrix, values, codes))
@@ -145,9 +146,9 @@ def _by_group(
         length = stop - start if rows == 1 else width
         a, b = (start, stop) if rows == 1 else (start * width, stop * width)
         own = slice(None) if rows == 1 or groups.by_column else slice(start, stop)
-        shift = np.uint32((offset + a) & 0xFFFFFFFF)
+        shift = np.uint32((index.offset + a) & 0xFFFFFFFF)
         mine = tuple(v[own] if isinstance(v, np.ndarray) else v for v in ends)
-        tail = (units[own], first, second, shift, into[a:b], ints[a:b])
+        tail = (units[own], first, second, shift, (start, per, index.gap), into[a:b], ints[a:b])
         loop(source[a:b], length, groups.by_column, inverses[own], *mine, *tail)
 
     over_pieces(matrix.numel() if rows == 1 else rows, write, 1 if rows == 1 else width)
@@ -173,7 +174,7 @@ def _top(module: ModuleType, source: Any, known: int | None) -> float:
     return float(np.array(found, np.int32).view(np.float32))
 
 
-def _mean_square(module: ModuleType, source: Any) -> float:
+def _mean_square(module: ModuleType, source: Any, nonzero: bool) -> float:
     # pieces of fixed size, so that the sum does not depend on the threads
-    pieces = range(0, source.size, PIECE)
-    return sum(module.sum_squares(source[a : a + PIECE]) for a in pieces) / source.size  # type: ignore[no-any-return]
+    total = sum(module.sum_squares(source[a : a + PIECE]) for a in range(0, source.size, PIECE))
+    return total / (max(1, np.count_nonzero(source)) if nonzero else source.size)  # type: ignore[no-any-return]

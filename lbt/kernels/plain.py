@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lbt.numerics.formats import FormatBase
     from lbt.numerics.granularity import Layout
     from lbt.numerics.ranges import RuleBase
-    from lbt.numerics.rounding import Key
+    from lbt.numerics.rounding import Index, Key
 
 Function = Callable[..., Any]
 
@@ -27,10 +27,11 @@ def limits(matrix: Tensor, layout: Layout, rule: RuleBase, form: FormatBase, kno
 
 
 def encode(
-    matrix: Tensor, groups: Groups, rounding: Rounding, key: Key, offset: int, want: Want, out: Tensor | None
+    matrix: Tensor, groups: Groups, rounding: Rounding, key: Key, index: Index, want: Want, out: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
     """See :class:`lbt.kernels.backend.Backend`."""
-    return applied(encoder(groups.form, rounding), decoder(groups.form), matrix, groups, arguments(key, offset), want)
+    encoding = encoder(groups.form, rounding, padded=index.gap > 0)
+    return applied(encoding, decoder(groups.form), matrix, groups, arguments(key, index), want)
 
 
 def decode(codes: Tensor, groups: Groups, out: Tensor | None) -> Tensor:
@@ -43,7 +44,7 @@ def applied(
     decoding: Function,
     matrix: Tensor,
     groups: Groups,
-    key: tuple[int, int, int],
+    key: tuple[int, ...],
     want: Want,
 ) -> tuple[Tensor, Tensor | None]:
     """:func:`encode` with the functions of :func:`encoder` and :func:`decoder`, or what was compiled of them."""
@@ -51,23 +52,33 @@ def applied(
     return codes, decoding(codes, groups.scale) if want == "dequantized" else None
 
 
-def encoder(form: FormatBase, rounding: Rounding) -> Function:
+def encoder(form: FormatBase, rounding: Rounding, *, padded: bool = False) -> Function:
     """``(matrix, inverse scale, zero point or None, first, second, offset) → codes``, an integer dtype.
 
-    ``first``, ``second``: the words of the rounding key, signed. ``offset``: index of the first element, signed.
+    ``first``, ``second``: the words of the rounding key, signed. ``offset``: index of the first element, signed. Where
+    ``padded``, the index's run and gap follow.
     """
     dtype = integer_dtype(form)
 
-    def encode(matrix: Any, inverse: Any, zero_point: Any, first: Any, second: Any, offset: Any) -> Any:
+    def coded(matrix: Any, inverse: Any, zero_point: Any, *key: Any) -> Any:
         def to_integer(v: Any) -> Any:
-            return rounded(v, rounding, first, second, offset)
+            return rounded(v, rounding, *key)
 
         v = matrix * inverse
         if form.has_zero_point:
             return form.encode_shifted(v, zero_point, to_integer).to(dtype)
         return form.encode(v, to_integer).to(dtype)
 
-    return encode
+    # one function for each number of arguments: the tracer makes an input of an optional one
+    def encode(matrix: Any, inverse: Any, zero_point: Any, first: Any, second: Any, offset: Any) -> Any:
+        return coded(matrix, inverse, zero_point, first, second, offset)
+
+    def encode_padded(
+        matrix: Any, inverse: Any, zero_point: Any, first: Any, second: Any, offset: Any, run: Any, gap: Any
+    ) -> Any:
+        return coded(matrix, inverse, zero_point, first, second, offset, run, gap)
+
+    return encode_padded if padded else encode
 
 
 def decoder(form: FormatBase) -> Function:

@@ -116,12 +116,13 @@ def _encoded(
 ) -> tuple[Groups, Layout, Tensor | None, Tensor | None]:
     """Groups, layout, codes and values (matrices) of ``x``."""
     known = recall(x)
-    matrix, layout = to_matrix(x.detach().float(), spec.granularity, key.role)
+    granularity = spec.granularity if spec.format.scaled else "tensor"
+    matrix, layout = to_matrix(x.detach().float(), granularity, key.role)
     if matrix.numel() == 0:
         return Groups(spec.format, 1.0, None, False), layout, matrix.to(torch.int8), matrix
     groups = _groups(matrix, layout, spec, key, running, backend, known)
     room = out if matrix.numel() == x.numel() else None  # padding needs more
-    return groups, layout, *backend.encode(matrix, groups, spec.rounding, key, offset, want, room)
+    return groups, layout, *backend.encode(matrix, groups, spec.rounding, key, layout.index(offset), want, room)
 
 
 def limits(
@@ -143,16 +144,14 @@ def limits(
     Raises:
         LbtError: the data hold NaN or infinity; names layer and role.
     """
-    form, rule = spec.format, spec.range
+    form = spec.format
+    rule = spec.range if form.scaled else _MAX
     if form.has_zero_point:
         high = backend.limits(matrix.clamp_min(0), layout, rule, form, None)
         low = backend.limits(matrix.clamp_max(0), layout, rule.below_zero(), form, None)
-        finite.check(high + low, key)
+        finite.check(high * 0.5 + low * 0.5, key)  # their sum may lie beyond float32 without either being there
         return high, low
-    if form.scaled:
-        limit = backend.limits(matrix, layout, rule, form, known)
-    else:
-        limit = backend.limits(*to_matrix(matrix, "tensor", key.role), _MAX, form, known)
+    limit = backend.limits(matrix, layout, rule, form, known)
     finite.check(limit, key)
     if running is not None and rule.memory and isinstance(limit, Tensor):
         limit = rule.remember(limit, running)

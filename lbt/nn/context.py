@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,10 @@ from lbt.recipe import Recipe
 
 if TYPE_CHECKING:
     from lbt.recipe import Roles
+
+
+SAME_STREAM = -1
+"""A key, no object's id, in the memo of a deep copy that stands for the original, instead of being another network."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,11 @@ class Pass:
 class Context:
     """Reached as ``model.lbt``.
 
+    ``copy.deepcopy`` of the model (a teacher, ``AveragedModel``) makes a context with a stream of random numbers of its
+    own, so that a teacher's rounding errors are not its student's. A stream is named by the order of copies: the first
+    copy of a model always draws the same numbers, whatever came before it, so that a resumed run finds its own again.
+    :func:`lbt.nn.copies.copied` copies the stream too.
+
     Attributes:
         recipe: the recipe that the model was converted with.
         seed: keys stochastic rounding.
@@ -78,6 +88,8 @@ class Context:
         sites: by the name of a product by a function, its formats, or None and why it stays float.
         watch: what sees each product by a function; see :mod:`lbt.error_analysis.record`.
         noted: functions that have their row because a forward ran them.
+        stream: the model's place in the tree of copies: empty, ``1`` for its first copy, ``1.2`` for that one's second.
+        copies: number of copies made with a stream of their own.
     """
 
     recipe: Recipe
@@ -103,6 +115,17 @@ class Context:
     passes: dict[str, deque[Pass]] = field(default_factory=dict)
     sites: dict[str, tuple[Roles | None, str]] = field(default_factory=dict)
     watch: Callable[..., None] | None = None
+    stream: str = ""
+    copies: int = 0
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Self:
+        new = memo[id(self)] = copy.copy(self)
+        for one in fields(self):
+            setattr(new, one.name, copy.deepcopy(getattr(self, one.name), memo))
+        if SAME_STREAM not in memo:
+            self.copies += 1
+            new.stream, new.copies = f"{self.stream}.{self.copies}".lstrip("."), 0
+        return new
 
     def put(self, row: Converted) -> None:
         """Put ``row`` in the table, in place of one of the same name."""
@@ -150,9 +173,9 @@ class Context:
         self.calls[layer] = count + 1
         return count
 
-    def offset(self, x: Tensor) -> int:
-        """Index of the first element of ``x``, (N, *), in the whole batch."""
-        return self.first_sample * (x[0].numel() if x.dim() and len(x) else 0)
+    def offset(self, x: Tensor, rows: int = 1) -> int:
+        """Index of the first element of ``x``, (N · rows, *), in the whole batch of samples of ``rows`` rows each."""
+        return self.first_sample * rows * (x[0].numel() if x.dim() and len(x) else 0)
 
     def finite(self, error: Tensor) -> Tensor:
         """``error``; zeros in its place when it is not finite and the loss is scaled: that step is left out."""
@@ -163,7 +186,7 @@ class Context:
 
     def key(self, layer: str, role: str, call: int = 0) -> Key:
         """The rounding key of one tensor of this step."""
-        return Key(self.seed, self.drawn, layer, role, call)
+        return Key(self.seed, self.drawn, layer, role, call, self.stream)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

@@ -1,4 +1,8 @@
-"""Deep copies of models, or one line on why there is none."""
+"""Deep copies of models that stand for them, or one line on why there is none.
+
+``copy.deepcopy`` makes another network (a teacher), which draws random numbers of its own; a copy from here, to be
+looked at in the place of the model, draws the model's.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,17 @@ import copy
 from torch import Tensor, nn
 
 from lbt.errors import LbtError
+from lbt.nn.context import SAME_STREAM
 
 
 def copied(model: nn.Module, what: str) -> nn.Module:
-    """A deep copy of ``model``.
+    """A deep copy of ``model`` that draws the same random numbers.
 
     Raises:
         LbtError: it cannot be copied, so that ``what`` is impossible; names the weight that a hook computes, if any.
     """
     try:
-        return copy.deepcopy(model)
+        return copy.deepcopy(model, {SAME_STREAM: True})
     except Exception as error:  # of the user's own classes too
         for name, module in model.named_modules():
             computed = [n for n, v in module.__dict__.items() if isinstance(v, Tensor) and not v.is_leaf]

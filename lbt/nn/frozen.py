@@ -48,8 +48,8 @@ def freeze_ranges(model: nn.Module, batch: Inputs | None = None) -> None:
     """Fix the ranges of all activations of the converted models in ``model``, for deployment.
 
     A range rule with a memory (``moving_average``) gives its running limit, every other one the limit that it finds in
-    ``batch``. Granularities within a sample (``sample``, ``block(n)``) stay as they are. A state dict does not carry
-    frozen ranges.
+    ``batch``. Granularities within a sample (``sample``, ``block(n)``) stay as they are, and with them the tensor scale
+    of ``mls-*`` and ``nvfp4``, which is the batch's. A state dict does not carry frozen ranges.
 
     Args:
         model: a converted model, or a model with converted ones inside.

@@ -33,9 +33,10 @@ def share_ranges(model: nn.Module) -> None:
 
     Without it each process quantizes its part of the batch with that part's range, as if batches were smaller: sound,
     but dependent on the number of processes. Ranges per sample or block belong to one process anyway. With the rule
-    ``max`` the limits are those of the whole batch; with other rules the largest of the processes' limits. Call it in
-    every process, before or after wrapping in ``DistributedDataParallel``, and say where each part of the batch begins
-    with ``set_step(model, step, first_sample=n)``: stochastic rounding then draws what it would have in one process.
+    ``max`` the limits are those of the whole batch; with other rules the largest of the processes' limits. The tensor
+    scale of ``mls-*`` and ``nvfp4`` stays each process's own. Call it in every process, before or after wrapping in
+    ``DistributedDataParallel``, and say where each part of the batch begins with ``set_step(model, step,
+    first_sample=n)``: stochastic rounding then draws what it would have in one process.
 
     Raises:
         LbtError: nothing in ``model`` was converted, or ``torch.distributed`` is not initialised.

@@ -1,9 +1,9 @@
 """The groups of a tensor's elements that share one scale.
 
 Every quantizer sees a tensor as a *matrix* in channel-last order (images become N·H·W·C) in which each group is a row,
-or, for the channels of an activation, a column. Index ``i`` of an element in that matrix (row-major) is the one that
-keys stochastic rounding: the batch is the slowest dimension, so a part of a batch that starts at sample ``n`` starts at
-element ``n · elements per sample``.
+or, for the channels of an activation, a column. The index of an element in channel-last order, without padding, keys
+stochastic rounding: the batch is the slowest dimension, so a part of a batch that starts at sample ``n`` starts at
+element ``n · elements per sample``, and draws what it draws in the whole.
 
 | granularity | weight (O, I, ...) | activation, error (N, C, ...) |
 |---|---|---|
@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator
+
+from lbt.numerics.rounding import Index
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,6 +68,10 @@ class Layout:
     def dim(self) -> int:
         """The matrix dimension that runs within a group."""
         return 0 if self.by_column else 1
+
+    def index(self, offset: int) -> Index:
+        """The indices of the matrix's elements, ``offset`` being that of the first: padding counts for nothing."""
+        return Index(offset, self.padded, self.padded - self.width)
 
     def restore(self, matrix: Tensor) -> Tensor:
         """The tensor of shape ``shape`` (channels_last in memory where it has spatial dimensions)."""

@@ -65,6 +65,29 @@ def test_mistakes(tmp_path: Path, text: str, words: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_recipes_that_cite_a_paper_are_as_published() -> None:
+    """Issue 16, kind 16: the parts of the papers that the schema can say."""
+    wage, wageubn, banner = (Recipe.load(name) for name in ("wage", "wageubn", "banner8"))
+    ends = wage.for_layer("stem", first=True), wage.for_layer("head", last=True)
+    assert all(roles is not None and roles.W is not None and roles.W.bits == 2 for roles in ends)
+    assert "momentum=0" in wage.source
+    assert (wageubn.first, wageubn.last, wageubn.update.bits) == ("float", "float", 24)
+    assert wageubn.E is not None
+    assert wageubn.E.format.model_dump()["shift"] == "nearest"
+    assert banner.norm.options == {"chunks": 16}
+    assert banner.norm.input is not None
+    assert banner.norm.error is not None
+    assert Recipe.load("fp8").G is None
+    mx4 = Recipe.load("mx4")
+    assert mx4.A is not None
+    assert mx4.A.format.model_dump()["element"] == "e3m2"
+    assert "biases" in Recipe.load("nics-fix").source
+    thesis = Recipe.load("thesis")
+    assert thesis.E is not None
+    assert thesis.E.range.model_dump() == {"rule": "sigma", "k": 8.0, "of": "nonzero"}
+    assert all(word in thesis.source for word in ("Left out", "affine_grad_bn", "seldom_bn"))
+
+
 def test_unknown_recipe_names_the_nearest() -> None:
     with pytest.raises(LbtError, match="did you mean 'int8"):
         Recipe.load("int9")

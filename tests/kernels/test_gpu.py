@@ -46,7 +46,8 @@ def test_compiled_quantization_has_the_same_bits(chosen: dict) -> None:
         assert torch.equal(found.dequantize(), value)
         graphs.append(counters["stats"]["unique_graphs"])
     assert graphs[0] == 3  # limits, codes, values
-    assert graphs[-1] == graphs[1]  # other shapes, steps and offsets need no compilation
+    # other shapes, steps and offsets need no compilation; blocks with padding have a function of their own
+    assert graphs[-1] == graphs[1] + (spec.granularity == "block(32)")
 
 
 def test_a_rule_that_cannot_be_traced_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

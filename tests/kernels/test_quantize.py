@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from lbt.errors import LbtError
 from lbt.kernels import loops, plain
 from lbt.kernels.quantize import choose, fake_quantize, quantize
+from lbt.numerics.granularity import to_matrix
 from lbt.numerics.ranges import RANGES
 from lbt.numerics.ranges.cosine import learning_rate_factor
 from lbt.numerics.rounding import Key
@@ -127,6 +128,23 @@ def test_percentile_and_sigma_clip_the_outlier() -> None:
     rms = np.sqrt((x.double() ** 2).mean().item())
     limit = quantize(x, RoleSpec(format="int8", range={"rule": "sigma", "k": 2}), KEY).scale.item() * 127
     assert limit == pytest.approx(2 * rms, rel=1e-5)
+
+
+@given(st.integers(0, 100), st.sampled_from(["tensor", "channel", "sample", "block(4)"]), st.sampled_from("AW"))
+@settings(max_examples=30, deadline=None)
+def test_sigma_of_the_elements_that_are_not_zero(seed: int, granularity: str, role: str) -> None:
+    """An error behind a maximum pooling: of each group, the root mean square of what is there."""
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randn(4, 8, 3, 3, generator=g) * (torch.rand(4, 8, 3, 3, generator=g) < 0.2)
+    granularity = "channel" if (role, granularity) == ("W", "sample") else granularity
+    spec = RoleSpec(format="int8", granularity=granularity, range={"rule": "sigma", "k": 2, "of": "nonzero"})
+    slow, fast = (quantize(x, spec, Key(role=role), backend=backend) for backend in (plain, loops))
+    assert torch.equal(fast.codes, slow.codes)
+    matrix, layout = to_matrix(x, granularity, role)
+    for group, scale in zip(matrix.double().unbind(1 - layout.dim), slow.scale.flatten().tolist(), strict=True):
+        there = group[group != 0]
+        limit = min(2 * there.square().mean().sqrt().item(), group.abs().max().item()) if len(there) else 0.0
+        assert scale == pytest.approx(limit / 127 if limit else 1.0, rel=1e-5)
 
 
 @pytest.mark.parametrize("bits", ["int3", "int4", "int8"])

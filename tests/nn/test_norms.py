@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -219,6 +220,43 @@ def test_range_ties_share_the_gradient() -> None:
     # they differ by their own dy alone
     scale = 1 / (layer(x).detach().flatten()[0] - layer(x).detach().flatten()[2]) * 3
     torch.testing.assert_close(down - up, 1 / scale)
+
+
+@pytest.mark.parametrize(("shape", "chunks"), [((4, 3, 4, 4), 16), ((5, 2, 3, 3), 16), ((3, 2, 1, 1), 16), ((7, 2), 2)])
+def test_chunked_range_against_a_loop(shape: tuple[int, ...], chunks: int) -> None:
+    """The mean over parts of consecutive values, of C(length)·range, written out in NumPy."""
+    from lbt.nn.norms.range_bn import range_factor
+
+    x = images(*shape, dtype=torch.float64)
+    layer = norms.norm_class("range_bn")(shape[1], chunks=chunks).double()
+    y = layer(x).detach()
+    for c in range(shape[1]):
+        values = x[:, c].flatten().numpy()
+        parts = np.array_split(values, max(1, min(chunks, len(values) // 2)))
+        s = np.mean([range_factor(len(part)) * (part.max() - part.min()) for part in parts])
+        np.testing.assert_allclose(y[:, c].flatten().numpy(), (values - values.mean()) / s, rtol=1e-9)
+
+
+def test_gradient_of_the_chunked_range() -> None:
+    def function(x: torch.Tensor) -> torch.Tensor:
+        return norms.norm_class("range_bn")(2, chunks=3).double()(x)
+
+    x = images(4, 2, 3, 2, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(function, (x,))
+
+
+def test_one_chunk_is_the_plain_range_and_more_estimate_sigma_with_less_noise() -> None:
+    from lbt.nn.norms.range_bn import ChunkedRange, Range
+
+    x = images(8, 500, 8, 8)
+    plain = Range().of(x, 512)
+    assert torch.equal(ChunkedRange(1).of(x, 512), plain)
+    assert torch.equal(ChunkedRange(1).slope(x, 512), Range().slope(x, 512))
+    chunked = ChunkedRange(16).of(x, 512)
+    assert abs(chunked.mean() - x.std()) < 0.02
+    assert chunked.std() < 0.6 * plain.std()
+    with pytest.raises(LbtError, match="chunks: found 0"):
+        norms.norm_class("range_bn")(3, chunks=0)
 
 
 def test_float_bn_is_bit_identical_with_torch() -> None:

@@ -50,15 +50,16 @@ def test_state_has_the_levels_of_its_format(name: str, entry: str) -> None:
     assert 10 < state.unique().numel() <= 255
 
 
-def test_integer_master_weights_stay_on_their_grid_and_move() -> None:
-    model = network({"U": U, "update": {"master": "integer", "bits": 12}})
+@pytest.mark.parametrize("bits", [12, 24])
+def test_integer_master_weights_stay_on_their_grid_and_move(bits: int) -> None:
+    model = network({"U": U, "update": {"master": "integer", "bits": bits}})
     start = model[2].weight.detach().clone()
     opt = optimizer(model, lr=0.02)
     train(model, opt, 0, 5)
     for p, grid in zip(model.parameters(), opt.param_groups[0]["lbt_grids"], strict=True):
         codes = p.detach() / grid
         assert torch.equal(codes, codes.round())
-        assert codes.abs().max() <= 2047
+        assert codes.abs().max() <= 2 ** (bits - 1) - 1
     assert not torch.equal(model[2].weight, start)
 
 

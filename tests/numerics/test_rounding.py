@@ -53,6 +53,20 @@ def test_uniforms_are_uniform_and_keys_independent() -> None:
     assert abs(np.corrcoef(a, b)[0, 1]) < 5 / np.sqrt(n)
 
 
+def test_the_stated_limit_of_the_hash() -> None:
+    """docs/numerics.md: pairs inside one tensor are uncorrelated within 0.005, yet not independent by χ²."""
+    n, bins, worst = 1 << 20, 64, 0.0
+    for seed in (1, 2):
+        draws = uniform(torch.empty(n + 1024), *arguments(Key(seed, 1, "conv1", "E"))).double().numpy()
+        for lag in (1, 16, 64, 1024):
+            a, b = draws[:n], draws[lag : lag + n]
+            assert abs(np.corrcoef(a, b)[0, 1]) < 0.005
+            cells = np.bincount((a * bins).astype(int) * bins + (b * bins).astype(int), minlength=bins**2)
+            chi = ((cells - n / bins**2) ** 2).sum() / (n / bins**2)
+            worst = max(worst, (chi - bins**2 + 1) / np.sqrt(2 * bins**2 - 2))
+    assert worst > 5, "the hash passes: take the limit out of docs/numerics.md"
+
+
 @given(st.integers(0, 400), st.integers(1, 200))
 @settings(max_examples=30, deadline=None)
 def test_a_part_draws_the_numbers_of_the_whole(start: int, size: int) -> None:
@@ -77,5 +91,6 @@ def test_every_part_of_the_key_matters() -> None:
         Key(1, 2, "b", "A"),
         Key(1, 2, "a", "E"),
         Key(1, 2, "a", "A", 1),
+        Key(1, 2, "a", "A", 0, "1"),
     ]
-    assert len({k.words() for k in [base, *others]}) == 6
+    assert len({k.words() for k in [base, *others]}) == 7

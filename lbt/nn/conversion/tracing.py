@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from lbt.nn.context import Converted
+from lbt.nn.context import SAME_STREAM, Converted
 from lbt.nn.conversion.kinds import is_batch_norm, kind_of
 from lbt.nn.layers.functions import QUANTIZED_WORDS, SITES, Functional, why_float, word_of
 
@@ -41,7 +41,7 @@ def graph_of(model: nn.Module) -> fx.Graph | str:
     A copy is traced (with the same parameters), so that whatever a forward leaves behind is not left in ``model``.
     """
     try:
-        twin = copy.deepcopy(model, _kept(model))
+        twin = copy.deepcopy(model, {**_kept(model), SAME_STREAM: True})
         graph = Tracer().trace(twin)
     except Exception as error:  # whatever the user's own forward raises on symbolic values
         return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"

@@ -70,20 +70,20 @@ class QuantizedLayer(nn.Module):
             result: Tensor = Product.apply(x, weight, bias, kernel, self.roles, key, context, limits)
         update = context.recipe.update
         if result.requires_grad and (update.loss_scale is not None or update.counteract is not None):
-            result.register_hook(partial(self._see_error, key))
+            result.register_hook(partial(self._see_error, key, kernel.rows))
         return result
 
     @torch.no_grad()
-    def _see_error(self, key: Key, error: Tensor) -> Tensor:
+    def _see_error(self, key: Key, rows: int, error: Tensor) -> Tensor:
         """Replace a non-finite error where the loss is scaled; note the angle by which quantization turns it."""
         error = self.context.finite(error)
         spec = self.roles.E
         if self.context.recipe.update.counteract is not None and spec is not None:
             running = self.limits().get("E")
             running = None if running is None else running.clone()
-            own = replace(key, role="E")
+            own, offset = replace(key, role="E"), self.context.offset(error, rows)
             self.context.deviations[self.lbt_name] = cosine_distance(
-                error, fake_quantize(error, spec, own, running=running)
+                error, fake_quantize(error, spec, own, offset=offset, running=running)
             )
         return error
 

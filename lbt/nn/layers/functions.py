@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -167,7 +169,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Call | None
     if not isinstance(x, Tensor) or not isinstance(weight, Tensor) or weight.dim() != 2:
         return None
     shape = (*x.shape[:-1], weight.shape[0])
-    return Call(x.reshape(-1, x.shape[-1]), weight, bias, floats.linear(), lambda y: y.reshape(shape))
+    kernel = replace(floats.linear(), rows=math.prod(x.shape[1:-1]))
+    return Call(x.reshape(-1, x.shape[-1]), weight, bias, kernel, lambda y: y.reshape(shape))
 
 
 def _conv(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 from torch import Tensor, nn
 
 from lbt.kernels import choose
@@ -13,5 +16,5 @@ class QLinear(QuantizedLayer, nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         flat = input.reshape(-1, input.shape[-1])
-        kernel = choose.linear(self.context.engine)
+        kernel = replace(choose.linear(self.context.engine), rows=math.prod(input.shape[1:-1]))
         return self.product(flat, kernel).reshape(*input.shape[:-1], self.out_features)

@@ -45,7 +45,7 @@ class Product(torch.autograd.Function):
         with torch.autocast(x.device.type, enabled=False):
             a = quantize(
                 x, roles.A, replace(key, role="A"), want=_wanted(codes, keep=need_a), slot="A",
-                offset=context.offset(x), running=limits.get("A"),
+                offset=context.offset(x, kernel.rows), running=limits.get("A"),
             )  # fmt: skip
             w = quantize(
                 weight, roles.W, replace(key, role="W"), want=_wanted(codes, keep=need_w), slot="W",
@@ -69,7 +69,7 @@ class Product(torch.autograd.Function):
 
         def error(role: str, want: Any) -> Quantized:
             own = replace(key, role=role)
-            running, offset = limits.get(role), context.offset(dy)
+            running, offset = limits.get(role), context.offset(dy, kernel.rows)
             return quantize(dy, getattr(roles, role), own, want=want, slot="E", offset=offset, running=running)
 
         dx = dw = db = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,16 +13,14 @@ from lbt.nn.norms._base import Norm, per_channel, reduced
 class Spread:
     """A measure of spread s of the n values of each channel: unchanged by a shift, proportional to a scaling.
 
-    Subclasses are stateless. ``n`` is the number of values per channel.
+    Subclasses hold options, no state. ``n`` is the number of values per channel.
     """
 
-    @staticmethod
-    def of(centred: Tensor, n: int) -> Tensor:
+    def of(self, centred: Tensor, n: int) -> Tensor:
         """s of each channel, (C,), from x − μ of shape (N, C, *)."""
         raise NotImplementedError
 
-    @staticmethod
-    def slope(normalized: Tensor, n: int) -> Tensor:
+    def slope(self, normalized: Tensor, n: int) -> Tensor:
         """∂s/∂x of shape (N, C, *), from x̂ = (x − μ)/s (it depends on the order and signs of the values only)."""
         raise NotImplementedError
 
@@ -40,7 +37,7 @@ class NormalizeBySpread(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, spread: type[Spread], floor: float
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, spread: Spread, floor: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         n = x.numel() // x.shape[1]
         mean = x.mean(reduced(x))
@@ -71,7 +68,7 @@ class NormalizeBySpread(torch.autograd.Function):
 class SpreadNorm(Norm):
     """Base of the batch norms that divide by a :class:`Spread`; its square is accumulated as the running variance."""
 
-    spread: Callable[[], Spread]
+    spread: Spread
 
     def training_forward(self, x: Tensor) -> Tensor:
         n = self.check_batch(x)

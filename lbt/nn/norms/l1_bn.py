@@ -37,12 +37,10 @@ TO_SIGMA = math.sqrt(math.pi / 2)
 class MeanDeviation(Spread):
     """√(π/2)·E|x − μ|."""
 
-    @staticmethod
-    def of(centred: Tensor, n: int) -> Tensor:
+    def of(self, centred: Tensor, n: int) -> Tensor:
         return centred.abs().mean(reduced(centred)) * TO_SIGMA
 
-    @staticmethod
-    def slope(normalized: Tensor, n: int) -> Tensor:
+    def slope(self, normalized: Tensor, n: int) -> Tensor:
         sign = normalized.sign()
         return sign.sub_(sign.mean(reduced(sign), keepdim=True)).mul_(TO_SIGMA / n)
 
@@ -64,7 +62,7 @@ class L1BN(SpreadNorm):
     """
 
     cost = COST
-    spread = MeanDeviation
+    spread = MeanDeviation()
 
 
 NORM = L1BN

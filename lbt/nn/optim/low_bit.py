@@ -16,7 +16,7 @@ from lbt.kernels.quantize import fake_quantize
 from lbt.nn.context import Context
 from lbt.nn.optim.place import Place
 from lbt.nn.optim.scaling import LossScaling
-from lbt.numerics.formats.int import Int
+from lbt.numerics.formats.int import power_of_two
 from lbt.numerics.ranges.cosine import learning_rate_factor
 from lbt.numerics.root import square_root
 from lbt.numerics.rounding import round_to_integer
@@ -193,7 +193,7 @@ def _check_holds(p: Tensor, place: Place) -> None:
 def _grid(p: Tensor, recipe: Recipe) -> float:
     """The power-of-two step of a tensor's integer master weights."""
     reach = p.detach().float().abs().amax().clamp_min(2.0**-6) * recipe.update.headroom
-    return float(Int(bits=recipe.update.bits, scale="pow2").scale_for(reach))
+    return float(power_of_two(reach / (2 ** (recipe.update.bits - 1) - 1), "up"))
 
 
 class LowBitSGD(_LowBit, torch.optim.SGD):

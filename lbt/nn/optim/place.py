@@ -31,7 +31,7 @@ class Place:
         """The rounding key of a tensor of this parameter in the ``update``-th update since :func:`lbt.nn.set_step`."""
         if self.context is None:
             return Key(0, step, self.name, role)
-        return Key(self.context.seed, self.context.drawn, self.name, role, update)
+        return self.context.key(self.name, role, update)
 
     @property
     def plain(self) -> bool:

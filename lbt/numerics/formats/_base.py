@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -11,7 +13,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SMALLEST_RANGE = 2.0**-100
-"""A group whose range is below this is written as zeros with scale 1."""
+"""A group whose range is below this is written as zeros with scale 1 (MX: only one without a number but zero)."""
+LARGEST = (2 - 2.0**-23) * 2.0**127
+"""The largest finite float32."""
+
+
+@functools.cache
+def largest_scale(reach: float, *, pow2: bool = False) -> float:
+    """The largest float32 scale (power of two) with which ``reach`` grid units stay finite; at most 2^128 - 2^104."""
+    import numpy as np
+
+    scale = np.float32(min(LARGEST, LARGEST / reach))
+    if float(scale) * reach > LARGEST:
+        scale = np.nextafter(scale, np.float32(0))
+    return math.ldexp(1.0, math.frexp(scale)[1] - 1) if pow2 else float(scale)
 
 
 class Multiplier(NamedTuple):

@@ -5,6 +5,10 @@ bf16), ``fn`` (only the all-ones code is NaN: E4M3, largest 448) or ``none`` (ev
 elements). Values beyond the largest saturate. A code is the sign times the magnitude's bit pattern (exponent then
 mantissa), which is monotonic in the value and fits int8 for up to eight bits.
 
+Nearest rounding takes ties to the neighbour whose significand is even. Without mantissa bits every significand is 1,
+and a tie goes up: 1.5 becomes 2, 3 becomes 4, as in ``torch.float8_e8m0fnu`` (which has no sign and no zero, and
+reaches one power further down).
+
 E4M3 and E5M2 agree bit for bit with ``torch.float8_e4m3fn`` and ``torch.float8_e5m2`` (within range), 5-10 with
 ``torch.float16`` and 8-7 with ``torch.bfloat16``.
 """
@@ -17,7 +21,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lbt.numerics.formats._base import SMALLEST_RANGE, FormatBase, Multiplier
+from lbt.numerics.formats._base import SMALLEST_RANGE, FormatBase, Multiplier, largest_scale
 from lbt.numerics.formats.int import power_of_two
 
 if TYPE_CHECKING:
@@ -92,7 +96,8 @@ class Float(FormatBase):
         if self.scale == "one":
             return torch.ones_like(limit)
         scale = torch.where(limit < SMALLEST_RANGE, torch.ones_like(limit), limit / self.largest).clamp_min(2.0**-126)
-        return power_of_two(scale, "up") if self.scale == "pow2" else scale
+        rounded = power_of_two(scale, "up") if self.scale == "pow2" else scale
+        return rounded.clamp_max(largest_scale(self.largest, pow2=self.scale == "pow2"))
 
     def encode(self, v: Tensor, to_integer: Callable[[Tensor], Tensor]) -> Tensor:
         import torch

@@ -3,7 +3,7 @@
 Symmetric: codes -h … h with h = 2^(bits-1) - 1, value = code · scale; two bits are ternary {-1, 0, 1}, one bit is the
 sign {-1, 1}. With a zero point (``symmetric=False``): codes 0 … 2^bits - 1, value = (code - zero point) · scale, where
 zero is exactly representable. A ``pow2`` scale is a shift; its exponent is the next above (nothing saturates), or the
-nearest.
+nearest. A scale is never so large that a code's value would leave float32: the last values then saturate.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from lbt.numerics.formats._base import SMALLEST_RANGE, FormatBase, Multiplier
+from lbt.numerics.formats._base import LARGEST, SMALLEST_RANGE, FormatBase, Multiplier, largest_scale
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,7 +65,10 @@ class Int(FormatBase):
         return 2**self.bits - 1
 
     def scale_for(self, limit: Tensor) -> Tensor:
-        return self._step(limit, self.largest)
+        import torch
+
+        scale = torch.where(limit < SMALLEST_RANGE, torch.ones_like(limit), limit / self.largest)
+        return self._rounded(scale, self.largest)
 
     def scale_of(self, limit: float) -> float:
         import numpy as np
@@ -73,24 +76,33 @@ class Int(FormatBase):
         if limit < SMALLEST_RANGE:
             return 1.0
         scale = float(np.float32(limit) / np.float32(self.largest))
-        if self.scale == "float":
-            return scale
-        mantissa, exponent = math.frexp(scale)
-        return math.ldexp(1.0, exponent - (mantissa <= (0.5 if self.shift == "up" else math.sqrt(0.5))))
+        if self.scale == "pow2":
+            mantissa, exponent = math.frexp(scale)
+            scale = math.ldexp(1.0, exponent - (mantissa <= (0.5 if self.shift == "up" else math.sqrt(0.5))))
+        return min(scale, self._most(self.largest))
 
     def affine(self, high: Tensor, low: Tensor) -> tuple[Tensor, Tensor]:
-        scale = self._step(high + low, self.span)
-        return scale, (low / scale).round().clamp(0, self.span)
+        import torch
+
+        reach = high + low
+        # of two ends near float32's, the sum is beyond it
+        step = torch.where(reach.isinf(), (high * 0.5 + low * 0.5) / (0.5 * self.span), reach / self.span)
+        scale = self._rounded(torch.where(reach < SMALLEST_RANGE, torch.ones_like(reach), step), 1)
+        zero_point = (low / scale).round().clamp(0, self.span)
+        # the farthest code from zero stays within float32; a hair less than its end, for the division rounds
+        most = LARGEST * (1 - 2.0**-22) / torch.maximum(zero_point, self.span - zero_point)
+        return torch.minimum(scale, power_of_two(most, "down") if self.scale == "pow2" else most), zero_point
 
     def bounds(self, zero_point: Tensor | None) -> tuple[Tensor | float, Tensor | float]:
         return super().bounds(None) if zero_point is None else (-zero_point, self.span - zero_point)
 
-    def _step(self, limit: Tensor, steps: float) -> Tensor:
-        """The scale with which ``steps`` steps reach ``limit``."""
-        import torch
+    def _rounded(self, scale: Tensor, reach: float) -> Tensor:
+        """``scale`` as the format has scales, none so large that ``reach`` steps of it are not finite."""
+        rounded = power_of_two(scale, self.shift) if self.scale == "pow2" else scale
+        return rounded.clamp_max(self._most(reach))
 
-        scale = torch.where(limit < SMALLEST_RANGE, torch.ones_like(limit), limit / steps)
-        return power_of_two(scale, self.shift) if self.scale == "pow2" else scale
+    def _most(self, reach: float) -> float:
+        return largest_scale(reach, pow2=self.scale == "pow2")
 
     def encode(self, v: Tensor, to_integer: Callable[[Tensor], Tensor]) -> Tensor:
         if self.bits == 1:  # {-1, 1}: the grid 2k-1 for k in {0, 1}; nearest at 0 takes +1
@@ -108,14 +120,18 @@ class Int(FormatBase):
 _ALL_BUT_POWERS = 0x7FFFFF
 _ABOVE_ROOT = 0x7FFFFF - 0x3504F3
 """Added to a float32's bits, these carry into the exponent when 1.mantissa is above 1, or above √2."""
+_CARRY = {"up": _ALL_BUT_POWERS, "nearest": _ABOVE_ROOT, "down": 0}
 
 
 def power_of_two(scale: Tensor, rounding: str) -> Tensor:
-    """Positive, normal float32 ``scale`` as a power of two, the exponent rounded up or to the nearest. Exact."""
+    """Positive, normal float32 ``scale`` as a power of two, the exponent rounded ``up``, ``down``, to the ``nearest``.
+
+    Exact; 2^128 is infinity.
+    """
     import torch
 
     # what of the mantissa is left to the next power carries into the exponent; frexp and ldexp take ten times as long
-    bits = scale.view(torch.int32).add(_ALL_BUT_POWERS if rounding == "up" else _ABOVE_ROOT)
+    bits = scale.view(torch.int32).add(_CARRY[rounding])
     return bits.bitwise_right_shift_(23).bitwise_left_shift_(23).view(torch.float32)
 
 

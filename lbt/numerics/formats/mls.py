@@ -1,8 +1,9 @@
 """MLS, the multi-level scaling format of Zhong et al., "Exploring the Potential of Low-bit Training of CNNs"
 (arXiv 2006.02804, section IV): value = tensor scale · group scale · element.
 
-The tensor scale is float32 (the largest magnitude); the group scale is a small float ⟨Eg, Mg⟩ in (0, 1], rounded up so
-that no element of the group saturates; the element is an unsigned-magnitude minifloat ⟨E, M⟩ below or at 1.
+The tensor scale is float32, the largest magnitude of the whole tensor as in the paper, so that it depends on the batch
+also where groups are samples; the group scale is a small float ⟨Eg, Mg⟩ in (0, 1], rounded up so that no element of the
+group saturates; the element is an unsigned-magnitude minifloat ⟨E, M⟩ below or at 1.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from lbt.numerics.formats._base import SMALLEST_RANGE, FormatBase
+from lbt.numerics.formats._base import SMALLEST_RANGE, FormatBase, largest_scale
 from lbt.numerics.formats.float import Float
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ class MLS(FormatBase):
         steps = 2.0 ** (self.group_mantissa + 1)
         rounded = torch.ldexp((mantissa * steps).ceil() / steps, exponent)
         rounded = rounded.clamp(2.0 ** -min(2**self.group_exponent - 1, 60), 1.0)
-        return torch.where(limit < SMALLEST_RANGE, torch.ones_like(limit), rounded * (top / self.largest))
+        scale = (rounded * (top / self.largest)).clamp_max(largest_scale(self.largest))
+        return torch.where(limit < SMALLEST_RANGE, torch.ones_like(limit), scale)
 
     def encode(self, v: Tensor, to_integer: Callable[[Tensor], Tensor]) -> Tensor:
         return self.element_format.encode(v, to_integer)

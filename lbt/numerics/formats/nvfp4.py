@@ -2,7 +2,8 @@
 
 NVIDIA, "Pretraining Large Language Models with NVFP4" (arXiv 2509.25149), section 2 and appendix B: tensor scale =
 max|x| / (6 · 448), so that the scale of the largest block is E4M3's largest number; block scale = E4M3(max|block| / 6 /
-tensor scale), rounded to nearest; an element beyond 6 saturates. A block scale is never rounded to zero.
+tensor scale), rounded to nearest; an element beyond 6 saturates. A block scale is never rounded to zero. The tensor
+scale depends on the batch that a tensor belongs to.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from lbt.numerics.formats._base import SMALLEST_RANGE, FormatBase
+from lbt.numerics.formats._base import SMALLEST_RANGE, FormatBase, largest_scale
 from lbt.numerics.formats.float import Float
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class NVFP4(FormatBase):
         tensor = limit.amax().clamp_min(SMALLEST_RANGE) / (self.largest * _SCALE.largest)
         block = _SCALE.decode(_SCALE.encode(limit / self.largest / tensor, torch.round))
         smallest = 2.0 ** (_SCALE.lowest_exponent - _SCALE.mantissa)
-        return torch.where(limit < SMALLEST_RANGE, torch.ones_like(limit), block.clamp_min(smallest) * tensor)
+        scale = (block.clamp_min(smallest) * tensor).clamp_max(largest_scale(self.largest))
+        return torch.where(limit < SMALLEST_RANGE, torch.ones_like(limit), scale)
 
     def encode(self, v: Tensor, to_integer: Callable[[Tensor], Tensor]) -> Tensor:
         return _ELEMENT.encode(v, to_integer)

@@ -40,12 +40,12 @@ class RuleBase(Section):
         """
         raise NotImplementedError
 
-    def limit_of(self, top: float, mean_square: Callable[[], float]) -> float | None:
+    def limit_of(self, top: float, mean_square: Callable[[bool], float]) -> float | None:
         """:meth:`limit` of one group from two numbers that one pass finds, float32; None where they do not suffice.
 
         Args:
             top: the largest magnitude.
-            mean_square: gives the mean of the squares, float64.
+            mean_square: gives the mean of the squares, float64; of those that are not zero if its argument is true.
         """
         return None
 

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class Sweep(RuleBase):
-    """limit = max|x| · (the ladder's step with the least loss), judged on nearest rounding."""
+    """limit = max|x| · (the ladder's step with the least loss), judged on nearest rounding.
+
+    Losses are computed in units of a power of two near max|x|, so that no square leaves float32 at either end.
+    """
 
     steps: int = Field(20, ge=2, le=200)
     """Number of limits that are tried."""
@@ -29,13 +32,17 @@ class Sweep(RuleBase):
         """The limit of each group that makes ``loss(x, quantized x, dim)`` (per group, dim kept) least."""
         import torch
 
+        from lbt.numerics.formats.int import power_of_two
+
         top = x.abs().amax(dim, keepdim=True)
         stride = -(-x.shape[dim] // self.sample) if self.sample else 1
         part = x[:, ::stride] if dim == 1 else x[::stride]
+        unit = power_of_two(top.clamp(2.0**-126, 2.0**127), "nearest")
+        seen = part / unit
         best, least = top.clone(), torch.full_like(top, float("inf"))
         for factor in torch.linspace(self.lowest, 1.0, self.steps).tolist():
             scale = form.scale_for(top * factor)
-            found = loss(part, form.decode(form.encode(part / scale, torch.round)) * scale, dim)
+            found = loss(seen, form.decode(form.encode(part / scale, torch.round)) * (scale / unit), dim)
             better = found < least
             best, least = torch.where(better, top * factor, best), torch.where(better, found, least)
         return guard(best, x, dim)

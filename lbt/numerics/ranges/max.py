@@ -21,5 +21,5 @@ class Rule(RuleBase):
     def limit(self, x: Tensor, dim: int, form: FormatBase) -> Tensor:
         return x.abs().amax(dim, keepdim=True)
 
-    def limit_of(self, top: float, mean_square: Callable[[], float]) -> float:
+    def limit_of(self, top: float, mean_square: Callable[[bool], float]) -> float:
         return top
