@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -64,6 +64,12 @@ class Roles(Section):
 
 
 LAYER_ROLES = tuple(Roles.model_fields)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Each of ``names`` once: roles in their order, then second operands (A2)."""
+    order = {name: place for place, name in enumerate(LAYER_ROLES)}
+    return sorted(set(names), key=lambda name: (order.get(name, len(order)), name))
 
 
 NORM_ENDS = ("input", "output", "error")

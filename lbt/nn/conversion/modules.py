@@ -118,7 +118,7 @@ class Conversion:
             self._leave(module)
             self._row(name, module, "float", why)
             return
-        self._row(name, module, "quantized", f"in_proj: {why}; scores, and their sum of values, in float")
+        self._row(name, module, "quantized", f"in_proj: {why}; its scores and sums of values have rows of their own")
         become(module, QMultiheadAttention)
 
     def _norm(self, name: str, module: nn.Module) -> None:

@@ -1,8 +1,8 @@
 """Products that a forward makes by functions: ``F.linear``, ``F.conv2d``, ``x @ W`` and their kin.
 
 Inside the forward of a :class:`Functional` module PyTorch's function-override mode sees every function of torch. One
-that multiplies by a weight becomes a quantized product; the others are left as they are, and products of activations
-are named in the conversion table.
+that multiplies by a weight becomes a quantized product, and so does one that multiplies two activations
+(:mod:`lbt.nn.layers.pairs`); the others are left as they are and named in the conversion table.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from lbt.kernels import floats
 from lbt.kernels.geometry import Geometry
 from lbt.kernels.kernel import Kernel
 from lbt.nn.context import Context, Converted
+from lbt.nn.layers import pairs
 from lbt.nn.layers.base import whole
 from lbt.nn.layers.product import Product
 from lbt.nn.passes import begin
@@ -79,10 +80,8 @@ class _Seen(TorchFunctionMode):
         module = _frames.stack[-1]
         call = _FORMS[word](*args, **kwargs) if word in _FORMS else None
         if call is None:
-            own = set(module.parameters(recurse=False))
-            if not any(isinstance(a, nn.Parameter) and a not in own for a in args):
-                _note(module, f"{word}()", None, why_float(word))
-            return func(*args, **kwargs)
+            made = pair(module, word, args, kwargs)
+            return func(*args, **kwargs) if made is None else made
         result = product(module, SITES[word], call)
         return func(*args, **kwargs) if result is None else result
 
@@ -107,9 +106,59 @@ class Call(NamedTuple):
 
 def why_float(word: str) -> str:
     """The reason why a function is no product of a weight that could be quantized."""
-    if word in _FORMS or word in ("bmm", "baddbmm", "einsum", "grouped_mm", "scaled_dot_product_attention"):
-        return "a product in float: only one of an activation by a weight has a quantized form"
+    if word in _FORMS or word in pairs.FORMS:
+        return "a product in float: with these operands it has no quantized form"
     return "a product in float: it has no quantized form"
+
+
+def pair(module: nn.Module, word: str, args: Any, kwargs: Any) -> Any:
+    """The function ``word`` of two activations in the formats of the recipe; None where it stays float."""
+    context: Context = module.__dict__["lbt"]
+    site = f"{module.__dict__['lbt_name']}.{word}()".lstrip(".")
+    given = [a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)]
+    known, left = set(module.parameters(recurse=False)), why_float(word)
+    weights = [a for a in given if isinstance(a, nn.Parameter)]
+    roles = None
+    if word in pairs.FORMS and not weights and all(a.is_floating_point() or a.dtype == torch.bool for a in given):
+        roles, left = site_roles(context, site)
+    result = None if roles is None else pairs.FORMS[word](multiplier(module, site), *args, **kwargs)
+    if result is not None:
+        note(module, f"{word}()", None, left, quantized=True)
+    elif known.issuperset(weights):
+        note(module, f"{word}()", None, left if roles is None else why_float(word))
+    return result
+
+
+def multiplier(module: nn.Module, site: str) -> pairs.Multiply:
+    """The quantized product x (B, M, K), w (B, N, K) → (B, M, N) of two activations at ``site`` of ``module``.
+
+    A function of several products names each as a part, which has ranges and draws of its own.
+    """
+    kernel, context = floats.batched(), module.__dict__["lbt"]
+
+    def multiply(x: Tensor, w: Tensor, part: str) -> Tensor:
+        name = f"{site}.{part}" if part else site
+        if name not in context.sites:
+            context.sites[name] = site_roles(context, site)
+        roles, _ = context.sites[name]
+        if roles is None or not x.numel() or not w.numel():
+            return x @ w.mT
+        return _applied(module, name, roles, Call(x, w, None, kernel, lambda y: y))
+
+    return multiply
+
+
+def _applied(module: nn.Module, site: str, roles: Roles, call: Call) -> Tensor:
+    """The quantized product itself."""
+    context: Context = module.__dict__["lbt"]
+    with torch._C.DisableTorchFunction():
+        key, _ = begin(context, site, call.x, module, roles, {})
+        result: Tensor = Product.apply(call.x, whole(call.weight), call.bias, call.kernel, roles, key, context, {})
+        if context.watch is not None:
+            context.watch(site, roles, call.x, call.weight, result, call.kernel)
+        if result.requires_grad and context.recipe.update.loss_scale is not None:
+            result.register_hook(context.finite)
+        return call.finish(result)
 
 
 IN_FLOAT = "the recipe leaves it in float"
@@ -122,19 +171,10 @@ def product(module: nn.Module, word: str, call: Call) -> Tensor | None:
         return None
     site = f"{module.__dict__['lbt_name']}.{word}".lstrip(".")
     roles, why = site_roles(context, site)
-    _note(module, word, call.weight, why, quantized=roles is not None)
+    note(module, word, call.weight, why, quantized=roles is not None)
     if roles is None:
         return None
-    with torch._C.DisableTorchFunction():
-        if not call.x.numel():
-            return None
-        key, _ = begin(context, site, call.x, module, roles, {})
-        result: Tensor = Product.apply(call.x, whole(call.weight), call.bias, call.kernel, roles, key, context, {})
-        if context.watch is not None:
-            context.watch(site, roles, call.x, call.weight, result)
-        if result.requires_grad and context.recipe.update.loss_scale is not None:
-            result.register_hook(context.finite)
-        return call.finish(result)
+    return _applied(module, site, roles, call) if call.x.numel() else None
 
 
 def site_roles(context: Context, site: str) -> tuple[Roles | None, str]:
@@ -151,6 +191,10 @@ def _site_roles(context: Context, site: str) -> tuple[Roles | None, str]:
     roles = context.recipe.for_layer(site, first=site in first, last=site in last)
     if roles is None or roles == Roles():
         return None, IN_FLOAT
+    two = site.rpartition(".")[2] in pairs.SITES
+    roles = pairs.pair_roles(roles) if two else roles
+    if not roles.given():
+        return None, IN_FLOAT
     given = roles.given()
     memory = [spec.range.rule for spec in given.values() if spec.range.memory]
     if memory:
@@ -159,6 +203,9 @@ def _site_roles(context: Context, site: str) -> tuple[Roles | None, str]:
         from lbt.nn.parallel import shared_roles
 
         roles = shared_roles(roles)
+    if two:
+        soft = "; softmax in float" if site.endswith("attention()") else ""
+        return roles, f"both operands A {roles.A or 'float32'}; E {roles.E or 'float32'}{soft}"
     return roles, "; ".join(f"{role} {spec}" for role, spec in given.items())
 
 
@@ -250,7 +297,7 @@ def label(function: Any, args: Any, kwargs: Any, module: nn.Module) -> str | Non
         stack.pop()
 
 
-def _note(module: nn.Module, word: str, weight: Tensor | None, why: str, quantized: bool = False) -> None:
+def note(module: nn.Module, word: str, weight: Tensor | None, why: str, quantized: bool = False) -> None:
     """A row of the conversion table for what was seen, once; the parameters behind it each time."""
     context: Context = module.__dict__["lbt"]
     name = module.__dict__["lbt_name"]
