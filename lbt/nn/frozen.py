@@ -16,7 +16,7 @@ from lbt.nn.copies import copied
 from lbt.nn.inputs import Inputs, call
 from lbt.nn.layers.base import QuantizedLayer
 from lbt.nn.layers.flow import Flow, flows
-from lbt.nn.layers.pairs import SITES
+from lbt.nn.layers.pairs import SECOND, SITES
 from lbt.numerics.granularity import to_matrix
 from lbt.numerics.ranges._base import RuleBase
 from lbt.numerics.rounding import Key
@@ -26,9 +26,6 @@ from lbt.recipe import Roles
 if TYPE_CHECKING:
     from lbt.kernels.kernel import Kernel
     from lbt.numerics.formats import FormatBase
-
-SECOND = " (second operand)"
-"""After the name of a product of two activations."""
 
 
 class Frozen(RuleBase):

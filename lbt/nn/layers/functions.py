@@ -139,7 +139,8 @@ def multiplier(module: nn.Module, site: str) -> pairs.Multiply:
     def multiply(x: Tensor, w: Tensor, part: str) -> Tensor:
         name = f"{site}.{part}" if part else site
         if name not in context.sites:
-            context.sites[name] = site_roles(context, site)
+            roles, why = site_roles(context, site)
+            context.sites[name] = roles and pairs.part_roles(roles, part), why
         roles, _ = context.sites[name]
         if roles is None or not x.numel() or not w.numel():
             return x @ w.mT
@@ -204,7 +205,7 @@ def _site_roles(context: Context, site: str) -> tuple[Roles | None, str]:
 
         roles = shared_roles(roles)
     if two:
-        soft = "; softmax in float" if site.endswith("attention()") else ""
+        soft = "; softmax in float, its result over its whole range" if site.endswith("attention()") else ""
         return roles, f"both operands A {roles.A or 'float32'}; E {roles.E or 'float32'}{soft}"
     return roles, "; ".join(f"{role} {spec}" for role, spec in given.items())
 

@@ -18,8 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lbt.numerics.ranges import parse_rule
 from lbt.recipe import Roles
 
+WHOLE = parse_rule("max")
 Multiply = Callable[[Tensor, Tensor, str], Tensor]
 """x (B, M, K), w (B, N, K), part of the function → x · wᵀ (B, M, N)."""
 
@@ -32,6 +34,17 @@ def pair_roles(roles: Roles) -> Roles:
     again = a if a.rotate == e.rotate else a.model_copy(update={"rotate": e.rotate})
     copy = None if again == a else again
     return Roles(A=a, W=a, E=e, WE=copy, AG=copy).complete()
+
+
+def part_roles(roles: Roles, part: str) -> Roles:
+    """``roles`` for one product of a function; attention's weights are quantized over their whole range.
+
+    Rules that clip are made for bell curves. They would cut a weight of 1 among many near 0.
+    """
+    if part != "values":
+        return roles
+    specs = {role: spec for role in ("A", "AG") if (spec := getattr(roles, role)) is not None}
+    return roles.model_copy(update={role: s.model_copy(update={"range": WHOLE}) for role, s in specs.items()})
 
 
 def matmul(multiply: Multiply, x: Tensor, other: Tensor) -> Tensor | None:
@@ -82,14 +95,16 @@ def attend(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """(results (…, L, Ev), the weights that made them (…, L, S)) of query (…, L, E), key (…, S, E), value (…, S, Ev).
 
-    ``mask`` is added to the scores; a query that it keeps from every key gets zeros, as in PyTorch.
+    ``mask`` is added to the scores; a query that it keeps from every key gets zeros, as in PyTorch's
+    ``scaled_dot_product_attention``.
     """
     scores = by_rows(multiply, query, key, "scores") * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
-    if mask is not None:
+    if mask is None:
+        weights = scores.softmax(-1)
+    else:
         scores = scores + mask.to(scores.dtype)
-    weights = scores.softmax(-1)
-    if mask is not None:
-        weights = weights.masked_fill(scores.isneginf().all(-1, keepdim=True), 0.0)
+        lonely = scores.isneginf().all(-1, keepdim=True)
+        weights = scores.masked_fill(lonely, 0.0).softmax(-1).masked_fill(lonely, 0.0)
     weights = functional.dropout(weights, dropout) if dropout else weights
     return by_rows(multiply, weights, value.mT, "values"), weights
 
@@ -147,3 +162,5 @@ FORMS: dict[str, Callable[..., Tensor | None]] = {
 """By the function's word."""
 SITES = frozenset(f"{word}()" for word in FORMS)
 """Names of the products of two activations in the conversion table."""
+SECOND = " (second operand)"
+"""After the name of a product, where its second operand has a range or scale of its own."""
