@@ -185,30 +185,30 @@ def _backward(node: Node, precision: Precision, batch: int, kept: Channels, need
     if node.kind in PRODUCTS:
         forward, errors = _products(node, batch, kept)[0], _products(node, batch, kept)[1:]
         if sends:
-            weights = parameters(node, kept) * roles["W"].bits / 8
+            weights = parameters(node, kept) * roles["WE"].bits / 8
             leaving = inputs * roles["E"].bits / 8
             yield replace(
                 _rounded(error, roles["E"], inputs),
                 macs=forward.macs,
                 x=roles["E"],
-                y=roles["W"],
+                y=roles["WE"],
                 gemms=tuple(errors),
-                float_units=roles["E"].is_float or roles["W"].is_float,
+                float_units=roles["E"].is_float or roles["WE"].is_float,
                 reads=arriving + weights,
                 writes=leaving,
                 operands=(arriving, weights, leaving),
             )
         if node.trainable:
             count = parameters(node, kept)
-            saved, leaving = inputs * roles["A"].bits / 8, count * roles["G"].bits / 8
+            saved, leaving = inputs * roles["AG"].bits / 8, count * roles["G"].bits / 8
             yield replace(
                 _rounded(replace(error, stage="gradient"), roles["G"], count),
                 macs=forward.macs,
-                x=roles["A"],
+                x=roles["AG"],
                 y=roles["EG"],
                 gemms=(Gemm(forward.k, forward.m, forward.n, forward.count),),
                 operations=Operations(adds=outputs if node.biases else 0),
-                float_units=roles["A"].is_float or roles["EG"].is_float,
+                float_units=roles["AG"].is_float or roles["EG"].is_float,
                 reads=saved + arriving,
                 writes=leaving,
                 operands=(saved, arriving, leaving),
