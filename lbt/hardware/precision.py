@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from lbt.errors import LbtError, unknown
+from lbt.numerics.rotation import block_of
 from lbt.numerics.spec import RoleSpec
 from lbt.recipe import COPIES, PRODUCTS
 
@@ -26,6 +27,8 @@ class Number:
         mantissa: stored mantissa bits of a float; all bits of a fixed-point code, sign included.
         rounding: of a result to this format: ``nearest``, ``stochastic`` or ``floor``.
         scale: ``pow2`` (a shift) or ``float`` (a multiplication) when a result is brought to this format.
+        draws: independent roundings, each of which makes the product once.
+        turns: additions for each element before it is rounded (a rotation of 2^turns elements).
     """
 
     bits: float = 32
@@ -33,6 +36,8 @@ class Number:
     mantissa: int = 23
     rounding: str = "nearest"
     scale: str = "float"
+    draws: int = 1
+    turns: int = 0
 
     @property
     def is_float(self) -> bool:
@@ -178,4 +183,5 @@ def _number(spec: RoleSpec | None) -> Number:
     if spec is None:
         return FLOAT32
     exponent, mantissa, scale = spec.format.multiplier
-    return Number(spec.bits, exponent, mantissa, spec.rounding, scale)
+    turns = 0 if spec.rotate is None else block_of(spec.rotate).bit_length() - 1
+    return Number(spec.bits, exponent, mantissa, spec.rounding, scale, spec.samples, turns)
