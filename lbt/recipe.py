@@ -284,4 +284,6 @@ def _one_sample(roles: Any, label: str) -> None:
         spec = getattr(roles, role)
         if role != "EG" and spec is not None and spec.samples > 1:
             where = f"{label}." if label else ""
-            raise ValueError(f"{where}{role}: samples is for EG, the error of the weight gradient; found {spec.samples}")
+            raise ValueError(
+                f"{where}{role}: samples is for EG, the error of the weight gradient; found {spec.samples}"
+            )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lbt.error_analysis.heat_map import heat_map as heat_map
 from lbt.error_analysis.record import Loss, record
 from lbt.errors import LbtError
-from lbt.kernels.kernel import Place
+from lbt.kernels.kernel import CHANNELS, Place
 from lbt.kernels.quantize import quantize as quantize_tensor
 from lbt.kernels.quantize import turned
 from lbt.nn.context import context_of, contexts_in
@@ -82,7 +82,10 @@ def explain(
     inputs, labels = batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
     found = record(model, inputs, labels, loss_fn)
     rows = [
-        {"step": context.step, **describe(one.x, one.spec, context.key(one.layer, one.role), budget, one.running, one.place)}
+        {
+            "step": context.step,
+            **describe(one.x, one.spec, context.key(one.layer, one.role), budget, one.running, one.place),
+        }
         for one in found
         if one.x.numel()
     ]
@@ -129,7 +132,7 @@ def describe(
     key: Key,
     budget: float = 20.0,
     running: Tensor | None = None,
-    place: Place = Place(),
+    place: Place = CHANNELS,
 ) -> dict[str, Any]:
     """One row of :func:`explain` for the tensor ``x``; see there for the columns."""
     form, x = spec.format, x.detach().float()

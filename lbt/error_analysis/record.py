@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lbt.errors import LbtError
-from lbt.kernels.kernel import Kernel, Place, places
+from lbt.kernels.kernel import CHANNELS, Kernel, Place, places
 from lbt.nn.context import contexts_in
 from lbt.nn.inputs import Inputs, call, output_tensor
 from lbt.nn.layers.base import QuantizedLayer
@@ -41,7 +41,7 @@ class Seen:
     spec: RoleSpec
     x: Tensor
     running: Tensor | None = None
-    place: Place = Place()
+    place: Place = CHANNELS
 
 
 def record(model: nn.Module, inputs: Inputs, labels: Tensor | None, loss_fn: Loss | None) -> list[Seen]:
@@ -96,7 +96,7 @@ def _rows(
         arrives = COPIES.get(role, role)
         if (name, arrives) in found:
             shown = role.replace("W", right)
-            yield Seen(name, shown, spec, found[name, arrives], limits.get(role), where.get(role, Place()))
+            yield Seen(name, shown, spec, found[name, arrives], limits.get(role), where.get(role, CHANNELS))
 
 
 def _loss(output: Any, labels: Tensor | None, loss_fn: Loss | None) -> Tensor:

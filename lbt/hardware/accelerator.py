@@ -2,9 +2,9 @@
 share.
 
 A multiplier must take every pair of operands of the three products: A·W, E·WE, EG·AG. Where one of a pair is a power of
-two (``luq4``), the product is a shift, and a cell holds a shifter beside the multiplier, or in its place. A column's end holds a requantizer
-and a rounder where a role is rounded stochastically; a lane holds the batch norm's datapath and the update unit, and
-takes one element a cycle. With float roles, float units take their place.
+two (``luq4``), the product is a shift, and a cell holds a shifter beside the multiplier, or in its place. A column's
+end holds a requantizer and a rounder where a role is rounded stochastically; a lane holds the batch norm's datapath and
+the update unit, and takes one element a cycle. With float roles, float units take their place.
 """
 
 from __future__ import annotations
@@ -117,7 +117,10 @@ def operands(precision: Precision) -> tuple[int, int]:
 
 
 def cell(precision: Precision, target: str, style: str, accumulator: int) -> Area:
-    """One multiply-accumulator. Floats multiply in their own format and accumulate in float32, shifts in fixed point."""
+    """One multiply-accumulator.
+
+    Floats multiply in their own format and accumulate in float32, shifts accumulate in fixed point.
+    """
     moved = [shifts(x, y, accumulator) for x, y in precision.products]
     taken = [pair for pair, shifted in zip(precision.products, moved, strict=True) if not shifted]
     if any(moved) and not any(n.is_float for pair in taken for n in pair):
@@ -135,11 +138,12 @@ def _shifting(precision: Precision, target: str, style: str, accumulator: int, m
     """A shifter in front of the accumulator, beside the multiplier of the products that are no shifts.
 
     A barrel shifter of a number of w bits by an exponent of E bits: w·E + 2^E − 3 LUTs, within 4 LUTs of Yosys's
-    ``synth_xilinx`` for w of 2 to 12 and E of 1 to 4. The accumulator's adder selects between it and the multiplier, and
-    takes the sign; so its LUTs are counted once. On the LUT4 target the same number is an underestimate.
+    ``synth_xilinx`` for w of 2 to 12 and E of 1 to 4. The accumulator's adder selects between it and the multiplier,
+    and takes the sign; so its LUTs are counted once. On the LUT4 target the same number is an underestimate.
     """
     if multiplies:
-        rest = area(Unit("mac", style, target, *(max(2, n) for n in operands(precision)), accumulator))
+        a, b = operands(precision)
+        rest = area(Unit("mac", style, target, max(2, a), max(2, b), accumulator))
     else:
         rest = Area(accumulator + 1, accumulator, ceil(accumulator / 4))
     pairs = [pair for pair in precision.products if shifts(*pair, accumulator)]

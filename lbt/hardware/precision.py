@@ -137,7 +137,9 @@ class Precision:
         number = Number.integer(int(name[3:]), scale="pow2")
         stochastic = replace(number, rounding="stochastic")
         wide = Number.integer(16, "stochastic", "pow2")
-        roles = dict.fromkeys(("W", "A", "WE", "AG"), number) | dict.fromkeys(("E", "EG", "G"), stochastic) | {"U": wide}
+        roles = (
+            dict.fromkeys(("W", "A", "WE", "AG"), number) | dict.fromkeys(("E", "EG", "G"), stochastic) | {"U": wide}
+        )
         return cls(name, roles, wide, norm="range_bn")
 
 

@@ -29,6 +29,10 @@ class Place(NamedTuple):
     product: str = "forward"
 
 
+CHANNELS = Place()
+"""Of a tensor whose dimension 1 holds the channels, or which is no operand."""
+
+
 @cache
 def places(groups: int = 1) -> Mapping[str, Place]:
     """By role, the operands of a convolution or a linear layer: x (N, C, *), w (O, C / groups, *), e (N, O, *)."""

@@ -17,7 +17,7 @@ from lbt.kernels import finite, gpu, loops, plain
 from lbt.kernels.backend import Backend, Want
 from lbt.kernels.buffers import buffer
 from lbt.kernels.groups import Groups
-from lbt.kernels.kernel import Place
+from lbt.kernels.kernel import CHANNELS, Place
 from lbt.kernels.magnitude import recall
 from lbt.kernels.quantized import Quantized, unquantized
 from lbt.kernels.rotate import rotate
@@ -39,7 +39,7 @@ def quantize(
     offset: int = 0,
     running: Tensor | None = None,
     slot: str = "",
-    place: Place = Place(),
+    place: Place = CHANNELS,
     backend: Backend | None = None,
 ) -> Quantized:
     """``x`` in the format of ``spec``, after its rotation.
@@ -127,7 +127,7 @@ def _encoded(
     running: Tensor | None,
     backend: Backend,
     out: Tensor | None,
-    place: Place = Place(),
+    place: Place = CHANNELS,
 ) -> tuple[Groups, Layout, Tensor | None, Tensor | None]:
     """Groups, layout, codes and values (matrices) of ``x``."""
     known = recall(x)

@@ -39,7 +39,8 @@ def rotate(x: Tensor, rotation: str, axis: int, key: Key, *, start: int = 0, par
         start: index of the first element along ``axis`` in the whole batch.
         parts: equal parts of ``axis`` that are rotated alike, each by itself (a convolution's groups).
     """
-    order = sorted(range(x.dim()), key=lambda d: (-x.stride(d), d))
+    strides = x.stride()
+    order = sorted(range(x.dim()), key=lambda d: (-strides[d], d))
     memory = x.detach().permute(order).to(torch.float32, copy=True, memory_format=torch.contiguous_format)
     place = order.index(axis)
     outer, inner = math.prod(memory.shape[:place]) * parts, math.prod(memory.shape[place + 1 :])
@@ -67,7 +68,10 @@ def _runs(length: int, size: int) -> list[tuple[int, int, int]]:
 
 
 def _turn(matrix: Tensor, first: int, size: int, count: int) -> None:
-    """Multiply ``count`` blocks of ``size`` rows from row ``first`` of (outer, length, inner) by H / √size, in place."""
+    """Multiply ``count`` blocks of ``size`` rows of (outer, length, inner), the first from row ``first``, by H / √size.
+
+    In place.
+    """
     if matrix.device.type == "cpu" and loops.loops() is not None:
         from lbt.kernels import _rotate_loop
 

@@ -67,7 +67,9 @@ def freeze_ranges(model: nn.Module, batch: Inputs | None = None) -> None:
 
     def note(place: tuple[int, str], spec: RoleSpec, x: Tensor, channels: int = 1) -> None:
         if spec.rotate is not None:
-            raise LbtError(f"freeze_ranges: layer {place[1]!r} rotates its input by random signs; no range of it is fixed")
+            raise LbtError(
+                f"freeze_ranges: layer {place[1]!r} rotates its input by random signs; no range of it is fixed"
+            )
         matrix, layout = to_matrix(x.detach().float(), spec.granularity, "A", channels)
         ends = limits(matrix, layout, spec, Key(layer=place[1]))
         high, low = (torch.as_tensor(end).flatten().tolist() for end in ends)
@@ -103,10 +105,10 @@ def freeze_ranges(model: nn.Module, batch: Inputs | None = None) -> None:
             parts = any(other.startswith(f"{site}.") for other in context.sites)
             if roles is None or not _open(roles.A) or (site.rpartition(".")[2] in SITES and parts):
                 continue
-            spec = {"A": _fixed(roles.A, found.get((index, site)), site, batch)}
+            fixed = {"A": _fixed(roles.A, found.get((index, site)), site, batch)}
             if (index, f"{site}{SECOND}") in found:
-                spec["W"] = _fixed(roles.W, found[index, f"{site}{SECOND}"], site, batch)
-            context.sites[site] = roles.model_copy(update=spec), why
+                fixed["W"] = _fixed(roles.W, found[index, f"{site}{SECOND}"], site, batch)
+            context.sites[site] = roles.model_copy(update=fixed), why
 
 
 def _see_function(

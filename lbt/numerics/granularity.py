@@ -40,7 +40,7 @@ def _check(text: str) -> str:
     words = ("tensor", "channel", "sample", BOTH)
     if text not in words and not re.fullmatch(r"block\([1-9]\d{0,4}\)", text) and not tile_size(text):
         raise ValueError(
-            f"found {text!r}; accepted: {', '.join(words)}, block(n) and block(rxc) of up to 99999, for example block(32)"
+            f"found {text!r}; accepted: {', '.join(words)}, block(n), block(rxc), up to 99999, for example block(32)"
         )
     return text
 

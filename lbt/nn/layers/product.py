@@ -3,8 +3,8 @@
 Forward:  y = Q_A(x) ∗ Q_W(w) + b
 Backward: dx = Q_E(dy) ∗ᵀ Q_WE(w);  dw = Q_G( Q_EG(dy) ∗ Q_AG(x) );  db = Σ Q_E(dy)
 
-The straight-through estimator passes dx and dw on to x and w as they are. A tensor is quantized once and used in both of
-its products, unless the recipe gives the second product a copy of its own (WE, AG, EG). The backward pass reads the
+The straight-through estimator passes dx and dw on to x and w as they are. A tensor is quantized once and used in both
+of its products, unless the recipe gives the second product a copy of its own (WE, AG, EG). The backward pass reads the
 copies of x and w only, so that these are what is saved, as codes. Where E is rotated, db is the sum of the float error.
 """
 
@@ -81,7 +81,7 @@ class Product(torch.autograd.Function):
         def error(role: str, want: Any, draw: int = 0) -> Quantized:
             own = replace(key, role=f"{role}{draw or ''}")
             running, offset = limits.get(role), context.offset(dy)
-            running = running.clone() if running is not None and draw else running  # it moves once
+            running = running.clone() if running is not None and draw else running  # the last, draw 0, moves it
             return quantize(
                 dy, getattr(roles, role), own, want=want, slot="E", offset=offset, running=running,
                 place=kernel.places[role],
@@ -97,14 +97,13 @@ class Product(torch.autograd.Function):
             if need_x:
                 dx = kernel.error(e, w.with_tensor(saved_w)).to(ctx.dtypes[0])
             if need_w:
-                a = a.with_tensor(saved_a)
-                draws = 1 if roles.EG is None else roles.EG.samples
-                for draw in reversed(range(draws)):
-                    if roles.EG is not None:
-                        e = error("EG", _wanted(in_gradient, keep=False), draw)
-                    part = kernel.weight_gradient(e, a)
-                    dw = part if dw is None else dw.add_(part)
-                dw = dw if draws == 1 else dw.div_(draws)
+                a, wanted = a.with_tensor(saved_a), _wanted(in_gradient, keep=False)
+                draws = 0 if roles.EG is None else roles.EG.samples
+                dw = kernel.weight_gradient(error("EG", wanted, draws - 1) if draws else e, a)
+                for draw in reversed(range(draws - 1)):
+                    dw.add_(kernel.weight_gradient(error("EG", wanted, draw), a))
+                if draws > 1:
+                    dw.div_(draws)
                 if roles.G is not None:
                     # what is quantized, and stored, is the gradient of the whole batch
                     dw = average([dw], own_group())[0] if context.shared else dw
