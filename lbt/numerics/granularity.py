@@ -26,7 +26,7 @@ from pydantic import AfterValidator
 
 from lbt.numerics.layout import Layout as Layout
 from lbt.numerics.layout import Turned
-from lbt.numerics.tiles import BOTH, Images, Tiles, tile_size
+from lbt.numerics.tiles import BOTH, Images, Stacks, Tiles, tile_size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,6 +98,9 @@ def to_matrix(x: Tensor, granularity: str, role: str, axis: int = 1) -> tuple[Te
         granularity, role: see the table.
         axis: the dimension that counts as channels.
     """
+    if axis == 0 and x.dim() > 1 and (size := block_size(granularity)) and x.numel():
+        stacks = Stacks(tuple(x.shape), min(size, len(x)))
+        return stacks.matrix(x), stacks
     if axis != 1 and x.dim() > 1:
         matrix, inner = to_matrix(x.movedim(axis, 1), granularity, role)
         return matrix, Turned(inner, axis)

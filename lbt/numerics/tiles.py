@@ -72,6 +72,37 @@ class Tiles:
 
 
 @dataclass(frozen=True)
+class Stacks:
+    """A layout whose groups are ``size`` neighbours along the first dimension, at one position of one channel.
+
+    Its matrix has a group in each column, so that memory is read in long runs whatever the group.
+    """
+
+    shape: tuple[int, ...]
+    size: int
+    dim: int = 0
+    by_column: bool = True
+
+    def matrix(self, x: Tensor) -> Tensor:
+        """``x`` as (size, stacks · elements per sample); a last, incomplete stack is padded with zeros."""
+        import torch
+
+        last = x.movedim(1, -1).contiguous() if x.dim() > 2 else x.contiguous()
+        count = -(-len(x) // self.size)
+        flat = last.view(len(x), -1)
+        if len(x) != count * self.size:
+            flat = torch.nn.functional.pad(flat, (0, 0, 0, count * self.size - len(x)))
+        return flat.view(count, self.size, -1).transpose(0, 1).reshape(self.size, -1)
+
+    def restore(self, matrix: Tensor) -> Tensor:
+        """The tensor of shape ``shape`` (channels_last in memory where it has spatial dimensions)."""
+        n, c, *space = self.shape
+        count = -(-n // self.size)
+        flat = matrix.view(self.size, count, -1).transpose(0, 1).reshape(count * self.size, -1)[:n]
+        return flat.view(n, *space, c).movedim(-1, 1) if space else flat.view(n, c)
+
+
+@dataclass(frozen=True)
 class Images:
     """A layout whose groups are the positions of one sample's one channel, (N, C, *space) with space."""
 
