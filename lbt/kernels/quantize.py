@@ -170,8 +170,8 @@ def limits(
     else:
         limit = backend.limits(*to_matrix(matrix, "tensor", key.role), _MAX, form, known)
     finite.check(limit, key)
-    if running is not None and rule.memory and isinstance(limit, Tensor):
-        limit = rule.remember(limit, running)
+    if running is not None and rule.memory:
+        limit = rule.remember(limit if isinstance(limit, Tensor) else torch.tensor([[limit]]), running)
     return limit, limit
 
 
