@@ -235,3 +235,29 @@ def test_a_query_without_keys_gets_zeros() -> None:
     assert (y[:, :, 5] == 0).all()
     assert torch.isfinite(grad).all()
     assert math.isfinite(float(y.sum()))
+
+
+@pytest.mark.parametrize(("way", "row"), [
+    (lambda m, x: functional.linear(input=x, weight=m.weight), ("linear()", "quantized")),
+    (lambda m, x: functional.conv1d(input=x, weight=m.kernel), ("conv1d()", "quantized")),
+    (lambda m, x: torch.matmul(input=x, other=m.weight), ("matmul(weight)", "quantized")),
+    (lambda m, x: torch.addmm(m.weight[0], mat1=x[0], mat2=m.weight), ("addmm(weight)", "quantized")),
+    (lambda m, x: torch.bmm(x, mat2=x.mT), ("bmm()", "quantized")),
+    (lambda m, x: torch.matmul(input=x, other=x.mT), ("matmul()", "quantized")),
+    (lambda m, x: torch.einsum("bij,bkj->bik", [x, x]), ("einsum()", "quantized")),
+    (lambda m, x: torch.matmul(x, x.mT, out=torch.empty(2, 6, 6)), ("matmul()", "float")),
+])  # fmt: skip
+def test_arguments_by_name(way: Callable[..., torch.Tensor], row: tuple[str, str]) -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight, self.kernel = nn.Parameter(torch.randn(8, 8)), nn.Parameter(torch.randn(6, 6, 1))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return way(self, x)
+
+    plain, x = Named(), torch.randn(2, 6, 8)
+    model = quantize(plain, WIDE)
+    with torch.no_grad():
+        torch.testing.assert_close(model(x), plain(x), atol=2e-3, rtol=1e-3)
+    assert {r.name: r.now for r in model.lbt.table}[row[0]] == row[1]

@@ -78,7 +78,7 @@ class _Seen(TorchFunctionMode):
         if any(isinstance(a, torch.fx.Proxy) for a in (*args, *kwargs.values())):
             return func(*args, **kwargs)
         module = _frames.stack[-1]
-        call = _FORMS[word](*args, **kwargs) if word in _FORMS else None
+        call = _by_weight(word, args, kwargs)
         if call is None:
             made = pair(module, word, args, kwargs)
             return func(*args, **kwargs) if made is None else made
@@ -119,9 +119,14 @@ def pair(module: nn.Module, word: str, args: Any, kwargs: Any) -> Any:
     known, left = set(module.parameters(recurse=False)), why_float(word)
     weights = [a for a in given if isinstance(a, nn.Parameter)]
     roles = None
-    if word in pairs.FORMS and not weights and all(a.is_floating_point() or a.dtype == torch.bool for a in given):
+    if (
+        word in pairs.FORMS
+        and "out" not in kwargs
+        and not weights
+        and all(a.is_floating_point() or a.dtype == torch.bool for a in given)
+    ):
         roles, left = site_roles(context, site)
-    result = None if roles is None else pairs.FORMS[word](multiplier(module, site), *args, **kwargs)
+    result = None if roles is None else pairs.FORMS[word](multiplier(module, site), *args, **_renamed(kwargs))
     if result is not None:
         note(module, f"{word}()", None, left, quantized=True)
     elif known.issuperset(weights):
@@ -210,8 +215,23 @@ def _site_roles(context: Context, site: str) -> tuple[Roles | None, str]:
     return roles, "; ".join(f"{role} {spec}" for role, spec in given.items())
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Call | None:
-    """``F.linear``: x (*, I), weight (O, I)."""
+def _by_weight(word: str, args: Any, kwargs: dict[str, Any]) -> Call | None:
+    """The product by a weight that a function computes, None if it is none. One that writes ``out=`` is left alone."""
+    if word not in _FORMS or "out" in kwargs:
+        return None
+    return _FORMS[word](*args, **_renamed(kwargs))
+
+
+def _renamed(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of ``mm``, ``bmm`` and the methods by the names of ``matmul``."""
+    if "mat1" in kwargs or not kwargs.keys() & {"mat2", "tensor2"}:
+        return kwargs
+    return {"other" if name in ("mat2", "tensor2") else name: value for name, value in kwargs.items()}
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Call | None:
+    """``F.linear``: input (*, I), weight (O, I)."""
+    x = input
     if not isinstance(x, Tensor) or not isinstance(weight, Tensor) or weight.dim() != 2:
         return None
     shape = (*x.shape[:-1], weight.shape[0])
@@ -219,9 +239,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Call | None
 
 
 def _conv(
-    dims: int, x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    dims: int, input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1,
 ) -> Call | None:  # fmt: skip
+    x = input
     if not isinstance(x, Tensor) or not isinstance(weight, Tensor):
         return None
     batched = x.dim() == dims + 2
@@ -241,14 +262,14 @@ def _each(value: int | Sequence[int], dims: int) -> tuple[int, ...]:
     return values * dims if len(values) == 1 else values
 
 
-def _matmul(x: Tensor, weight: Tensor) -> Call | None:
-    return linear(x, weight.t()) if _is_weight(weight) and weight.dim() == 2 and x.dim() > 1 else None
+def _matmul(input: Tensor, other: Tensor) -> Call | None:
+    return linear(input, other.t()) if _is_weight(other) and other.dim() == 2 and input.dim() > 1 else None
 
 
-def _addmm(bias: Tensor, x: Tensor, weight: Tensor, *, beta: float = 1, alpha: float = 1) -> Call | None:
-    if not _is_weight(weight) or bias.dim() != 1 or (beta, alpha) != (1, 1):
+def _addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Call | None:
+    if not _is_weight(mat2) or input.dim() != 1 or (beta, alpha) != (1, 1):
         return None
-    return linear(x, weight.t(), bias)
+    return linear(mat1, mat2.t(), input)
 
 
 def _is_weight(x: Any) -> bool:
@@ -293,7 +314,7 @@ def label(function: Any, args: Any, kwargs: Any, module: nn.Module) -> str | Non
     stack = _frames.__dict__.setdefault("stack", [])
     stack.append(module)
     try:
-        return f"{word}()" if _FORMS[word](*args, **kwargs) is None else SITES[word]
+        return f"{word}()" if _by_weight(word, args, kwargs or {}) is None else SITES[word]
     finally:
         stack.pop()
 

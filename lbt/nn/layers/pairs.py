@@ -47,11 +47,11 @@ def part_roles(roles: Roles, part: str) -> Roles:
     return roles.model_copy(update={role: s.model_copy(update={"range": WHOLE}) for role, s in specs.items()})
 
 
-def matmul(multiply: Multiply, x: Tensor, other: Tensor) -> Tensor | None:
+def matmul(multiply: Multiply, input: Tensor, other: Tensor) -> Tensor | None:
     """``torch.matmul`` of matrices, or batches of them: (…, M, K) by (…, K, N)."""
-    if x.dim() < 2 or other.dim() < 2:
+    if input.dim() < 2 or other.dim() < 2:
         return None
-    return by_rows(multiply, x, other.mT)
+    return by_rows(multiply, input, other.mT)
 
 
 def by_rows(multiply: Multiply, x: Tensor, w: Tensor, part: str = "") -> Tensor:
