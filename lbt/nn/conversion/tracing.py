@@ -14,7 +14,8 @@ from torch.nn import functional
 from lbt.nn.context import Converted
 from lbt.nn.conversion.kinds import is_batch_norm, kind_of
 from lbt.nn.layers import pairs
-from lbt.nn.layers.functions import QUANTIZED_WORDS, SITES, Functional, why_float, word_of
+from lbt.nn.layers.functions import Functional, why_float, word_of
+from lbt.nn.layers.weights import FORMS, SITES
 
 _KEEP = {
     functional.relu, torch.relu, "relu", "relu_", functional.relu6, functional.max_pool1d, functional.max_pool2d,
@@ -131,7 +132,7 @@ def _weight(node: fx.Node) -> fx.Node | None:
     if node.op not in ("call_function", "call_method"):
         return None
     word = _word_of(node)
-    if word not in QUANTIZED_WORDS:
+    if word not in FORMS:
         return None
     place = 2 if word == "addmm" else 1
     weight = node.args[place] if len(node.args) > place else node.kwargs.get("weight")

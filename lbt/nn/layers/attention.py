@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lbt.nn.layers.functions import linear, multiplier, note, pair, product, site_roles
+from lbt.nn.layers.functions import multiplier, note, pair, product, site_roles
 from lbt.nn.layers.pairs import attend
+from lbt.nn.layers.weights import linear
 
 
 class QMultiheadAttention(nn.MultiheadAttention):

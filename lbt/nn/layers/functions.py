@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import threading
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,19 +18,13 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from lbt.kernels import floats
-from lbt.kernels.geometry import Geometry
-from lbt.kernels.kernel import Kernel
 from lbt.nn.context import Context, Converted
 from lbt.nn.layers import pairs
 from lbt.nn.layers.base import whole
 from lbt.nn.layers.product import Product
+from lbt.nn.layers.weights import FORMS, SITES, Call, by_weight, frames, parameters_behind, parameters_of, renamed
 from lbt.nn.passes import begin
 from lbt.recipe import Roles
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-_frames = threading.local()
 
 
 class Functional(nn.Module):
@@ -57,7 +50,7 @@ class Functional(nn.Module):
 @contextlib.contextmanager
 def inside(module: nn.Module) -> Iterator[None]:
     """Within this context functions are those of ``module``."""
-    stack = _frames.__dict__.setdefault("stack", [])
+    stack = frames.stack
     stack.append(module)
     try:
         if len(stack) > 1:
@@ -77,8 +70,8 @@ class _Seen(TorchFunctionMode):
             return func(*args, **kwargs)
         if any(isinstance(a, torch.fx.Proxy) for a in (*args, *kwargs.values())):
             return func(*args, **kwargs)
-        module = _frames.stack[-1]
-        call = _by_weight(word, args, kwargs)
+        module = frames.stack[-1]
+        call = by_weight(word, args, kwargs)
         if call is None:
             made = pair(module, word, args, kwargs)
             return func(*args, **kwargs) if made is None else made
@@ -86,27 +79,9 @@ class _Seen(TorchFunctionMode):
         return func(*args, **kwargs) if result is None else result
 
 
-class Call(NamedTuple):
-    """A product by a weight.
-
-    Attributes:
-        x: activation, as the kernel takes it.
-        weight: (O, I, …); a parameter, or made from parameters.
-        bias: (O,).
-        kernel: the bilinear operation.
-        finish: from the kernel's result to that of the function.
-    """
-
-    x: Tensor
-    weight: Tensor
-    bias: Tensor | None
-    kernel: Kernel
-    finish: Callable[[Tensor], Tensor]
-
-
 def why_float(word: str) -> str:
     """The reason why a function is no product of a weight that could be quantized."""
-    if word in _FORMS or word in pairs.FORMS:
+    if word in FORMS or word in pairs.FORMS:
         return "a product in float: with these operands it has no quantized form"
     return "a product in float: it has no quantized form"
 
@@ -126,7 +101,7 @@ def pair(module: nn.Module, word: str, args: Any, kwargs: Any) -> Any:
         and all(a.is_floating_point() or a.dtype == torch.bool for a in given)
     ):
         roles, left = site_roles(context, site)
-    result = None if roles is None else pairs.FORMS[word](multiplier(module, site), *args, **_renamed(kwargs))
+    result = None if roles is None else pairs.FORMS[word](multiplier(module, site), *args, **renamed(kwargs))
     if result is not None:
         note(module, f"{word}()", None, left, quantized=True)
     elif known.issuperset(weights):
@@ -215,78 +190,6 @@ def _site_roles(context: Context, site: str) -> tuple[Roles | None, str]:
     return roles, "; ".join(f"{role} {spec}" for role, spec in given.items())
 
 
-def _by_weight(word: str, args: Any, kwargs: dict[str, Any]) -> Call | None:
-    """The product by a weight that a function computes, None if it is none. One that writes ``out=`` is left alone."""
-    if word not in _FORMS or "out" in kwargs:
-        return None
-    return _FORMS[word](*args, **_renamed(kwargs))
-
-
-def _renamed(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of ``mm``, ``bmm`` and the methods by the names of ``matmul``."""
-    if "mat1" in kwargs or not kwargs.keys() & {"mat2", "tensor2"}:
-        return kwargs
-    return {"other" if name in ("mat2", "tensor2") else name: value for name, value in kwargs.items()}
-
-
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Call | None:
-    """``F.linear``: input (*, I), weight (O, I)."""
-    x = input
-    if not isinstance(x, Tensor) or not isinstance(weight, Tensor) or weight.dim() != 2:
-        return None
-    shape = (*x.shape[:-1], weight.shape[0])
-    return Call(x.reshape(-1, x.shape[-1]), weight, bias, floats.linear(), lambda y: y.reshape(shape))
-
-
-def _conv(
-    dims: int, input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
-    dilation: Any = 1, groups: int = 1,
-) -> Call | None:  # fmt: skip
-    x = input
-    if not isinstance(x, Tensor) or not isinstance(weight, Tensor):
-        return None
-    batched = x.dim() == dims + 2
-    x = x if batched else x.unsqueeze(0)
-    stride, dilation = _each(stride, dims), _each(dilation, dims)
-    if padding == "same":
-        total = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
-        sides = [side for t in reversed(total) for side in (t // 2, t - t // 2)]
-        x, padding = functional.pad(x, sides), 0
-    geometry = Geometry(stride, _each(0 if padding == "valid" else padding, dims), dilation, groups)
-    kernel = floats.convolution(geometry, x.shape, weight.shape)
-    return Call(x, weight, bias, kernel, lambda y: y if batched else y.squeeze(0))
-
-
-def _each(value: int | Sequence[int], dims: int) -> tuple[int, ...]:
-    values = (value,) if isinstance(value, int) else tuple(value)
-    return values * dims if len(values) == 1 else values
-
-
-def _matmul(input: Tensor, other: Tensor) -> Call | None:
-    return linear(input, other.t()) if _is_weight(other) and other.dim() == 2 and input.dim() > 1 else None
-
-
-def _addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Call | None:
-    if not _is_weight(mat2) or input.dim() != 1 or (beta, alpha) != (1, 1):
-        return None
-    return linear(mat1, mat2.t(), input)
-
-
-def _is_weight(x: Any) -> bool:
-    """True for a parameter or a view of one."""
-    return isinstance(x, Tensor) and bool(_direct(x, _frames.stack[-1]))
-
-
-_FORMS: dict[str, Callable[..., Call | None]] = {
-    "linear": linear,
-    "conv1d": functools.partial(_conv, 1),
-    "conv2d": functools.partial(_conv, 2),
-    "matmul": _matmul,
-    "addmm": _addmm,
-}
-SITES = {"linear": "linear()", "conv1d": "conv1d()", "conv2d": "conv2d()", "matmul": "matmul(weight)",
-         "addmm": "addmm(weight)"}  # fmt: skip
-"""Names of the products by a weight; one of two activations may stand beside it."""
 _WORDS: dict[Any, str] = {
     functional.linear: "linear", torch.conv1d: "conv1d", torch.conv2d: "conv2d",
     torch.matmul: "matmul", Tensor.matmul: "matmul", Tensor.__matmul__: "matmul", torch.mm: "matmul",
@@ -298,7 +201,6 @@ _WORDS: dict[Any, str] = {
 }  # fmt: skip
 """Functions that multiply matrices, and how the table calls them."""
 WORDS = frozenset(_WORDS.values())
-QUANTIZED_WORDS = frozenset(_FORMS)
 
 
 def word_of(function: Any) -> str | None:
@@ -309,12 +211,12 @@ def word_of(function: Any) -> str | None:
 def label(function: Any, args: Any, kwargs: Any, module: nn.Module) -> str | None:
     """The name of a call inside of ``module`` that multiplies matrices; None of any other."""
     word = _WORDS.get(function)
-    if word not in _FORMS:
+    if word not in FORMS:
         return None if word is None else f"{word}()"
-    stack = _frames.__dict__.setdefault("stack", [])
+    stack = frames.stack
     stack.append(module)
     try:
-        return f"{word}()" if _by_weight(word, args, kwargs or {}) is None else SITES[word]
+        return f"{word}()" if by_weight(word, args, kwargs or {}) is None else SITES[word]
     finally:
         stack.pop()
 
@@ -334,31 +236,5 @@ def note(module: nn.Module, word: str, weight: Tensor | None, why: str, quantize
             context.drop_float(name)
     if weight is not None:
         known = context.weights.setdefault(site, [])
-        found = _direct(weight, module) or (_behind(weight) if first else [])
+        found = parameters_of(weight, module) or (parameters_behind(weight) if first else [])
         known += [p for p in found if not any(p is other for other in known)]
-
-
-def _direct(weight: Tensor, module: nn.Module) -> list[nn.Parameter]:
-    """The parameter that ``weight`` is, or is a view of."""
-    if isinstance(weight, nn.Parameter):
-        return [weight]
-    if not weight.is_inference() and weight._is_view() and isinstance(weight._base, nn.Parameter):
-        return [weight._base]
-    if weight.grad_fn is not None or weight.device.type == "meta":
-        return []
-    start = weight.untyped_storage().data_ptr()  # without gradients a view is not known as one
-    return [p for p in module.parameters() if p.untyped_storage().data_ptr() == start]
-
-
-def _behind(weight: Tensor) -> list[nn.Parameter]:
-    """The parameters that ``weight`` was computed from, as far as autograd knows."""
-    found, waiting, seen = list[nn.Parameter](), [weight.grad_fn], set[Any]()
-    while waiting and len(seen) < 200:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        variable = getattr(node, "variable", None)
-        found += [variable] if isinstance(variable, nn.Parameter) else []
-        waiting += [before for before, _ in node.next_functions]
-    return found
