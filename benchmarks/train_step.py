@@ -52,7 +52,10 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     # the widths of ResNet-18, one block each, at the resolution of CIFAR
     "resnet18w": lambda: resnet(10, 3, (64, 128, 256, 512), blocks=1, stem_stride=1),
 }
-OURS = ("emulate-int8", "integer-int8", "emulate-thesis", "emulate-fp8", "emulate-mx8")
+OURS = (
+    "emulate-int8", "integer-int8", "emulate-thesis", "emulate-fp8", "emulate-mx8", "emulate-int4", "emulate-w4a4e8",
+    "emulate-luq4", "emulate-nvfp4", "emulate-int4-hadamard", "emulate-mx4", "emulate-mls-e2m1",
+)  # fmt: skip
 """Engine and recipe; ``--only`` takes any of them."""
 BASE = "fp32_channels_last"
 NAMES = [BASE, "fp32", "bf16-autocast", "bf16-compile", *OURS, *PEERS]

@@ -56,7 +56,7 @@ def export_onnx(model: nn.Module, path: str | Path, batch: Inputs) -> None:
     model = copied(model, "export_onnx").eval()
     traced, run, given = evaluated(copied(model, "export_onnx"), batch)
     names = {name: "input" if len(given) == 1 else name for name in given}
-    graph = Graph(run.scales)
+    graph = Graph(run.scales, run.pairs)
     results = _write(graph, traced, run, names)
     info, kinds = onnx.helper.make_tensor_value_info, {True: onnx.TensorProto.FLOAT, False: onnx.TensorProto.INT64}
 

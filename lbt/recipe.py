@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -14,6 +15,10 @@ from lbt.nn.norms import NORMS
 from lbt.numerics.spec import RoleSpec
 
 ROLES = ("W", "A", "E", "G", "U")
+COPIES = {"WE": "W", "AG": "A", "EG": "E"}
+"""The copy of a tensor that its second product takes; where there is none, the first product's serves both."""
+PRODUCTS = {"forward": ("A", "W"), "error": ("E", "WE"), "gradient": ("EG", "AG")}
+"""The operands of the three products."""
 
 
 class Roles(Section):
@@ -25,6 +30,10 @@ class Roles(Section):
     """Activations: the inputs of convolutions and linear layers."""
     E: RoleSpec | None = None
     """Errors: the gradient that flows back into a layer's output."""
+    WE: RoleSpec | None = None
+    """The copy of the weight that multiplies the error; null: W itself serves."""
+    AG: RoleSpec | None = None
+    """The copy of the activation that multiplies the error to give G; null: A itself serves."""
     EG: RoleSpec | None = None
     """The copy of the error that multiplies the activation to give G; null: E itself serves."""
     G: RoleSpec | None = None
@@ -34,8 +43,37 @@ class Roles(Section):
         """The formats that are not float, by role."""
         return {role: spec for role in LAYER_ROLES if (spec := getattr(self, role)) is not None}
 
+    def complete(self) -> Self:
+        """The same with a copy of its own for every tensor whose first quantization can serve one product only."""
+        wanted = {copy: getattr(self, role) for copy, role in COPIES.items() if getattr(self, copy) is None}
+        return self.model_copy(update={copy: spec for copy, spec in wanted.items() if spec is not None and spec.bound})
+
+    def operand(self, role: str) -> RoleSpec | None:
+        """The format of an operand; a copy that is not given is its tensor's."""
+        spec: RoleSpec | None = getattr(self, role)
+        return getattr(self, COPIES[role]) if spec is None and role in COPIES else spec
+
+    def check(self) -> None:
+        """Refuse operands of one product that are rotated differently, with a ValueError."""
+        whole = self.complete()
+        for product, (left, right) in PRODUCTS.items():
+            turns = {role: spec.rotate if (spec := whole.operand(role)) else None for role in (left, right)}
+            if turns[left] != turns[right]:
+                found = ", ".join(f"{role} {turn or 'null'}" for role, turn in turns.items())
+                raise ValueError(f"rotate: both operands of the {product} product need the same, found {found}")
+
 
 LAYER_ROLES = tuple(Roles.model_fields)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Each of ``names`` once: roles in their order, then second operands (A2)."""
+    order = {name: place for place, name in enumerate(LAYER_ROLES)}
+    return sorted(set(names), key=lambda name: (order.get(name, len(order)), name))
+
+
+NORM_ENDS = ("input", "output", "error")
+"""The tensors around a norm that have formats."""
 
 
 class Norm(Section):
@@ -54,7 +92,7 @@ class Norm(Section):
 
     def __str__(self) -> str:
         details = [f"{key} {value}" for key, value in self.options.items()]
-        details += [f"{end} {getattr(self, end)}" for end in ("input", "output", "error") if getattr(self, end)]
+        details += [f"{end} {getattr(self, end)}" for end in NORM_ENDS if getattr(self, end)]
         return f"{self.name} ({'; '.join(details)})" if details else self.name
 
     @field_validator("name")
@@ -121,6 +159,10 @@ class Recipe(Section):
     """Activations: the inputs of convolutions and linear layers."""
     E: RoleSpec | None = None
     """Errors: the gradient that flows back into a layer's output."""
+    WE: RoleSpec | None = None
+    """The copy of the weight that multiplies the error; null: W itself serves."""
+    AG: RoleSpec | None = None
+    """The copy of the activation that multiplies the error to give G; null: A itself serves."""
     EG: RoleSpec | None = None
     """The copy of the error that multiplies the activation to give G; null: E itself serves."""
     G: RoleSpec | None = None
@@ -145,14 +187,20 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        for role in ("W", "G"):
+        for role in ("W", "WE", "G"):
             spec = getattr(self, role)
             if spec is not None and spec.granularity == "sample":
                 raise ValueError(
                     f"{role}: granularity sample fits activations and errors only; accepted: tensor, channel, block(n)"
                 )
-        if self.EG is not None and self.E is None:
-            raise ValueError("EG: the copy of the error needs E")
+        for copy, role in COPIES.items():
+            if getattr(self, copy) is not None and getattr(self, role) is None:
+                raise ValueError(f"{copy}: the copy of {role} needs {role}")
+        _only_operands({"G": self.G, "U": self.U, **{f"norm.{e}": getattr(self.norm, e) for e in NORM_ENDS}})
+        for label, exception in [("", None), ("first", self.first), ("last", self.last), *self.layers.items()]:
+            if exception != "float":
+                _one_sample(exception or self, label)
+                self._merged([exception]).check()
         if self.update.master == "integer" and self.U is None:
             raise ValueError("update.master: integer needs U")
         if self.update.counteract is not None and self.E is None:
@@ -176,10 +224,10 @@ class Recipe(Section):
         return yaml_names("recipes")
 
     def bits(self, role: str) -> float:
-        """Storage bits of one element of ``role`` (W, A, E, EG, G, U); 32 for float."""
+        """Storage bits of one element of ``role`` (W, A, E, WE, AG, EG, G, U); 32 for float."""
         spec = getattr(self, role)
-        if spec is None and role == "EG":
-            spec = self.E
+        if spec is None and role in COPIES:
+            spec = getattr(self, COPIES[role])
         return 32.0 if spec is None else spec.bits
 
     @property
@@ -189,12 +237,14 @@ class Recipe(Section):
 
     def for_layer(self, name: str, *, first: bool = False, last: bool = False) -> Roles | None:
         """The formats of one layer, its exceptions applied; None leaves the layer in float."""
-        roles = {role: getattr(self, role) for role in LAYER_ROLES}
         exceptions = [self.first if first else None, self.last if last else None]
         exceptions += [roles for pattern, roles in self.layers.items() if fnmatch.fnmatchcase(name, pattern)]
+        return None if "float" in exceptions else self._merged(exceptions).complete()
+
+    def _merged(self, exceptions: Sequence[Roles | str | None]) -> Roles:
+        """The recipe's formats, then those of each exception in turn."""
+        roles = {role: getattr(self, role) for role in LAYER_ROLES}
         for exception in exceptions:
-            if exception == "float":
-                return None
             if isinstance(exception, Roles):
                 roles.update({role: getattr(exception, role) for role in exception.model_fields_set})
         return Roles(**roles)
@@ -203,7 +253,7 @@ class Recipe(Section):
         lines = [f"recipe {self.name or '(unnamed)'}"]
         for role in (*LAYER_ROLES, "U"):
             spec = getattr(self, role)
-            if role != "EG" or spec is not None:
+            if role not in COPIES or spec is not None:
                 lines.append(f"  {role:<3}{spec or 'float32'}")
         for label, exception in [("first", self.first), ("last", self.last), *self.layers.items()]:
             if exception is not None:
@@ -220,3 +270,21 @@ class Recipe(Section):
         if self.source:
             lines.append(f"  source: {' '.join(self.source.split())}")
         return "\n".join(lines)
+
+
+def _only_operands(specs: Mapping[str, RoleSpec | None]) -> None:
+    """Refuse in ``specs``, of tensors that no product takes, what is for operands."""
+    for name, spec in specs.items():
+        if spec is not None and spec != spec.unbound:
+            raise ValueError(f"{name}: rotate, along: reduction and samples are for operands of products")
+
+
+def _one_sample(roles: Any, label: str) -> None:
+    """Refuse several draws of anything but EG."""
+    for role in LAYER_ROLES:
+        spec = getattr(roles, role)
+        if role != "EG" and spec is not None and spec.samples > 1:
+            where = f"{label}." if label else ""
+            raise ValueError(
+                f"{where}{role}: samples is for EG, the error of the weight gradient; found {spec.samples}"
+            )

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from lbt.error_analysis.heat_map import heat_map as heat_map
 from lbt.error_analysis.record import Loss, record
 from lbt.errors import LbtError
+from lbt.kernels.kernel import CHANNELS, Place
 from lbt.kernels.quantize import quantize as quantize_tensor
+from lbt.kernels.quantize import turned
 from lbt.nn.context import context_of, contexts_in
 from lbt.nn.conversion.convert import quantize
 from lbt.nn.copies import copied
@@ -51,11 +53,13 @@ def explain(
         budget: SQNR in dB for which ``bits_needed`` is asked.
 
     Returns:
-        One row for each tensor that is quantized: W, A, E, EG, G of each layer (no G of a computed weight); W, A, E, EG
-        of each product by a function; A and E of what a converted norm, pool
-        or addition writes and receives (a norm's quantized input is ``NAME.input``). The columns:
+        One row for each tensor that is quantized: W, A, E, their copies WE, AG, EG where a product has its own, and G
+        of each layer (no G of a computed weight); W, A, E and copies of each product by a function, A2 in place of W
+        where it multiplies two activations; A and E of what a converted norm, pool
+        or addition writes and receives (a norm's quantized input is ``NAME.input``). A rotated operand is described
+        after its rotation. The columns:
 
-        - ``step``, ``layer``, ``role`` (W, A, E, EG, G), ``format``, ``bits``, ``elements``;
+        - ``step``, ``layer``, ``role``, ``format``, ``bits``, ``elements``;
         - ``scale`` (median over groups), ``limit_sigma`` (the range in standard deviations, median);
         - ``sqnr`` (dB), ``cosine_distance``, ``clipped_share``, ``rounding_share`` (of the mean squared error);
         - ``levels`` (distinct codes used);
@@ -78,7 +82,10 @@ def explain(
     inputs, labels = batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
     found = record(model, inputs, labels, loss_fn)
     rows = [
-        {"step": context.step, **describe(one.x, one.spec, context.key(one.layer, one.role), budget, one.running)}
+        {
+            "step": context.step,
+            **describe(one.x, one.spec, context.key(one.layer, one.role), budget, one.running, one.place),
+        }
         for one in found
         if one.x.numel()
     ]
@@ -120,11 +127,19 @@ class History:
 
 
 def describe(
-    x: Tensor, spec: RoleSpec, key: Key, budget: float = 20.0, running: Tensor | None = None
+    x: Tensor,
+    spec: RoleSpec,
+    key: Key,
+    budget: float = 20.0,
+    running: Tensor | None = None,
+    place: Place = CHANNELS,
 ) -> dict[str, Any]:
     """One row of :func:`explain` for the tensor ``x``; see there for the columns."""
     form, x = spec.format, x.detach().float()
-    q = quantize_tensor(x, spec, key, running=None if running is None else running.clone())
+    if spec.rotate is not None:
+        x = turned(x, spec.rotate, place, key)
+    still = spec.model_copy(update={"rotate": None})
+    q = quantize_tensor(x, still, key, running=None if running is None else running.clone(), place=place)
     back = q.dequantize()
     # the range of each group, in the tensor's shape
     top = None if form.steps is None else form.largest

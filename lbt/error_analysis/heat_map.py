@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from lbt.errors import LbtError, unknown
-from lbt.recipe import LAYER_ROLES
+from lbt.recipe import in_order
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,7 +19,7 @@ def heat_map(table: pa.Table, column: str = "sqnr", *, role: str | None = None) 
     Args:
         table: of :func:`lbt.nn.explain`, or of :class:`lbt.error_analysis.explain.History`.
         column: the number that gives the colour.
-        role: W, A, E, EG or G.
+        role: as in the table.
 
     Raises:
         LbtError: the table is empty or has no such column or role.
@@ -33,7 +33,7 @@ def heat_map(table: pa.Table, column: str = "sqnr", *, role: str | None = None) 
     if role is None:
         last = max(row["step"] for row in rows)
         rows = [row for row in rows if row["step"] == last]
-        columns: list[Any] = [name for name in LAYER_ROLES if any(row["role"] == name for row in rows)]
+        columns: list[Any] = in_order(row["role"] for row in rows)
     else:
         present = sorted({row["role"] for row in rows})
         if role not in present:

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lbt.errors import LbtError
+from lbt.kernels.kernel import CHANNELS, Kernel, Place, places
 from lbt.nn.context import contexts_in
 from lbt.nn.inputs import Inputs, call, output_tensor
 from lbt.nn.layers.base import QuantizedLayer
 from lbt.nn.layers.flow import Flow, flows
 from lbt.numerics.spec import RoleSpec
-from lbt.recipe import Roles
+from lbt.recipe import COPIES, Roles
 
 Loss = Callable[[Any, Tensor], Tensor]
 
@@ -28,10 +29,11 @@ class Seen:
 
     Attributes:
         layer: name of the layer, norm, pool or addition.
-        role: W, A, E, EG or G.
+        role: W, A, E, WE, AG, EG or G; A2 (and A2E) for the second operand of a product of two activations.
         spec: how it is quantized.
         x: the tensor, float.
         running: the running limit of a range rule with memory.
+        place: its dimensions as an operand.
     """
 
     layer: str
@@ -39,6 +41,7 @@ class Seen:
     spec: RoleSpec
     x: Tensor
     running: Tensor | None = None
+    place: Place = CHANNELS
 
 
 def record(model: nn.Module, inputs: Inputs, labels: Tensor | None, loss_fn: Loss | None) -> list[Seen]:
@@ -47,7 +50,7 @@ def record(model: nn.Module, inputs: Inputs, labels: Tensor | None, loss_fn: Los
     Raises:
         LbtError: the output has no classes that cross-entropy, the default ``loss_fn``, could take.
     """
-    sites: dict[str, Roles] = {}
+    sites: dict[str, tuple[Roles, Kernel]] = {}
     found: dict[tuple[str, str], Tensor] = {}
     layers = [module for module in model.modules() if isinstance(module, QuantizedLayer)]
     original = {layer.lbt_name: layer.roles for layer in layers}
@@ -68,7 +71,7 @@ def record(model: nn.Module, inputs: Inputs, labels: Tensor | None, loss_fn: Los
             weight = module._parameters.get("weight")  # one that is computed keeps no gradient
             if weight is not None and weight.grad is not None:
                 found[name, "G"] = weight.grad.detach().clone()
-            seen += _rows(name, roles, found, limits)
+            seen += _rows(name, roles, found, limits, places(getattr(module, "groups", 1)))
         for flow in flows(module):
             both = (("A", flow.a), ("E", flow.e))
             seen += [
@@ -76,18 +79,24 @@ def record(model: nn.Module, inputs: Inputs, labels: Tensor | None, loss_fn: Los
                 for role, spec in both
                 if spec is not None and (flow.name, role) in found
             ]
-    for site, roles in sites.items():
-        seen += _rows(site, roles, found, {})
+    for site, (roles, kernel) in sites.items():
+        seen += _rows(site, roles, found, {}, kernel.places, kernel.right)
     return seen
 
 
 def _rows(
-    name: str, roles: Roles, found: Mapping[tuple[str, str], Tensor], limits: Mapping[str, Tensor]
+    name: str,
+    roles: Roles,
+    found: Mapping[tuple[str, str], Tensor],
+    limits: Mapping[str, Tensor],
+    where: Mapping[str, Place],
+    right: str = "W",
 ) -> Iterator[Seen]:
     for role, spec in roles.given().items():
-        arrives = "E" if role == "EG" else role
+        arrives = COPIES.get(role, role)
         if (name, arrives) in found:
-            yield Seen(name, role, spec, found[name, arrives], limits.get(role))
+            shown = role.replace("W", right)
+            yield Seen(name, shown, spec, found[name, arrives], limits.get(role), where.get(role, CHANNELS))
 
 
 def _loss(output: Any, labels: Tensor | None, loss_fn: Loss | None) -> Tensor:
@@ -104,10 +113,18 @@ def _loss(output: Any, labels: Tensor | None, loss_fn: Loss | None) -> Tensor:
 
 
 def _see_function(
-    found: dict[tuple[str, str], Tensor], sites: dict[str, Roles], site: str, roles: Roles, *tensors: Tensor
+    found: dict[tuple[str, str], Tensor],
+    sites: dict[str, tuple[Roles, Kernel]],
+    site: str,
+    roles: Roles,
+    x: Tensor,
+    weight: Tensor,
+    result: Tensor,
+    kernel: Kernel,
 ) -> None:
-    x, weight, result = tensors
-    sites[site] = roles
+    times = sum(name == site or name.startswith(f"{site} #") for name in sites)
+    site = f"{site} #{times + 1}" if times else site  # a function that runs again has rows of its own
+    sites[site] = roles, kernel
     found[site, "A"], found[site, "W"] = x.detach().clone(), weight.detach().clone()
     if result.requires_grad:
         result.register_hook(lambda dy: found.__setitem__((site, "E"), dy.detach().clone()))

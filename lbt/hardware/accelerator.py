@@ -1,20 +1,23 @@
 """The accelerator that a board can hold: an R × R array, a requantizer for each column, and lanes that the columns
 share.
 
-A multiplier must take every pair of operands of the three products: A·W, E·W, A·EG. A column's end holds a requantizer
-and a rounder where a role is rounded stochastically; a lane holds the batch norm's datapath and the update unit, and
-takes one element a cycle. With float roles, float units take their place.
+A multiplier must take every pair of operands of the three products: A·W, E·WE, EG·AG. Where one of a pair is a power of
+two (``luq4``), the product is a shift, and a cell holds a shifter beside the multiplier, or in its place. A column's
+end holds a requantizer and a rounder where a role is rounded stochastically; a lane holds the batch norm's datapath and
+the update unit, and takes one element a cycle. With float roles, float units take their place.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal
 
 from lbt.errors import LbtError, unknown
 from lbt.hardware.boards import Board
 from lbt.hardware.params import HardwareParams
-from lbt.hardware.precision import Number, Precision
+from lbt.hardware.precision import Number, Precision, shifts
 from lbt.hardware.rtl.grid import STYLES, Unit
 from lbt.hardware.units import Area, area
 from lbt.nn import norms
@@ -101,23 +104,53 @@ def size(precision: Precision, board: Board, options: HardwareParams) -> Acceler
 
 
 def operands(precision: Precision) -> tuple[int, int]:
-    """Widths (a, b), a ≥ b, of the smallest multiplier that takes A·W, E·W and A·EG."""
-    w, a, e, eg = (precision[r].width for r in ("W", "A", "E", "EG"))
-    first = (max(a, e, eg), max(w, a))
-    second = (max(a, e), max(w, eg))
-    best = min(first, second, key=lambda pair: pair[0] * pair[1])
+    """Widths (a, b), a ≥ b, of the smallest multiplier that takes the operands of all products that are no shifts.
+
+    Of all three if they are all shifts.
+    """
+    taken = [pair for pair in precision.products if not shifts(*pair)] or precision.products
+    widths = [(x.width, y.width) for x, y in taken]
+    ways = itertools.product(*([(x, y), (y, x)] for x, y in widths))  # which operand goes to which side
+    sides = ([max(pair[side] for pair in way) for side in (0, 1)] for way in ways)
+    best = min(sides, key=lambda pair: pair[0] * pair[1])
     return max(best), min(best)
 
 
 def cell(precision: Precision, target: str, style: str, accumulator: int) -> Area:
-    """One multiply-accumulator. Floats multiply in their own format and accumulate in float32."""
-    roles = [precision[r] for r in ("W", "A", "E", "EG")]
+    """One multiply-accumulator.
+
+    Floats multiply in their own format and accumulate in float32, shifts accumulate in fixed point.
+    """
+    moved = [shifts(x, y, accumulator) for x, y in precision.products]
+    taken = [pair for pair, shifted in zip(precision.products, moved, strict=True) if not shifted]
+    if any(moved) and not any(n.is_float for pair in taken for n in pair):
+        return _shifting(precision, target, style, accumulator, bool(taken))
+    roles = [n for pair in precision.products for n in pair]
     if any(n.is_float for n in roles):
         exponent, mantissa = max(n.exponent for n in roles), max(_mantissa(n) for n in roles)
         product = area(Unit("float_multiplier", style, target, exponent, mantissa))
         return product + area(Unit("float_adder", "plain", target, 8, 23))
     a, b = operands(precision)
     return area(Unit("mac", style, target, max(2, a), max(2, b), accumulator))
+
+
+def _shifting(precision: Precision, target: str, style: str, accumulator: int, multiplies: bool) -> Area:
+    """A shifter in front of the accumulator, beside the multiplier of the products that are no shifts.
+
+    A barrel shifter of a number of w bits by an exponent of E bits: w·E + 2^E − 3 LUTs, within 4 LUTs of Yosys's
+    ``synth_xilinx`` for w of 2 to 12 and E of 1 to 4. The accumulator's adder selects between it and the multiplier,
+    and takes the sign; so its LUTs are counted once. On the LUT4 target the same number is an underestimate.
+    """
+    if multiplies:
+        a, b = operands(precision)
+        rest = area(Unit("mac", style, target, max(2, a), max(2, b), accumulator))
+    else:
+        rest = Area(accumulator + 1, accumulator, ceil(accumulator / 4))
+    pairs = [pair for pair in precision.products if shifts(*pair, accumulator)]
+    power = max(n.exponent for pair in pairs for n in pair if n.is_power)
+    width = max((n.width for pair in pairs for n in pair if not n.is_float), default=2)
+    luts = max(width * power + 2**power - 3, width + 3)
+    return rest + Area(luts, 0, 0, 0, 0, "fitted")
 
 
 def norm_lane(norm: str, number: Number, target: str) -> Area:

@@ -8,10 +8,10 @@ is for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 
-from lbt.hardware.precision import Number
+from lbt.hardware.precision import Number, shifts
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ def accumulate(number: Number, bits: int) -> Energy:
 
 def multiply(x: Number, y: Number) -> Energy:
     """One multiplication; of two integer widths the geometric mean counts, as the area is their product."""
+    if bits := shifts(x, y):  # a shifter counts as an adder of the result's width
+        return replace(_power(INTEGER_ADD, bits), interpolated=True)
     if x.is_float or y.is_float:
         return _float(FLOAT_MULTIPLY, x if x.width * x.is_float >= y.width * y.is_float else y)
     return _power(INTEGER_MULTIPLY, (x.width * y.width) ** 0.5)
@@ -53,7 +55,8 @@ def multiply(x: Number, y: Number) -> Energy:
 
 def mac(x: Number, y: Number, accumulator: int) -> Energy:
     """One multiply-accumulate."""
-    product, total = multiply(x, y), accumulate(x if x.is_float else y, accumulator)
+    product = multiply(x, y)
+    total = _power(INTEGER_ADD, accumulator) if shifts(x, y) else accumulate(x if x.is_float else y, accumulator)
     return Energy(product.pj + total.pj, product.interpolated or total.interpolated)
 
 

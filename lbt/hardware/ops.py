@@ -154,14 +154,16 @@ def _forward(node: Node, precision: Precision, batch: int, kept: Channels, train
     )
     if node.kind in PRODUCTS:
         gemm = _products(node, batch, kept)[0]
-        weights = parameters(node, kept) * roles["W"].bits / 8
+        count = parameters(node, kept)
+        weights = count * roles["W"].bits / 8
+        turns = inputs * roles["A"].turns + count * roles["W"].turns
         return replace(
             work,
             macs=gemm.macs,
             x=roles["A"],
             y=roles["W"],
             gemms=(gemm,),
-            operations=Operations(adds=outputs if node.biases else 0),
+            operations=Operations(adds=(outputs if node.biases else 0) + turns),
             float_units=roles["A"].is_float or roles["W"].is_float,
             reads=work.reads + weights,
             operands=(work.reads, weights, work.writes),
@@ -185,30 +187,33 @@ def _backward(node: Node, precision: Precision, batch: int, kept: Channels, need
     if node.kind in PRODUCTS:
         forward, errors = _products(node, batch, kept)[0], _products(node, batch, kept)[1:]
         if sends:
-            weights = parameters(node, kept) * roles["W"].bits / 8
+            weights = parameters(node, kept) * roles["WE"].bits / 8
+            turns = outputs * roles["E"].turns + parameters(node, kept) * roles["WE"].turns
             leaving = inputs * roles["E"].bits / 8
             yield replace(
                 _rounded(error, roles["E"], inputs),
                 macs=forward.macs,
                 x=roles["E"],
-                y=roles["W"],
+                y=roles["WE"],
                 gemms=tuple(errors),
-                float_units=roles["E"].is_float or roles["W"].is_float,
+                operations=Operations(adds=turns),
+                float_units=roles["E"].is_float or roles["WE"].is_float,
                 reads=arriving + weights,
                 writes=leaving,
                 operands=(arriving, weights, leaving),
             )
         if node.trainable:
-            count = parameters(node, kept)
-            saved, leaving = inputs * roles["A"].bits / 8, count * roles["G"].bits / 8
+            count, draws = parameters(node, kept), roles["EG"].draws
+            turns = inputs * roles["AG"].turns + outputs * roles["EG"].turns
+            saved, leaving = inputs * roles["AG"].bits / 8, count * roles["G"].bits / 8
             yield replace(
                 _rounded(replace(error, stage="gradient"), roles["G"], count),
-                macs=forward.macs,
-                x=roles["A"],
+                macs=forward.macs * draws,
+                x=roles["AG"],
                 y=roles["EG"],
-                gemms=(Gemm(forward.k, forward.m, forward.n, forward.count),),
-                operations=Operations(adds=outputs if node.biases else 0),
-                float_units=roles["A"].is_float or roles["EG"].is_float,
+                gemms=(Gemm(forward.k, forward.m, forward.n, forward.count * draws),),
+                operations=Operations(adds=(outputs if node.biases else 0) + turns),
+                float_units=roles["AG"].is_float or roles["EG"].is_float,
                 reads=saved + arriving,
                 writes=leaving,
                 operands=(saved, arriving, leaving),

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from lbt.errors import LbtError, unknown
+from lbt.numerics.rotation import block_of
 from lbt.numerics.spec import RoleSpec
+from lbt.recipe import COPIES, PRODUCTS
 
-ROLES = ("W", "A", "E", "EG", "G", "U")
-"""Weight, activation, error, the error's copy that multiplies the activation, weight gradient, update (optimizer
+ROLES = ("W", "A", "E", "WE", "AG", "EG", "G", "U")
+"""Weight, activation, error; the copies that the second product of each takes; weight gradient, update (optimizer
 state).
 """
 
@@ -25,6 +27,8 @@ class Number:
         mantissa: stored mantissa bits of a float; all bits of a fixed-point code, sign included.
         rounding: of a result to this format: ``nearest``, ``stochastic`` or ``floor``.
         scale: ``pow2`` (a shift) or ``float`` (a multiplication) when a result is brought to this format.
+        draws: independent roundings, each of which makes the product once.
+        turns: additions for each element before it is rounded (a rotation of 2^turns elements).
     """
 
     bits: float = 32
@@ -32,11 +36,18 @@ class Number:
     mantissa: int = 23
     rounding: str = "nearest"
     scale: str = "float"
+    draws: int = 1
+    turns: int = 0
 
     @property
     def is_float(self) -> bool:
         """True if arithmetic on it needs a floating-point unit."""
         return self.exponent > 0
+
+    @property
+    def is_power(self) -> bool:
+        """True if every number is zero or a power of two, so that a product by it is a shift."""
+        return self.is_float and self.mantissa == 0
 
     @property
     def width(self) -> int:
@@ -66,6 +77,18 @@ class Number:
 FLOAT32 = Number()
 
 
+def shifts(x: Number, y: Number, accumulator: int = 32) -> int:
+    """Bits of a product x · y that is a shift into an ``accumulator``; 0 where it is none.
+
+    One of them is a power of two, the other fixed point or a power of two as well.
+    """
+    powers, fixed = [n for n in (x, y) if n.is_power], [n for n in (x, y) if not n.is_float]
+    if not powers or len(powers) + len(fixed) < 2:
+        return 0
+    bits = (fixed[0].width if fixed else 2) + sum(2**n.exponent - 2 for n in powers)
+    return bits if bits <= accumulator else 0
+
+
 @dataclass(frozen=True)
 class Precision:
     """The five roles' numbers, the norm and the optimizer: all that the cost model asks of a recipe.
@@ -89,6 +112,11 @@ class Precision:
     def __getitem__(self, role: str) -> Number:
         return self.roles[role]
 
+    @property
+    def products(self) -> list[tuple[Number, Number]]:
+        """The operands of the three products."""
+        return [(self[left], self[right]) for left, right in PRODUCTS.values()]
+
     def of(self, layer: str) -> Mapping[str, Number]:
         """The roles of one layer, exceptions applied."""
         return self.layers.get(layer, self.roles)
@@ -109,7 +137,9 @@ class Precision:
         number = Number.integer(int(name[3:]), scale="pow2")
         stochastic = replace(number, rounding="stochastic")
         wide = Number.integer(16, "stochastic", "pow2")
-        roles = {"W": number, "A": number, "E": stochastic, "EG": stochastic, "G": stochastic, "U": wide}
+        roles = (
+            dict.fromkeys(("W", "A", "WE", "AG"), number) | dict.fromkeys(("E", "EG", "G"), stochastic) | {"U": wide}
+        )
         return cls(name, roles, wide, norm="range_bn")
 
 
@@ -144,7 +174,9 @@ def of_recipe(recipe: Any, products: Sequence[str] = ()) -> Precision:
 
 def _roles(source: Any, update: Any) -> dict[str, Number]:
     roles = {role: _number(getattr(source, role)) for role in ("W", "A", "E", "G")}
-    roles["EG"] = _number(source.EG) if source.EG is not None else roles["E"]
+    for copy, role in COPIES.items():
+        own = getattr(source, copy)
+        roles[copy] = roles[role] if own is None else _number(own)
     return roles | {"U": _number(update)}
 
 
@@ -153,4 +185,5 @@ def _number(spec: RoleSpec | None) -> Number:
     if spec is None:
         return FLOAT32
     exponent, mantissa, scale = spec.format.multiplier
-    return Number(spec.bits, exponent, mantissa, spec.rounding, scale)
+    turns = 0 if spec.rotate is None else block_of(spec.rotate).bit_length() - 1
+    return Number(spec.bits, exponent, mantissa, spec.rounding, scale, spec.samples, turns)

@@ -21,12 +21,12 @@ from lbt.kernels import floats
 from lbt.kernels.geometry import PLAIN, Geometry
 from lbt.kernels.int8 import columns, direct, implicit, products
 from lbt.kernels.int8.exact import is_exact
-from lbt.kernels.kernel import Kernel
+from lbt.kernels.kernel import Kernel, places
 from lbt.kernels.quantized import Quantized
 from lbt.numerics.formats import FormatBase
 from lbt.numerics.formats.int import Int
 from lbt.numerics.spec import RoleSpec
-from lbt.recipe import Roles
+from lbt.recipe import COPIES, Roles
 
 
 def linear(engine: str) -> Kernel:
@@ -64,6 +64,7 @@ def integer_convolution(geometry: Geometry, x: Tensor, weight: torch.Size) -> Ke
         plain=partial(floats.convolve_plain, geometry),
         channel=1,
         reads_codes=(True, True),
+        places=places(geometry.groups),
     )
 
 
@@ -86,7 +87,7 @@ def int8_emulates(geometry: Geometry, roles: Roles, x: Tensor, weight: Tensor) -
     """True if formats, shapes and processor let :func:`exact_convolution` be tried, and it pays."""
     if x.dim() != 4 or x.device.type != "cpu" or not direct.reverses(geometry):
         return False
-    if not (takes(roles.W) and takes(roles.A) and takes(roles.E)):
+    if not all(takes(roles.operand(role)) for role in ("A", "W", "E", "WE")):
         return False
     size = geometry.output(x.shape[2:], weight.shape[2:])
     error_pays = direct.pays((len(x), weight.shape[0], *size), weight.shape, x.shape[2:])
@@ -120,13 +121,11 @@ def check(name: str, layer: nn.Module, roles: Roles) -> None:
         LbtError: W, A or E is in float, or has codes that do not fit 8 bits, or more than one scale; names layer, role,
             and the reason.
     """
-    for role in ("W", "A", "E", "EG"):
-        spec = getattr(roles, role)
-        if spec is None and role == "EG":
-            continue
+    for role in ("W", "A", "E", *COPIES):
+        spec = roles.operand(role)
         if not takes(spec):
             integer, reason = _fits_a_byte(spec.format if spec is not None else None), ""
-            if integer and role == "W":
+            if integer and role[0] == "W":
                 reason = " (the error's product sums over output channels, so their scales cannot be taken out of it)"
             elif integer:
                 reason = " (the weight gradient sums over samples, so their scales cannot be taken out of it)"

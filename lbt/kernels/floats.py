@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lbt.kernels.geometry import Geometry
-from lbt.kernels.kernel import Kernel, scaled
+from lbt.kernels.kernel import BATCHED, Kernel, places, scaled
 from lbt.kernels.quantized import Quantized
 
 
@@ -26,6 +26,7 @@ def convolution(geometry: Geometry, x: torch.Size, weight: torch.Size) -> Kernel
         plain=partial(convolve_plain, geometry),
         channel=1,
         reads_codes=(False, False),
+        places=places(geometry.groups),
     )
 
 
@@ -39,6 +40,21 @@ def linear() -> Kernel:
         plain=functional.linear,
         channel=-1,
         reads_codes=(False, False),
+    )
+
+
+def batched() -> Kernel:
+    """x (B, M, K) times w (B, N, K), both activations → (B, M, N)."""
+    return Kernel(
+        forward=lambda a, w: _product(a, w, a.values, w.values.mT),
+        error=lambda e, w: _product(e, w, e.values, w.values),
+        weight_gradient=lambda e, a: _product(e, a, e.values.mT, a.values),
+        bias_gradient=bias_gradient,
+        plain=lambda x, w, bias: x @ w.mT,
+        channel=-1,
+        reads_codes=(False, False),
+        places=BATCHED,
+        right="A2",
     )
 
 

@@ -6,6 +6,7 @@ The definition is plain tensor code for any format and device (:mod:`lbt.kernels
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -16,8 +17,10 @@ from lbt.kernels import finite, gpu, loops, plain
 from lbt.kernels.backend import Backend, Want
 from lbt.kernels.buffers import buffer
 from lbt.kernels.groups import Groups
+from lbt.kernels.kernel import CHANNELS, Place
 from lbt.kernels.magnitude import recall
 from lbt.kernels.quantized import Quantized, unquantized
+from lbt.kernels.rotate import rotate
 from lbt.numerics.formats import FormatBase
 from lbt.numerics.granularity import Layout, to_matrix
 from lbt.numerics.ranges import parse_rule
@@ -36,9 +39,10 @@ def quantize(
     offset: int = 0,
     running: Tensor | None = None,
     slot: str = "",
+    place: Place = CHANNELS,
     backend: Backend | None = None,
 ) -> Quantized:
-    """``x`` in the format of ``spec``.
+    """``x`` in the format of ``spec``, after its rotation.
 
     Args:
         x: floating-point tensor of any shape, (N, C, *) or (O, I, *) where granularity names a dimension.
@@ -49,6 +53,7 @@ def quantize(
         offset: index of the first element of ``x`` when it is a part of a larger batch.
         running: float32 of shape (1,), the running limit of a range rule with memory; updated in place.
         slot: name of the shared CPU buffer that holds the values; a new tensor when empty.
+        place: the dimensions of an operand that are its channels and its product's reduction.
         backend: by default the fastest that takes format and device.
 
     Raises:
@@ -56,9 +61,11 @@ def quantize(
     """
     if spec is None:
         return unquantized(x)
+    if spec.rotate is not None:
+        x = turned(x, spec.rotate, place, key, offset)
     backend = backend or choose(spec.format, x)
     out = buffer(slot, x.numel()) if slot and x.device.type == "cpu" and want != "codes" else None
-    groups, layout, codes, values = _encoded(x, spec, key, want, offset, running, backend, out)
+    groups, layout, codes, values = _encoded(x, spec, key, want, offset, running, backend, out, place)
     made = None if values is None else layout.restore(values)
     return Quantized(groups, layout, backend, None if want == "values" and made is not None else codes, slot, made)
 
@@ -97,6 +104,13 @@ def fake_quantize(
     return layout.restore(values)
 
 
+def turned(x: Tensor, rotation: str, place: Place, key: Key, offset: int = 0) -> Tensor:
+    """``x`` as :func:`quantize` rotates it: the operands of a product, which share ``place.product``, alike."""
+    start = offset // max(1, x[0].numel()) if place.reduction == 0 and len(x) else 0
+    signs = replace(key, role=f"rotate {place.product}")
+    return rotate(x, rotation, place.reduction, signs, start=start, parts=place.parts)
+
+
 def choose(form: FormatBase, x: Tensor) -> Backend:
     """The fastest backend that takes the format and the device of ``x``."""
     if gpu.takes(x):
@@ -113,11 +127,13 @@ def _encoded(
     running: Tensor | None,
     backend: Backend,
     out: Tensor | None,
+    place: Place = CHANNELS,
 ) -> tuple[Groups, Layout, Tensor | None, Tensor | None]:
     """Groups, layout, codes and values (matrices) of ``x``."""
     known = recall(x)
+    axis = place.reduction if spec.along == "reduction" else place.channels
     granularity = spec.granularity if spec.format.scaled else "tensor"
-    matrix, layout = to_matrix(x.detach().float(), granularity, key.role)
+    matrix, layout = to_matrix(x.detach().float(), granularity, key.role, axis)
     if matrix.numel() == 0:
         return Groups(spec.format, 1.0, None, False), layout, matrix.to(torch.int8), matrix
     groups = _groups(matrix, layout, spec, key, running, backend, known)
@@ -153,8 +169,8 @@ def limits(
         return high, low
     limit = backend.limits(matrix, layout, rule, form, known)
     finite.check(limit, key)
-    if running is not None and rule.memory and isinstance(limit, Tensor):
-        limit = rule.remember(limit, running)
+    if running is not None and rule.memory:
+        limit = rule.remember(limit if isinstance(limit, Tensor) else torch.tensor([[limit]]), running)
     return limit, limit
 
 

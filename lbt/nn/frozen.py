@@ -16,6 +16,7 @@ from lbt.nn.copies import copied
 from lbt.nn.inputs import Inputs, call
 from lbt.nn.layers.base import QuantizedLayer
 from lbt.nn.layers.flow import Flow, flows
+from lbt.nn.layers.pairs import SECOND, SITES
 from lbt.numerics.granularity import to_matrix
 from lbt.numerics.ranges._base import RuleBase
 from lbt.numerics.rounding import Key
@@ -23,6 +24,7 @@ from lbt.numerics.spec import RoleSpec
 from lbt.recipe import Roles
 
 if TYPE_CHECKING:
+    from lbt.kernels.kernel import Kernel
     from lbt.numerics.formats import FormatBase
 
 
@@ -63,8 +65,12 @@ def freeze_ranges(model: nn.Module, batch: Inputs | None = None) -> None:
     twin = copied(model, "freeze_ranges").eval()
     found: dict[tuple[int, str], tuple[tuple[float, ...], tuple[float, ...]]] = {}
 
-    def note(place: tuple[int, str], spec: RoleSpec, x: Tensor) -> None:
-        matrix, layout = to_matrix(x.detach().float(), spec.granularity, "A")
+    def note(place: tuple[int, str], spec: RoleSpec, x: Tensor, channels: int = 1) -> None:
+        if spec.rotate is not None:
+            raise LbtError(
+                f"freeze_ranges: layer {place[1]!r} rotates its input by random signs; no range of it is fixed"
+            )
+        matrix, layout = to_matrix(x.detach().float(), spec.granularity, "A", channels)
         ends = limits(matrix, layout, spec, Key(layer=place[1]))
         high, low = (torch.as_tensor(end).flatten().tolist() for end in ends)
         found[place] = tuple(high), tuple(low) if spec.format.has_zero_point else ()
@@ -96,14 +102,23 @@ def freeze_ranges(model: nn.Module, batch: Inputs | None = None) -> None:
 
     for index, context in enumerate(contexts):
         for site, (roles, why) in list(context.sites.items()):
-            if roles is not None and _open(roles.A):
-                spec = _fixed(roles.A, found.get((index, site)), site, batch)
-                context.sites[site] = roles.model_copy(update={"A": spec}), why
+            parts = any(other.startswith(f"{site}.") for other in context.sites)
+            if roles is None or not _open(roles.A) or (site.rpartition(".")[2] in SITES and parts):
+                continue
+            fixed = {"A": _fixed(roles.A, found.get((index, site)), site, batch)}
+            if (index, f"{site}{SECOND}") in found:
+                fixed["W"] = _fixed(roles.W, found[index, f"{site}{SECOND}"], site, batch)
+            context.sites[site] = roles.model_copy(update=fixed), why
 
 
-def _see_function(index: int, note: Callable[..., None], site: str, roles: Roles, x: Tensor, *_: Tensor) -> None:
+def _see_function(
+    index: int, note: Callable[..., None], site: str, roles: Roles, x: Tensor, w: Tensor, _: Tensor, kernel: Kernel
+) -> None:
     if _open(roles.A):
-        note((index, site), roles.A, x)
+        channels = kernel.places["A"].channels
+        note((index, site), roles.A, x, channels)
+        if kernel.right != "W":
+            note((index, f"{site}{SECOND}"), roles.W, w, channels)
 
 
 def _open(spec: RoleSpec | None) -> bool:

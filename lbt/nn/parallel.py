@@ -56,8 +56,8 @@ def share_ranges(model: nn.Module) -> None:
 
 
 def shared_roles(roles: Roles) -> Roles:
-    """``roles`` with limits of A, E and EG that all processes agree on."""
-    return Roles(**{**dict(roles), **{role: _shared(getattr(roles, role)) for role in ("A", "E", "EG")}})
+    """``roles`` with limits of A, E, AG and EG that all processes agree on."""
+    return Roles(**{**dict(roles), **{role: _shared(getattr(roles, role)) for role in ("A", "E", "AG", "EG")}})
 
 
 def _shared(spec: RoleSpec | None) -> RoleSpec | None:

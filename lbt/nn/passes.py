@@ -19,7 +19,7 @@ from lbt.recipe import Roles
 
 _SAMPLE = 16
 _KEPT = 64
-FORWARD = ("W", "A")
+FORWARD = ("W", "A", "WE", "AG")
 """Roles that are quantized on the way forward."""
 
 

@@ -11,6 +11,9 @@ element ``n · elements per sample``, and draws what it draws in the whole.
 | ``channel``  | one row for each output   | one column for each channel |
 | ``sample``   | (refused)                 | one row for each sample |
 | ``block(n)`` | n inputs of one position  | n channels of one position; a last, shorter block is padded with zeros |
+
+Groups in two dimensions, ``block(rxc)`` and ``sample*channel``: :mod:`lbt.numerics.tiles`. Along another dimension than
+the channels, ``block(n)`` has n neighbours of that one (``axis`` of :func:`to_matrix`).
 """
 
 from __future__ import annotations
@@ -21,7 +24,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator
 
+from lbt.numerics.layout import Layout as Layout
+from lbt.numerics.layout import Turned
 from lbt.numerics.rounding import Index
+from lbt.numerics.tiles import BOTH, Images, Stacks, Tiles, tile_size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,25 +38,26 @@ WEIGHT_ROLES = frozenset("WGU")
 
 def _check(text: str) -> str:
     text = text.replace(" ", "")
-    if text not in ("tensor", "channel", "sample") and not re.fullmatch(r"block\([1-9]\d{0,4}\)", text):
+    words = ("tensor", "channel", "sample", BOTH)
+    if text not in words and not re.fullmatch(r"block\([1-9]\d{0,4}\)", text) and not tile_size(text):
         raise ValueError(
-            f"found {text!r}; accepted: tensor, channel, sample, block(n), n up to 99999, for example block(32)"
+            f"found {text!r}; accepted: {', '.join(words)}, block(n), block(rxc), up to 99999, for example block(32)"
         )
     return text
 
 
 Granularity = Annotated[str, AfterValidator(_check)]
-"""``tensor``, ``channel``, ``sample`` or ``block(n)``."""
+"""``tensor``, ``channel``, ``sample``, ``sample*channel``, ``block(n)`` or ``block(rxc)``."""
 
 
 def block_size(granularity: str) -> int | None:
     """The n of ``block(n)``, else None."""
-    return int(granularity[6:-1]) if granularity.startswith("block(") else None
+    return int(granularity[6:-1]) if granularity.startswith("block(") and "x" not in granularity else None
 
 
 @dataclass(frozen=True)
-class Layout:
-    """The way from a matrix of groups back to the tensor.
+class Lines:
+    """The layout whose groups are rows, or columns, of the tensor in channel-last order.
 
     Attributes:
         shape: the tensor's own shape.
@@ -88,9 +95,27 @@ def channel_last(x: Tensor) -> Tensor:
     return x.movedim(1, -1).contiguous() if x.dim() > 2 else x.contiguous()
 
 
-def to_matrix(x: Tensor, granularity: str, role: str) -> tuple[Tensor, Layout]:
-    """``x`` as a matrix of groups (see the module's table) and the way back. No copy where memory allows it."""
+def to_matrix(x: Tensor, granularity: str, role: str, axis: int = 1) -> tuple[Tensor, Layout]:
+    """``x`` as a matrix of groups (see the module's table) and the way back. No copy where memory allows it.
+
+    Args:
+        x: tensor.
+        granularity, role: see the table.
+        axis: the dimension that counts as channels.
+    """
+    if axis == 0 and x.dim() > 1 and (size := block_size(granularity)) and x.numel():
+        stacks = Stacks(tuple(x.shape), min(size, len(x)))
+        return stacks.matrix(x), stacks
+    if axis != 1 and x.dim() > 1:
+        matrix, inner = to_matrix(x.movedim(axis, 1), granularity, role)
+        return matrix, Turned(inner, axis)
     shape = tuple(x.shape)
+    if x.dim() > 1 and (tile := tile_size(granularity)):
+        tiles = Tiles(shape, min(tile[0], shape[0]), min(tile[1], shape[1]))
+        return tiles.matrix(x), tiles
+    if x.dim() > 2 and granularity == BOTH:
+        images = Images(shape)
+        return images.matrix(x), images
     last = channel_last(x)
     width = last.shape[-1] if last.dim() else 1
     weight = role[0] in WEIGHT_ROLES
@@ -99,11 +124,11 @@ def to_matrix(x: Tensor, granularity: str, role: str) -> tuple[Tensor, Layout]:
         padded = -(-width // size) * size if width > size else width
         if padded != width:
             last = _pad(last.reshape(-1, width), padded)
-        return last.reshape(-1, min(size, padded)), Layout(shape, width, padded, False)
+        return last.reshape(-1, min(size, padded)), Lines(shape, width, padded, False)
     if granularity == "channel" and not weight and x.dim() > 1:
-        return last.reshape(-1, width), Layout(shape, width, width, True)
-    per_row = granularity in ("channel", "sample") and x.dim() > 1
-    return last.reshape(rows if per_row else 1, -1), Layout(shape, width, width, False)
+        return last.reshape(-1, width), Lines(shape, width, width, True)
+    per_row = granularity in ("channel", "sample", BOTH) and x.dim() > 1
+    return last.reshape(rows if per_row else 1, -1), Lines(shape, width, width, False)
 
 
 def _pad(matrix: Tensor, width: int) -> Tensor:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from lbt.config import Section
 from lbt.numerics.formats import AnyFormat, parse_format
-from lbt.numerics.granularity import Granularity
+from lbt.numerics.granularity import Granularity, block_size
 from lbt.numerics.ranges import AnyRule, parse_rule
+from lbt.numerics.rotation import Rotation
 
 
 class RoleSpec(Section):
@@ -18,11 +19,19 @@ class RoleSpec(Section):
     format: AnyFormat
     """The number format: a word (``int8``, ``uint4``, ``e4m3``, ``mxe4m3``, …) or a mapping with ``kind``."""
     granularity: Granularity = "tensor"
-    """The elements that share a scale: ``tensor``, ``channel``, ``sample``, ``block(n)``."""
+    """The elements that share a scale: ``tensor``, ``channel``, ``sample``, ``sample*channel``, ``block(n)``,
+    ``block(rxc)``."""
+    along: Literal["channels", "reduction"] = "channels"
+    """The dimension along which blocks run: the channels, or the one that the product sums over."""
     range: AnyRule = parse_rule("max")
     """The range rule that finds the scale: its name, or a mapping with ``rule`` and its options."""
     rounding: Literal["nearest", "stochastic", "floor"] = "nearest"
     """``nearest`` (ties to even), ``stochastic``, ``floor``."""
+    rotate: Rotation | None = None
+    """``hadamard(n)``: quantize after a random rotation along the dimension that the product sums over; both operands
+    of the product need the same. null: none."""
+    samples: int = Field(1, ge=1, le=16)
+    """Of EG: independent draws of the error whose products are averaged."""
 
     @model_validator(mode="before")
     @classmethod
@@ -38,6 +47,8 @@ class RoleSpec(Section):
                         f"{form.granularity}; leave granularity out"
                     )
                 value = {**value, "granularity": form.granularity}
+            if form.rounding is not None:
+                value = {"rounding": form.rounding, **value}
         return value
 
     @model_validator(mode="after")
@@ -47,7 +58,21 @@ class RoleSpec(Section):
                 f"range: {self.range.rule} keeps one running limit, so granularity must be tensor, "
                 f"found {self.granularity}"
             )
+        if self.along == "reduction" and block_size(self.granularity) is None:
+            raise ValueError(f"along: reduction is for block(n), found granularity {self.granularity}")
+        if self.samples > 1 and self.rounding != "stochastic":
+            raise ValueError(f"samples: {self.samples} draws need rounding stochastic, found {self.rounding}")
         return self
+
+    @property
+    def bound(self) -> bool:
+        """True if the quantized tensor serves one product only, whose reduction it depends on."""
+        return self.rotate is not None or self.along == "reduction"
+
+    @property
+    def unbound(self) -> RoleSpec:
+        """The same for a tensor that is no operand of a product."""
+        return self.model_copy(update={"along": "channels", "rotate": None, "samples": 1})
 
     @property
     def bits(self) -> float:
@@ -56,5 +81,7 @@ class RoleSpec(Section):
 
     def __str__(self) -> str:
         rule = ", ".join(f"{k} {v}" for k, v in self.range.model_dump().items() if k != "rule")
-        form = f"{self.format}, per {self.granularity}"
-        return f"{form}, {self.range.rule}{f' ({rule})' if rule else ''}, {self.rounding}"
+        form = f"{self.format}, per {self.granularity}{' along the reduction' if self.along == 'reduction' else ''}"
+        extra = f", {self.rotate}" if self.rotate else ""
+        extra += f", mean of {self.samples} draws" if self.samples > 1 else ""
+        return f"{form}, {self.range.rule}{f' ({rule})' if rule else ''}, {self.rounding}{extra}"

@@ -304,12 +304,17 @@ def attention(
     order = list(range(key.example.dim()))
     order[-1], order[-2] = order[-2], order[-1]
     factor = scale if scale is not None else 1 / math.sqrt(query.shape[-1])
-    scores = g.add("MatMul", [query.name, g.add("Transpose", [key.name], perm=order)])
+    scores = g.matmul(query.name, g.add("Transpose", [key.name], perm=order), "scores")
     scores = g.add("Mul", [scores, g.constant("scale", factor)])
     if attn_mask is not None:
         need(isinstance(attn_mask, (Value, Tensor)) and getattr(attn_mask, "dtype", torch.float32) != torch.bool)
         scores = g.add("Add", [scores, g.operand(attn_mask)])
-    return g.add("MatMul", [g.add("Softmax", [scores], axis=-1), value.name])
+    return g.matmul(g.add("Softmax", [scores], axis=-1), value.name, "values")
+
+
+def matmul(g: Graph, a: Any, b: Any) -> str:
+    """Of two matrices, or batches of them."""
+    return g.matmul(g.operand(a), g.operand(b))
 
 
 def linear(g: Graph, input: Value, weight: Any, bias: Any = None) -> str:
@@ -356,8 +361,8 @@ for _name, _write in _sums.items():
     FUNCTIONS |= {getattr(operator, _name): _write, getattr(operator, f"i{_name}"): _write}
     FUNCTIONS |= {getattr(torch, _name): _write, _name: _write, f"{_name}_": _write}
 for _name in ("matmul", "bmm"):
-    FUNCTIONS |= {getattr(torch, _name): binary("MatMul"), _name: binary("MatMul")}
-FUNCTIONS[operator.matmul] = binary("MatMul")
+    FUNCTIONS |= {getattr(torch, _name): matmul, _name: matmul}
+FUNCTIONS[operator.matmul] = matmul
 _moves: dict[str, Function] = {"reshape": reshape, "permute": permute, "transpose": transpose, "unsqueeze": unsqueeze,
                                "squeeze": squeeze, "mean": mean, "split": split, "chunk": chunk, "unbind": unbind,
                                "softmax": softmax}  # fmt: skip

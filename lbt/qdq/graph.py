@@ -13,6 +13,7 @@ from torch import Tensor
 from lbt.errors import LbtError
 from lbt.kernels.quantize import quantize
 from lbt.kernels.quantized import Quantized
+from lbt.nn.layers.pairs import SECOND
 from lbt.numerics.formats import FormatBase
 from lbt.numerics.formats.int import Int
 from lbt.numerics.rounding import Key
@@ -61,13 +62,16 @@ class Graph:
 
     Attributes:
         scales: by FX node and layer, the scale of an activation in that call.
+        pairs: by FX node and part of the function, name and format of a product of two activations.
         node: name of the FX node that is being written.
     """
 
-    def __init__(self, scales: dict[tuple[str, str], float]) -> None:
+    def __init__(
+        self, scales: dict[tuple[str, str], float], pairs: dict[tuple[str, str], tuple[str, RoleSpec]]
+    ) -> None:
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
-        self.scales, self.node = scales, ""
+        self.scales, self.pairs, self.node = scales, pairs, ""
 
     def add(self, kind: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
         """A node; returns the name of its result."""
@@ -117,10 +121,19 @@ class Graph:
         codes = self.add("QuantizeLinear", [self.add("Clip", [x, *ends]), step, zero])
         return self.add("DequantizeLinear", [codes, step, zero])
 
+    def matmul(self, left: str, right: str, part: str = "") -> str:
+        """A product of two activations, quantized where the model quantizes them."""
+        if (self.node, part) in self.pairs:
+            name, spec = self.pairs[self.node, part]
+            left, right = self.quantized(left, name, spec), self.quantized(right, name + SECOND, spec)
+        return self.add("MatMul", [left, right])
+
     def weight(self, name: str, spec: RoleSpec | None, weight: Tensor) -> str:
         """The weight's codes, dequantized; float32 where the recipe leaves it so."""
         if spec is None:
             return self.constant(f"{name}.weight", weight.float().numpy())
+        if spec.rotate is not None:
+            raise LbtError(f"layer {name!r}, role W: found {spec}; ONNX export accepts no rotation")
         q = quantize(weight, spec, Key(layer=name, role="W"))
         per_channel = spec.granularity == "channel" and q.scale.shape == (weight.shape[0], 1)
         if not per_channel:

@@ -10,16 +10,19 @@ import torch
 from torch import Tensor, fx, nn
 
 from lbt.errors import LbtError
+from lbt.kernels.kernel import Kernel
 from lbt.kernels.quantize import quantize
 from lbt.nn.conversion.kinds import own_forward
-from lbt.nn.conversion.tracing import Tracer, site_of
+from lbt.nn.conversion.tracing import Tracer, pair_site_of, site_of
 from lbt.nn.inputs import Inputs
 from lbt.nn.layers.base import QuantizedLayer
 from lbt.nn.layers.flow import Flow, flows
 from lbt.nn.layers.functions import Functional, inside
+from lbt.nn.layers.pairs import SECOND
 from lbt.numerics.rounding import Key
 from lbt.numerics.spec import RoleSpec
 from lbt.qdq.graph import single
+from lbt.recipe import Roles
 
 
 class ExportTracer(Tracer):
@@ -70,23 +73,25 @@ class Evaluation(fx.Interpreter):
     Attributes:
         values: of every node.
         scales: by node and layer, the scale of an activation that is quantized in that call.
+        pairs: by node and part of the function, name and format of a product of two activations.
     """
 
     def __init__(self, module: fx.GraphModule, model: nn.Module) -> None:
         super().__init__(module, garbage_collect_values=False)
         self.model, self.values = model, dict[str, Any]()
         self.scales: dict[tuple[str, str], float] = {}
+        self.pairs: dict[tuple[str, str], tuple[str, RoleSpec]] = {}
         self.node = ""
         for name, layer in model.named_modules():
             self._watch(name, layer)
         context = model.__dict__.get("lbt")
         if context is not None:
-            context.watch = lambda site, roles, x, *_: None if roles.A is None else self._note(site, roles.A, x)
+            context.watch = self._see_function
 
     def run_node(self, n: fx.Node) -> Any:
         """The value of one node; functions are run as those of the module that they are in."""
         self.node = n.name
-        site = site_of(n)
+        site = site_of(n) or pair_site_of(n)
         owner = None if site is None else self.model.get_submodule(site.rpartition(".")[0])
         if isinstance(owner, Functional):
             with inside(owner):
@@ -97,7 +102,17 @@ class Evaluation(fx.Interpreter):
         self.values[n.name] = value.detach().clone() if isinstance(value, Tensor) else value
         return value
 
+    def _see_function(self, name: str, roles: Roles, x: Tensor, w: Tensor, _: Tensor, kernel: Kernel) -> None:
+        if roles.A is None:
+            return
+        self._note(name, roles.A, x)
+        if kernel.right != "W":
+            self._note(name + SECOND, roles.A, w)
+            self.pairs[self.node, name.rpartition(")")[2].lstrip(".")] = name, roles.A
+
     def _note(self, name: str, spec: RoleSpec, x: Tensor, limit: Tensor | None = None) -> None:
+        if spec.rotate is not None:
+            raise LbtError(f"layer {name!r}, role A: found {spec}; ONNX export accepts no rotation")
         nearest = spec.model_copy(update={"rounding": "nearest"})
         q = quantize(x, nearest, Key(layer=name, role="A"), running=None if limit is None else limit.clone())
         self.scales[self.node, name] = float(single(q, spec, name, "A"))

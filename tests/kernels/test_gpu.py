@@ -25,6 +25,7 @@ SPECS = [
     {"format": "uint4", "granularity": "channel"},
     {"format": "mxe4m3", "rounding": "stochastic"},
     {"format": "e5m2", "granularity": "sample"},
+    {"format": "luq4", "granularity": "block(2x16)"},
 ]
 
 

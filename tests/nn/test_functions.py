@@ -164,7 +164,7 @@ def test_what_cannot_be_traced_is_found_when_it_runs() -> None:
     )  # the recipe leaves it in float, inside of a functional forward too
     rows = {row.name: (row.now, row.why) for row in model.lbt.table}
     assert rows["linear()"][0] == rows["own.matmul(weight)"][0] == "quantized"
-    assert rows["matmul()"][0] == "float"
+    assert rows["matmul()"][0] == "quantized"
     assert rows["first"][0] == "float"
     assert isinstance(model, Branch)
 

@@ -56,11 +56,12 @@ def test_with_a_batch_the_multiply_accumulates_are_counted() -> None:
     assert share.macs["scaled_dot_product_attention()"] == 2 * n * t * t * 8
     assert share.macs["matmul(weight)"] == t * 3 * 64
     assert share.macs["einsum()"] >= n * t * 3 * 64 // n
-    low = share.macs["query"] + share.macs["matmul(weight)"]
+    low = share.macs["query"] + share.macs["matmul(weight)"] + share.macs["scaled_dot_product_attention()"]
     assert share.mac_share == low / sum(share.macs.values())
     rows = {row.name: row for row in share.rows}
-    assert rows["scaled_dot_product_attention()"].now == "float"
-    assert "of an activation by a weight" in rows["scaled_dot_product_attention()"].why
+    assert rows["scaled_dot_product_attention()"].now == "quantized"
+    assert "softmax in float" in rows["scaled_dot_product_attention()"].why
+    assert rows["einsum()"].now == "float"  # its second operand is a weight
     assert model.lbt.calls == before  # a copy was run
 
 
@@ -80,7 +81,7 @@ def test_attention_of_torch_has_its_two_products_named() -> None:
     rows = {row.name: row.now for row in share.rows}
     assert rows["self_attn"] == "quantized"
     assert share.macs["self_attn"] == 2 * 5 * 8 * 24
-    assert rows["self_attn.scaled_dot_product_attention()"] == "float"
+    assert rows["self_attn.scaled_dot_product_attention()"] == "quantized"
     assert share.macs["self_attn.scaled_dot_product_attention()"] == 2 * 2 * 5 * 5 * 8
     assert share.weight_share == 1.0
 
@@ -132,5 +133,5 @@ def test_a_product_by_a_weight_and_one_of_activations_are_two_rows() -> None:
 
     (share,) = shares(quantize(Both(), "int8"), torch.randn(5, 6))
     assert {row.name: row.now for row in share.rows if "matmul" in row.name} == {
-        "matmul(weight)": "quantized", "matmul()": "float"}  # fmt: skip
+        "matmul(weight)": "quantized", "matmul()": "quantized"}  # fmt: skip
     assert share.macs == {"matmul(weight)": 5 * 36, "matmul()": 5 * 5 * 6}

@@ -118,7 +118,7 @@ class Conversion:
             self._leave(module)
             self._row(name, module, "float", why)
             return
-        self._row(name, module, "quantized", f"in_proj: {why}; scores, and their sum of values, in float")
+        self._row(name, module, "quantized", f"in_proj: {why}; its scores and sums of values have rows of their own")
         become(module, QMultiheadAttention)
 
     def _norm(self, name: str, module: nn.Module) -> None:
@@ -152,8 +152,9 @@ class Conversion:
         roles = self.context.recipe.for_layer(name) if self.context.engine != "float" else None
         if roles is None or not (roles.A or roles.E):
             return False
-        module.register_forward_hook(Flow(name, roles.A, roles.E, self.context))
-        self._row(name, module, "quantized", f"output {roles.A or 'float32'}; error {roles.E or 'float32'}")
+        a, e = (spec and spec.unbound for spec in (roles.A, roles.E))
+        module.register_forward_hook(Flow(name, a, e, self.context))
+        self._row(name, module, "quantized", f"output {a or 'float32'}; error {e or 'float32'}")
         return True
 
 

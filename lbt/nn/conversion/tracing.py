@@ -13,7 +13,9 @@ from torch.nn import functional
 
 from lbt.nn.context import SAME_STREAM, Converted
 from lbt.nn.conversion.kinds import is_batch_norm, kind_of
-from lbt.nn.layers.functions import QUANTIZED_WORDS, SITES, Functional, why_float, word_of
+from lbt.nn.layers import pairs
+from lbt.nn.layers.functions import Functional, why_float, word_of
+from lbt.nn.layers.weights import FORMS, SITES
 
 _KEEP = {
     functional.relu, torch.relu, "relu", "relu_", functional.relu6, functional.max_pool1d, functional.max_pool2d,
@@ -87,7 +89,7 @@ def functions(graph: fx.Graph, in_formats: Callable[[str], tuple[bool, str]]) ->
     for node in graph.nodes:
         if node.op not in ("call_function", "call_method") or node.target in _KEEP:
             continue
-        site = site_of(node)
+        site = site_of(node) or pair_site_of(node)
         quantized, why = in_formats(site) if site is not None else (False, _why(node))
         name = site or f"{_inside(node)}.{_word(node.target)}()".lstrip(".")
         rows.setdefault(name, Converted(name, "function", "quantized" if quantized else "float", why))
@@ -98,6 +100,15 @@ def site_of(node: fx.Node) -> str | None:
     """The name of a product of an activation by a weight that is made by a function; None of any other node."""
     weight = _weight(node)
     return None if weight is None else f"{_inside(node)}.{SITES[str(_word_of(node))]}".lstrip(".")
+
+
+def pair_site_of(node: fx.Node) -> str | None:
+    """The name of a product of two activations that is made by a function; None of any other node."""
+    word = _word_of(node) if node.op in ("call_function", "call_method") else None
+    if word not in pairs.FORMS or _weight(node) is not None:
+        return None
+    operands = [a for a in (*node.args, *node.kwargs.values()) if isinstance(a, fx.Node)]
+    return None if any(map(_is_view_of_parameter, operands)) else f"{_inside(node)}.{word}()".lstrip(".")
 
 
 def weights_of(graph: fx.Graph) -> dict[str, set[str]]:
@@ -121,7 +132,7 @@ def _weight(node: fx.Node) -> fx.Node | None:
     if node.op not in ("call_function", "call_method"):
         return None
     word = _word_of(node)
-    if word not in QUANTIZED_WORDS:
+    if word not in FORMS:
         return None
     place = 2 if word == "addmm" else 1
     weight = node.args[place] if len(node.args) > place else node.kwargs.get("weight")

@@ -1,4 +1,4 @@
-"""``nn.MultiheadAttention`` whose projections run on quantized operands."""
+"""``nn.MultiheadAttention`` whose projections, scores and sums of values run on quantized operands."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lbt.nn.layers.functions import linear, product
+from lbt.nn.layers.functions import multiplier, note, pair, product, site_roles
+from lbt.nn.layers.pairs import attend
+from lbt.nn.layers.weights import linear
 
 
 class QMultiheadAttention(nn.MultiheadAttention):
-    """``nn.MultiheadAttention`` with projections in low precision; scores and their sum of values stay float.
+    """``nn.MultiheadAttention`` with all products in low precision; softmax, masks and dropout stay float.
 
     Inputs and results are those of PyTorch's forward. ``bias_k``, ``bias_v`` and ``add_zero_attn`` are not known here.
     """
@@ -40,20 +42,26 @@ class QMultiheadAttention(nn.MultiheadAttention):
         q, k, v = (t.reshape(n, -1, self.num_heads, self.head_dim).transpose(1, 2) for t in (q, k, v))
         mask = self._mask(attn_mask, key_padding_mask, (n, length, source), q.dtype)
         rate = self.dropout if self.training else 0.0
-        weights = None
-        if need_weights:
-            scores = q @ k.transpose(-1, -2) / math.sqrt(self.head_dim)
-            weights = (scores if mask is None else scores + mask).softmax(-1)
-            weights = functional.dropout(weights, rate)
-            y = weights @ v
-        else:
-            y = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=rate)
+        y, weights = self._attend(q, k, v, mask, rate, need_weights)
         y = self.out_proj(y.transpose(1, 2).reshape(n, length, self.embed_dim))
         if weights is not None and average_attn_weights:
             weights = weights.mean(1)
         if not batched:
             return y.squeeze(0), None if weights is None else weights.squeeze(0)
         return y if self.batch_first else y.transpose(0, 1), weights
+
+    def _attend(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, rate: float, need_weights: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """q, k, v (N, heads, *, head_dim) → results like q, and weights (N, heads, L, S) if they are needed."""
+        if need_weights:
+            site = f"{self.__dict__['lbt_name']}.matmul()".lstrip(".")
+            roles, why = site_roles(self.__dict__["lbt"], site)
+            note(self, "matmul()", None, why, quantized=roles is not None)
+            return attend(_float if roles is None else multiplier(self, site), q, k, v, mask, rate)
+        options = {"attn_mask": mask, "dropout_p": rate}
+        y = pair(self, "scaled_dot_product_attention", (q, k, v), options)
+        return (functional.scaled_dot_product_attention(q, k, v, **options) if y is None else y), None  # type: ignore[arg-type]
 
     def _projected(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, (*, E) each; what is given twice is projected, and quantized, once."""
@@ -98,6 +106,10 @@ class QMultiheadAttention(nn.MultiheadAttention):
         if padding is not None:
             parts.append(_additive(padding, dtype).view(n, 1, 1, source))
         return parts[0] + parts[1] if len(parts) == 2 else parts[0] if parts else None
+
+
+def _float(x: Tensor, w: Tensor, part: str, rows: int) -> Tensor:
+    return x @ w.mT
 
 
 def _additive(mask: Tensor, dtype: torch.dtype) -> Tensor:

@@ -103,6 +103,11 @@ class FormatBase(Section):
         return None
 
     @property
+    def rounding(self) -> Literal["stochastic"] | None:
+        """The rounding that is part of the format's definition, a role's default; None where there is none."""
+        return None
+
+    @property
     def scaled(self) -> bool:
         """True if a scale is found from the data; fp16 and bf16 have none."""
         return True

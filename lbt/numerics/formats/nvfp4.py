@@ -24,15 +24,17 @@ _SCALE = Float(exponent=4, mantissa=3, specials="fn")
 
 
 class NVFP4(FormatBase):
-    """``NVFP4(block=16)``."""
+    """``NVFP4(block=16, rows=1)``."""
 
     kind: Literal["nvfp4"] = "nvfp4"
     block: int = Field(16, ge=1, le=65536)
     """Elements (along the channels) that share an E4M3 scale; 16 in the paper."""
+    rows: int = Field(1, ge=1, le=65536)
+    """Outputs whose elements share a scale as well; 16 for weights in the paper, whose tiles serve both products."""
 
     @property
     def storage_bits(self) -> float:
-        return _ELEMENT.storage_bits + _SCALE.storage_bits / self.block
+        return _ELEMENT.storage_bits + _SCALE.storage_bits / (self.block * self.rows)
 
     @property
     def element_format(self) -> Float:
@@ -44,7 +46,7 @@ class NVFP4(FormatBase):
 
     @property
     def granularity(self) -> str:
-        return f"block({self.block})"
+        return f"block({self.block})" if self.rows == 1 else f"block({self.rows}x{self.block})"
 
     def scale_for(self, limit: Tensor) -> Tensor:
         import torch
@@ -63,9 +65,9 @@ class NVFP4(FormatBase):
 
 
 Format = NVFP4
-WORDS = ("nvfp4",)
+WORDS = ("nvfp4", "nvfp4-16x16")
 
 
 def shorthand(text: str) -> NVFP4 | None:
-    """``nvfp4``: blocks of 16."""
-    return NVFP4() if text in WORDS else None
+    """``nvfp4``: blocks of 16; ``nvfp4-16x16``: tiles of 16 outputs and 16 inputs."""
+    return NVFP4(rows=1 if text == "nvfp4" else 16) if text in WORDS else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -29,6 +30,9 @@ class Rule(RuleBase):
 
     def limit(self, x: Tensor, dim: int, form: FormatBase) -> Tensor:
         return x.abs().amax(dim, keepdim=True)
+
+    def limit_of(self, top: float, mean_square: Callable[..., float]) -> float:
+        return top
 
     def remember(self, limit: Tensor, running: Tensor) -> Tensor:
         top = limit.reshape(1)

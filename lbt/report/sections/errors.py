@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from lbt.recipe import LAYER_ROLES
+from lbt.recipe import in_order
 from lbt.report import figures
 from lbt.report.found import Found
 from lbt.report.page import Block
@@ -53,7 +53,7 @@ def _trained(found: Found) -> dict[str, list[dict[str, Any]]]:
 
 
 def _draw(cells: Cells, layers: list[str]) -> Figure:
-    roles = [role for role in LAYER_ROLES if any(role == key[1] for one in cells.values() for key in one)]
+    roles = in_order(role for one in cells.values() for _, role in one)
     figure, axes = figures.new(1.2 + 0.55 * len(roles) * len(cells) + 1.6, 0.26 * len(layers) + 1.0, len(cells))
     numbers = [value for one in cells.values() for value in one.values()]
     for axis, (recipe, one) in zip(axes, cells.items(), strict=True):
