@@ -56,7 +56,7 @@ def test_a_new_seed_changes_no_other_job(workspace):
     path.write_text(
         path.read_text().replace("recipe: [fp32, int8]\n  seed: [0]", "recipe: [fp32, int8]\n  seed: [0, 1]")
     )
-    new = {f"adapt/mnist-optdigits/{m}/{r}/1" for m in ("source_only", "mean_teacher") for r in ("fp32", "int8")}
+    new = {f"adapt/mnist-optdigits/mean_teacher/{recipe}/1" for recipe in ("fp32", "int8")}
     assert changed(before) == new | {"pretrain/mnist/1", "pretrain/summary", "adapt/summary", "report/."}
 
 
@@ -158,7 +158,7 @@ def test_files_that_no_engine_counts_change_nothing(workspace):
 @pytest.mark.parametrize(
     ("old", "new", "job"),
     [
-        ("recipe: [fp32, int8]", "recipe: [int8, other/int8.yaml]", "adapt/mnist-optdigits/source_only/int8/0"),
+        ("recipe: [fp32, int8]", "recipe: [int8, other/int8.yaml]", "adapt/mnist-optdigits/mean_teacher/int8/0"),
         ("mine: {kind", "summary: {kind: folder, path: inputs/mine}\n    mine: {kind", "data/summary"),
         ("mine: {kind", "nasbench201: {kind: folder, path: inputs/mine}\n    mine: {kind", "data/nasbench201"),
     ],

@@ -93,10 +93,10 @@ def test_what_would_be_ignored_is_refused(arguments, expected, fresh, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", [("snakemake", "--force", "adapt"), ("dvc", "repro", "--force", "--single-item", "adapt")]
+    "command", [("snakemake", "--force", "adapt"), ("dvc", "repro", "--force", "--single-item", "search")]
 )
 def test_force_reruns_the_jobs_of_the_stage(command, working):
-    records = sorted((working.folder / "results/default/adapt").rglob("job.json"))
+    records = sorted((working.folder / "results/default" / command[-1]).rglob("job.json"))
     before = {path: path.stat().st_mtime_ns for path in records}
     content = working.contents()
     working(*command)
