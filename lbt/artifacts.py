@@ -175,9 +175,7 @@ def write_table(path: str | Path, table: pa.Table | list[dict[str, Any]] | dict[
         table = pa.table(table)
     metadata = {**(table.schema.metadata or {}), b"lbt": _provenance_json().encode()}
     with atomic(path) as temporary:
-        pq.write_table(
-            table.replace_schema_metadata(metadata), temporary, compression="zstd", write_page_checksum=True
-        )
+        pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd", write_page_checksum=True)
 
 
 def read_table(path: str | Path) -> pa.Table:
