@@ -162,7 +162,10 @@ def _mapping(where: str | Path, found: Any) -> dict[str, Any]:
 
 
 def write_table(path: str | Path, table: pa.Table | list[dict[str, Any]] | dict[str, Any]) -> None:
-    """Write a table (a :class:`pyarrow.Table`, a list of rows, or a mapping of columns) as Parquet."""
+    """Write a table (a :class:`pyarrow.Table`, a list of rows, or a mapping of columns) as Parquet.
+
+    Each page carries a checksum, which :func:`read_table` verifies.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -172,11 +175,11 @@ def write_table(path: str | Path, table: pa.Table | list[dict[str, Any]] | dict[
         table = pa.table(table)
     metadata = {**(table.schema.metadata or {}), b"lbt": _provenance_json().encode()}
     with atomic(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd")
+        pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd", write_page_checksum=True)
 
 
 def read_table(path: str | Path) -> pa.Table:
-    """Read a Parquet file; no two columns of it have the same name."""
+    """Read a Parquet file; no two columns of it have the same name, and the checksums of its pages are right."""
     return reading(path, "Parquet", _read_table)
 
 
@@ -186,7 +189,7 @@ def _read_table(path: Path) -> pa.Table:
     names = pq.read_schema(path).names
     if twice := sorted(name for name, count in Counter(names).items() if count > 1):
         raise LbtError(f"{path}: column {told(twice[0])} is there twice")
-    return pq.read_table(path)
+    return pq.read_table(path, page_checksum_verification=True)
 
 
 NOTES = ("file", "user", "time", "split")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from lbt.adapt.evidence import unlabelled_evidence
 from lbt.adapt.explained import table
@@ -24,13 +24,14 @@ from lbt.adapt.loop import TrainingLog, train
 from lbt.adapt.memory import device_memory
 from lbt.adapt.method import Base, Task
 from lbt.adapt.params import METHODS, AdaptJob
-from lbt.artifacts import renumber, sha256, write_table
+from lbt.adapt.predictions import write_confidence_sheet, write_predictions
+from lbt.artifacts import read_images, renumber, sha256, write_table
 from lbt.distributed import joined, wait, world
 from lbt.errors import LbtError
 from lbt.models import Architecture, read_model, write_model
 from lbt.recipe import Recipe
 from lbt.train.batches import Examples, read_examples
-from lbt.train.evaluation import accuracy, collapsed, predict
+from lbt.train.evaluation import accuracy, collapsed, interval, predict
 from lbt.train.threads import fixed_threads
 
 Metrics = dict[str, float | int | str | None]
@@ -64,6 +65,9 @@ class Outputs:
         explain: Parquet, the rows of :func:`lbt.nn.explain` at four points of the training; without rows for a recipe
             that quantizes nothing. None: not written.
         teacher: the same for the teacher; a method without one writes its student here too. None: not written.
+        predictions: CSV, the prediction for each test image of the target (:mod:`lbt.adapt.predictions`). None: not
+            written.
+        sheet: PNG, the surest and the least sure of them by predicted class. None: not written.
         scratch: folder for the checkpoint of a running job, removed when it ends. None: no checkpoints.
     """
 
@@ -71,6 +75,8 @@ class Outputs:
     student: Path
     explain: Path | None = None
     teacher: Path | None = None
+    predictions: Path | None = None
+    sheet: Path | None = None
     scratch: Path | None = None
 
 
@@ -88,7 +94,8 @@ def run(params: AdaptJob, inputs: Inputs, outputs: Outputs) -> Metrics:
         Accuracies in percent on both domains' test splits (None where no test image has a label; then the metrics of
         :func:`lbt.adapt.evidence.unlabelled_evidence` are there too): ``before/…`` of the pretrained float network,
         ``student/…`` and ``teacher/…`` after, and ``target_accuracy``/``source_accuracy`` of the network that would be
-        deployed (the teacher if there is one). ``collapsed`` 0 or 1, judged without labels; ``confident_share``: share
+        deployed (the teacher if there is one), with ``target_accuracy_low`` and ``…_high``, the ends of its 95 %
+        interval, from ``labelled_test_images``. ``collapsed`` 0 or 1, judged without labels; ``confident_share``: share
         of the target's training images whose largest probability exceeds 0.9; ``weight_levels``: distinct weight
         values in a product, see :func:`lbt.adapt.levels.weight_levels`; ``memory/…``: bytes on the device.
 
@@ -106,20 +113,27 @@ def run(params: AdaptJob, inputs: Inputs, outputs: Outputs) -> Metrics:
     method: Base = kind(task)
     log = train(method, target["validation"], outputs.scratch, _identity(params, inputs))
 
-    metrics: Metrics = {}
-    for domain, splits in (("source", source), ("target", target)):
-        model.eval()
-        metrics[f"before/{domain}_accuracy"] = _test(model, splits["test"])
-        for name, network in method.evaluated().items():
-            with method.on(network, domain):
-                metrics[f"{name}/{domain}_accuracy"] = _test(network, splits["test"])
+    tests = {"source": source["test"], "target": target["test"]}
+    tested = {
+        domain: {"before": predict(model, test), **_tested(method, domain, test)} for domain, test in tests.items()
+    }
+    metrics: Metrics = {
+        f"{name}/{domain}_accuracy": accuracy(found, tests[domain].labels)
+        for domain, networks in tested.items()
+        for name, found in networks.items()
+    }
     deployed = _deployed(method)
+    after, before = tested["target"][deployed], tested["target"]["before"]
+    low, high = interval(after, target["test"].labels)
     with method.on(method.networks[deployed], "target"):
         probabilities = predict(method.networks[deployed], target["train"])
     finite = all(math.isfinite(value) for row in log.curve for value in row.values() if value is not None)
     metrics |= {
         "source_accuracy": metrics[f"{deployed}/source_accuracy"],
         "target_accuracy": metrics[f"{deployed}/target_accuracy"],
+        "target_accuracy_low": low,
+        "target_accuracy_high": high,
+        "labelled_test_images": int((target["test"].labels >= 0).sum()),
         "collapsed": int(collapsed(probabilities, task.before) or not finite),
         "confident_share": (probabilities.amax(1) > 0.9).double().mean().item(),
         "weight_levels": weight_levels(method.student, task.target.images[:2]),
@@ -127,14 +141,22 @@ def run(params: AdaptJob, inputs: Inputs, outputs: Outputs) -> Metrics:
     }
 
     if metrics["target_accuracy"] is None:
-        with method.on(method.networks[deployed], "target"):
-            after = predict(method.networks[deployed], target["test"])
-        metrics |= unlabelled_evidence(after, predict(model, target["test"]), architecture.classes)
+        metrics |= unlabelled_evidence(after, before, architecture.classes)
 
     if world().rank == 0:
         _write(outputs, log, method, architecture)
+        _show(outputs, inputs.target.test, architecture.classes, after, before)
     wait()  # whoever looks at the outputs afterwards, in any process, finds them
     return metrics
+
+
+def _tested(method: Base, domain: str, test: Examples) -> dict[str, Tensor]:
+    """Class probabilities (N, classes) of the networks that predict."""
+    found = {}
+    for name, network in method.evaluated().items():
+        with method.on(network, domain):
+            found[name] = predict(network, test)
+    return found
 
 
 def _deployed(method: Base) -> str:
@@ -152,6 +174,15 @@ def _write(outputs: Outputs, log: TrainingLog, method: Base, architecture: Archi
     write_model(outputs.student, method.student, architecture, **extra)
     if outputs.teacher is not None:
         write_model(outputs.teacher, method.networks[_deployed(method)], architecture, **extra)
+
+
+def _show(outputs: Outputs, test: Path, classes: tuple[str, ...], after: Tensor, before: Tensor) -> None:
+    """What a person looks at."""
+    images = read_images(test)
+    if outputs.predictions is not None:
+        write_predictions(outputs.predictions, images, classes, after, before)
+    if outputs.sheet is not None:
+        write_confidence_sheet(outputs.sheet, images, classes, after)
 
 
 def _read(splits: SplitFiles, architecture: Architecture, name: str) -> dict[str, Examples]:
@@ -178,10 +209,6 @@ def _check_labels(kind: type[Base], params: AdaptJob, train: Examples) -> None:
     if kind.needs_labels and not (train.labels >= 0).any():
         domain = params.pair.partition("-")[2]
         raise LbtError(f"adapt.method: {params.method} needs labels of the target, and domain {domain} has none")
-
-
-def _test(network: nn.Module, test: Examples) -> float | None:
-    return accuracy(predict(network, test), test.labels)
 
 
 def _identity(params: AdaptJob, inputs: Inputs) -> dict[str, Any]:

@@ -28,6 +28,18 @@ def accuracy(probabilities: Tensor, labels: Tensor) -> float | None:
     return 100.0 * (probabilities[known].argmax(1) == labels[known]).double().mean().item()
 
 
+def interval(probabilities: Tensor, labels: Tensor) -> tuple[float, float] | tuple[None, None]:
+    """The 95 % interval of :func:`accuracy`, in percent, by Wilson's score method, which holds for few labels too."""
+    known = labels >= 0
+    count, z = int(known.sum()), 1.959964
+    if not count:
+        return None, None
+    share = (probabilities[known].argmax(1) == labels[known]).double().mean().item()
+    middle = share + z * z / (2 * count)
+    reach = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return 100.0 * (middle - reach) / (1 + z * z / count), 100.0 * (middle + reach) / (1 + z * z / count)
+
+
 def class_entropy(probabilities: Tensor) -> float:
     """Entropy of the histogram of predicted classes, as a share of that of a uniform one; from 0 to 1, label-free."""
     classes = probabilities.shape[1]

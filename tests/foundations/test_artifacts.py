@@ -106,6 +106,16 @@ def test_a_damaged_file_is_reported_by_name(tmp_path, name, damage):
     assert "\n" not in str(error.value)
 
 
+def test_a_flipped_bit_of_a_pixel_is_found(tmp_path):
+    path, pixels = tmp_path / "i.parquet", np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), np.uint8)
+    artifacts.write_images(path, Images(pixels, np.zeros(40, np.int64), ("a",)))
+    content = bytearray(path.read_bytes())
+    content[content.index(pixels[20].tobytes()) + 5] ^= 4  # noise cannot be compressed: it is in the file as it is
+    path.write_bytes(content)
+    with pytest.raises(LbtError, match=r"i\.parquet: not a readable Parquet file .*CRC checksum"):
+        artifacts.read_images(path)
+
+
 def test_a_table_that_holds_no_images_is_no_image_set(tmp_path):
     artifacts.write_table(tmp_path / "t.parquet", [{"a": 1}])
     with pytest.raises(LbtError, match="not an image table"):

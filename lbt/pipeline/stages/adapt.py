@@ -18,6 +18,8 @@ OUTPUTS = {
     "explain": "explain.parquet",
     "student": "student.safetensors",
     "teacher": "teacher.safetensors",
+    "predictions": "predictions.csv",
+    "sheet": "predictions.png",
 }
 HEADLINE = ("target_accuracy", "student/source_accuracy", "collapsed")
 
