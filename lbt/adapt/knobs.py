@@ -114,6 +114,9 @@ class Knobs(Section):
     class_shares: Literal["estimated", "equal"] | dict[str, Annotated[float, Field(gt=0, le=1e9)]] = "estimated"
     """Share of each class in the target: ``estimated`` from the predictions, without a label; ``equal``; or a number
     for each class name, if they are known. Batches, and the losses that aim at a mix of classes, follow it."""
+    guard: bool = True
+    """Deploy the start (the pretrained network in the recipe's numbers) where the predictions for the target's images
+    speak against the adapted one, see lbt/adapt/guard.py. No label is used; methods that have some are not guarded."""
     evaluate_every: int = Field(50, ge=1, le=10_000_000)
     """Steps between evaluations on the target's validation split (for the curve; nothing is chosen by it)."""
     checkpoint_every: int = Field(100, ge=1, le=10_000_000)

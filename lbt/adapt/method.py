@@ -113,6 +113,11 @@ class Base:
         self.optimizers = {"student": self.optimizer(self.student)}
         self.labels: Examples | None = None  # labelled target images, for the methods that have some
 
+    @classmethod
+    def guarded(cls) -> bool:
+        """True if the target's images, without their labels, change the network: its outcome is then in doubt."""
+        return cls.uses_target and not cls.needs_labels
+
     # Declared by a method --------------------------------------------------------------------------------------------
 
     @property

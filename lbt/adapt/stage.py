@@ -1,7 +1,8 @@
 """One adaptation job: (source → target, method, recipe, seed) from the pretrained network to metrics and weights.
 
 The target's labels are used for evaluation only, except by the methods whose name says that they have some. The test
-splits are read once, at the end; nothing is chosen by them, and nothing by the target's validation split either.
+splits are read once, at the end; nothing is chosen by them. The target's other images, without their labels, decide if
+the adapted network is deployed (:mod:`lbt.adapt.guard`).
 
 Under ``torchrun`` the processes share each batch (:mod:`lbt.nn.parallel`): the result is that of one process up to the
 rounding of float sums, and the first process writes it.
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from lbt.adapt.evidence import unlabelled_evidence
 from lbt.adapt.explained import table
+from lbt.adapt.guard import guard
 from lbt.adapt.levels import weight_levels
 from lbt.adapt.loop import TrainingLog, train
 from lbt.adapt.memory import device_memory
@@ -94,10 +96,11 @@ def run(params: AdaptJob, inputs: Inputs, outputs: Outputs) -> Metrics:
         Accuracies in percent on both domains' test splits (None where no test image has a label; then the metrics of
         :func:`lbt.adapt.evidence.unlabelled_evidence` are there too): ``before/…`` of the pretrained float network,
         ``student/…`` and ``teacher/…`` after, and ``target_accuracy``/``source_accuracy`` of the network that would be
-        deployed (the teacher if there is one), with ``target_accuracy_low`` and ``…_high``, the ends of its 95 %
-        interval, from ``labelled_test_images``. ``collapsed`` 0 or 1, judged without labels; ``confident_share``: share
-        of the target's training images whose largest probability exceeds 0.9; ``weight_levels``: distinct weight
-        values in a product, see :func:`lbt.adapt.levels.weight_levels`; ``memory/…``: bytes on the device.
+        deployed: the teacher if there is one, the start if the guard refused it (``rolled_back`` 1; see
+        :func:`lbt.adapt.guard.guard`). ``target_accuracy_low`` and ``…_high``: ends of its 95 % interval, from
+        ``labelled_test_images``. ``collapsed`` 0 or 1, judged without labels; ``confident_share``: share of the
+        target's training images whose largest probability exceeds 0.9; ``weight_levels``: distinct weight values in a
+        product, see :func:`lbt.adapt.levels.weight_levels`; ``memory/…``: bytes on the device.
 
     Raises:
         LbtError: files are unreadable, or classes do not match.
@@ -113,6 +116,12 @@ def run(params: AdaptJob, inputs: Inputs, outputs: Outputs) -> Metrics:
     method: Base = kind(task)
     log = train(method, target["validation"], outputs.scratch, _identity(params, inputs))
 
+    deployed, judged = _deployed(method), dict[str, float | int | None](rolled_back=0)
+    with method.on(method.networks[deployed], "target"):
+        trained = predict(method.networks[deployed], target["train"])
+    if params.guard and kind.guarded():
+        judged, trained = guard(method, deployed, trained, target["validation"], target["test"])
+
     tests = {"source": source["test"], "target": target["test"]}
     tested = {
         domain: {"before": predict(model, test), **_tested(method, domain, test)} for domain, test in tests.items()
@@ -122,11 +131,8 @@ def run(params: AdaptJob, inputs: Inputs, outputs: Outputs) -> Metrics:
         for domain, networks in tested.items()
         for name, found in networks.items()
     }
-    deployed = _deployed(method)
     after, before = tested["target"][deployed], tested["target"]["before"]
     low, high = interval(after, target["test"].labels)
-    with method.on(method.networks[deployed], "target"):
-        probabilities = predict(method.networks[deployed], target["train"])
     finite = all(math.isfinite(value) for row in log.curve for value in row.values() if value is not None)
     metrics |= {
         "source_accuracy": metrics[f"{deployed}/source_accuracy"],
@@ -134,8 +140,9 @@ def run(params: AdaptJob, inputs: Inputs, outputs: Outputs) -> Metrics:
         "target_accuracy_low": low,
         "target_accuracy_high": high,
         "labelled_test_images": int((target["test"].labels >= 0).sum()),
-        "collapsed": int(collapsed(probabilities, task.before) or not finite),
-        "confident_share": (probabilities.amax(1) > 0.9).double().mean().item(),
+        **judged,
+        "collapsed": int(collapsed(trained, task.before) or not finite),
+        "confident_share": (trained.amax(1) > 0.9).double().mean().item(),
         "weight_levels": weight_levels(method.student, task.target.images[:2]),
         **{f"memory/{name}_bytes": value for name, value in device_memory(method).items()},
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -37,7 +38,7 @@ def block(found: Found) -> Block:
     return Block(
         "Adaptation: accuracy on the target domain",
         "Mean and standard deviation over seeds on the target's test split, which is read once, at the end. The dashed "
-        "line is the pretrained float network before any adaptation.",
+        "line is the pretrained float network before any adaptation." + _guarded(rows),
         _draw(stats, {pair: stat.mean for pair, stat in pretrained.items()})
         if stats
         else figures.nothing("no target of this run has labelled test images: accuracy is not measured"),
@@ -46,6 +47,18 @@ def block(found: Found) -> Block:
             *((*group.split("/"), *_cells(stats.get(group))) for group in groups),
         ],
         markdown(header, body),
+    )
+
+
+def _guarded(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A sentence on the jobs in which the guard refused the adapted network."""
+    refused = Counter("/".join(row["parts"][1:3]) for row in rows if row.get("rolled_back"))
+    if not refused:
+        return ""
+    named = ", ".join(f"{name} ({count} seed{'s' if count > 1 else ''})" for name, count in sorted(refused.items()))
+    return (
+        f" In {sum(refused.values())} of {len(rows)} jobs the unlabelled evidence spoke against the adapted network, "
+        f"and the pretrained one, in the recipe's numbers, was deployed instead: {named}."
     )
 
 
