@@ -89,12 +89,17 @@ def recipes(found: Rows, grid: AdaptParams) -> str:
 
 
 def shifts(rows: list[dict[str, Any]], grid: AdaptParams) -> str:
-    """Points against the pretrained network for every shift, method and recipe, on every pair."""
-    found = {row["name"]: row for row in rows if row["name"].endswith("/minus_start")}
+    """Points against the pretrained network for every shift, method and recipe, on every pair; [without the guard]."""
+    found = {row["name"]: row for row in rows}
     places = dict.fromkeys(tuple(name.split("/")[2:5]) for name in found)
     lines = []
     for shift, method, recipe in sorted(places, key=lambda place: label_shift.SHIFTS.index(place[0])):
-        cells = [show(found, "shift", pair, shift, method, recipe, "minus_start", signed=True) for pair in grid.pair]
+        cells = []
+        for pair in grid.pair:
+            place = ("shift", pair, shift, method, recipe)
+            refused = found.get("/".join((*place, "rolled_back")), {}).get("value")
+            free = f" [{show(found, *place, 'unguarded_minus_start', signed=True)}]" if refused else ""
+            cells.append(show(found, *place, "minus_start", signed=True) + free)
         lines.append([shift, f"`{method}`", recipe, *cells])
     return _pages.table(["target", "method", "numbers", *(_arrow(p) for p in grid.pair)], lines)
 

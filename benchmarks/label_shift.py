@@ -10,9 +10,10 @@ distribution with parameter 0.3), ``tail`` (400, 200, 100, 50 and six times 30 o
 
 Rows: ``shift/PAIR/SHIFT/METHOD/RECIPE/…``: ``target_accuracy`` and ``minus_start``, points against the pretrained
 network on the same test images; ``gap_closed``, the share of start to bound (where that is 3 points or more);
-``unguarded_minus_start``, as if the guard (lbt/adapt/guard.py) were off; ``rolled_back``, runs that it refused. Every run
-is appended to ``--runs`` at once, and a run that is there is not done again; ``--share 0/2`` and ``--share 1/2`` divide
-the jobs between two processes. ``--equal`` runs every job as if the target were balanced (``class_shares: equal``).
+``unguarded_minus_start``, as if the guard (lbt/adapt/guard.py) were off; ``rolled_back``, runs that it refused. Every
+run is appended to ``--runs`` at once, and a run that is there is not done again; ``--share 0/2`` and ``--share 1/2``
+divide the jobs between two processes. ``--equal`` runs every job as if the target were balanced (``class_shares:
+equal``). ``--first-seed 5 --seeds 1`` with another file are the runs by which the guard's two numbers were chosen.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def main() -> None:
     parser.add_argument("--params", type=Path, default=Path("params/digits.yaml"))
     parser.add_argument("--quick", action="store_true", help="two shifts of the first pair, mean teacher and its bound")
     parser.add_argument("--equal", action="store_true", help="take the target for balanced")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=3, help="how many")
     parser.add_argument("--share", default="0/1", help="which share of the jobs this process runs, for example 0/2")
     parser.add_argument("--work", type=Path, help="keep data and pretrained networks in this folder")
     parser.add_argument("--runs", type=Path, help="JSON lines, one a finished job")
@@ -60,7 +62,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         work, runs = options.work or Path(temporary), options.runs or Path(temporary) / "runs.jsonl"
         share, shares = map(int, options.share.split("/"))
-        for job in jobs(params, options.seeds, options.quick)[share::shares]:
+        for job in jobs(params, range(options.first_seed, options.first_seed + options.seeds), options.quick)[
+            share::shares
+        ]:
             job["shares"] = "equal" if options.equal else "estimated"
             if not any(all(line.get(key) == value for key, value in job.items()) for line in _runs.lines(runs)):
                 print(*job.values(), file=sys.stderr, flush=True)
@@ -72,13 +76,13 @@ def main() -> None:
         options.json.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
 
 
-def jobs(params: Params, seeds: int, quick: bool) -> list[Run]:
+def jobs(params: Params, seeds: range, quick: bool) -> list[Run]:
     """All jobs, most telling first."""
     pairs, methods, shifts = params.adapt.pair, METHODS, SHIFTS
     if quick:
-        pairs, methods, shifts, seeds = pairs[:1], METHODS[:2], SHIFTS[:2], 1
+        pairs, methods, shifts, seeds = pairs[:1], METHODS[:2], SHIFTS[:2], seeds[:1]
     names = ("seed", "method", "shift", "pair")
-    cells = [dict(zip(names, cell, strict=True)) for cell in product(range(seeds), methods, shifts, pairs)]
+    cells = [dict(zip(names, cell, strict=True)) for cell in product(seeds, methods, shifts, pairs)]
     return [{**cell, "method": cell["method"][0], "recipe": cell["method"][1]} for cell in cells]
 
 
@@ -96,6 +100,7 @@ def run(params: Params, work: Path, *, pair: str, shift: str, method: str, recip
         outputs = adapt.Outputs(curve=Path(folder) / "curve.parquet", student=Path(folder) / "student.safetensors")
         metrics = adapt.run(job, inputs, outputs)
     kept = ("before/target_accuracy", "target_accuracy", "collapsed", "rolled_back")
+    kept += tuple(name for name in ("guard/expected_gain", "guard/lost") if name in metrics)
     given_up = metrics.get("adapted/target_accuracy", metrics["target_accuracy"])
     return {"steps": job.steps, **{name: metrics[name] for name in kept}, "adapted/target_accuracy": given_up}
 
