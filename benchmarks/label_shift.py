@@ -10,6 +10,7 @@ distribution with parameter 0.3), ``tail`` (400, 200, 100, 50 and six times 30 o
 
 Rows: ``shift/PAIR/SHIFT/METHOD/RECIPE/…``: ``target_accuracy`` and ``minus_start``, points against the pretrained
 network on the same test images; ``gap_closed``, the share of start to bound (where that is 3 points or more);
+``tuned`` in the place of a method is the one that ``lbt tune`` would choose, ``regret`` its points behind the oracle's;
 ``unguarded_minus_start``, as if the guard (lbt/adapt/guard.py) were off; ``rolled_back``, runs that it refused. Every
 run is appended to ``--runs`` at once, and a run that is there is not done again; ``--share 0/2`` and ``--share 1/2``
 divide the jobs between two processes. ``--equal`` runs every job as if the target were balanced (``class_shares:
@@ -164,6 +165,28 @@ def rows(found: list[Run]) -> list[dict[str, Any]]:
             *adaptation.row(f"{name}/unguarded_minus_start", free, "points"),
             *adaptation.row(f"{name}/rolled_back", (100 * run["rolled_back"] for run in runs), "%"),
         ]
+    return made + tuned(found)
+
+
+def tuned(found: list[Run]) -> list[dict[str, Any]]:
+    """Rows of the choice that ``lbt tune`` would make among the methods, against the oracle's."""
+    places: dict[tuple[str, ...], list[tuple[float, float]]] = {}
+    keys = dict.fromkeys((run["pair"], run["shift"], run["recipe"], run["seed"]) for run in found)
+    for pair, shift, recipe, seed in keys:
+        asked = {"pair": pair, "shift": shift, "recipe": recipe, "seed": seed, "shares": "estimated"}
+        runs = [run for run in found if all(run[k] == v for k, v in asked.items()) and "guard/expected_gain" in run]
+        allowed = [run for run in runs if not run["rolled_back"]]
+        if len(runs) < 2:
+            continue
+        best = max(run["target_accuracy"] for run in runs)
+        start = runs[0]["before/target_accuracy"]
+        ours = max(allowed, key=lambda run: run["guard/expected_gain"])["target_accuracy"] if allowed else start
+        places.setdefault((pair, shift, recipe), []).append((ours - start, best - ours))
+    made = []
+    for (pair, shift, recipe), values in places.items():
+        name = f"shift/{pair}/{shift}/tuned/{recipe}"
+        made += adaptation.row(f"{name}/minus_start", (value for value, _ in values), "points")
+        made += adaptation.row(f"{name}/regret", (value for _, value in values), "points")
     return made
 
 

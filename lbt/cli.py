@@ -14,7 +14,6 @@ from lbt import reproducible
 from lbt.errors import LbtError, one_line, told, unknown, warn
 from lbt.memory import keep_freed_memory
 from lbt.pipeline.execute import execute
-from lbt.pipeline.job import Job
 from lbt.pipeline.plan import STAGES, Plan
 from lbt.pipeline.summary import worth_a_line
 
@@ -67,7 +66,8 @@ def stage_command(name: str) -> click.Command:
             if only_list:
                 click.echo(f"{job.name}\t{reason or 'up to date'}")
             elif reason or force or job_name:
-                _check_needs(plan, job)
+                for need in job.needs.values():
+                    plan.made(need, job.key)
                 metrics = execute(plan, job)
                 click.echo(f"{name} {job.name}: {_in_short(metrics, module.HEADLINE)}")
         plan.digest.save()
@@ -82,16 +82,6 @@ def _prepare_process(plan: Plan) -> None:
         reproducible.enter()
         if reason := reproducible.supported():
             warn(f"results are of this machine alone: {reason}")
-
-
-def _check_needs(plan: Plan, job: Job) -> None:
-    for need in job.needs.values():
-        reason = plan.stale(need)
-        if reason:
-            raise LbtError(
-                f"{job.key} needs {plan.folder(need)} ({reason}): run `snakemake {need.stage}` "
-                f"or `lbt {need.stage} --job {need.name}` first"
-            )
 
 
 def _in_short(metrics: dict[str, Any], headline: tuple[str, ...]) -> str:
@@ -164,6 +154,32 @@ def init(folder: Path, source: Path, target: Path, params_file: Path) -> None:
     options["snakemake adapt"] = f" --configfile {params_file}"
     shown = steps if params_file == Path(DEFAULT) else [step + options.get(step, "") for step in steps]
     click.echo(f"next: {'; '.join(shown)}")
+
+
+@cli.command()
+@params_option
+@click.option("--pair", help="Source and target, written source-target.  [default: the first of the params]")
+@click.option("--recipe", help="Number formats of all candidates.  [default: the first of the params]")
+@click.option(
+    "--set",
+    "tried",
+    multiple=True,
+    metavar="KEY=VALUE,…",
+    help="Values of an option below adapt, such as mean_teacher.weight=3,10; may be given again.",
+)
+def tune(params_file: str, pair: str | None, recipe: str | None, tried: tuple[str, ...]) -> None:
+    """Choose the method, and options, of adaptation without a label of the target.
+
+    The candidates are the methods of the params, with each combination of the values that --set gives. They are run
+    on the data and networks of the run (`snakemake pretrain` makes them); what was run is kept.
+    """
+    plan = Plan(params_file)
+    _prepare_process(plan)
+    from lbt.tune import read_tried, told_choice, tune
+
+    adapt = plan.params.adapt
+    scores = tune(plan, pair or adapt.pair[0], recipe or adapt.recipe[0], read_tried(tried))
+    click.echo(told_choice(scores, len(adapt.seed)))
 
 
 @cli.command()

@@ -191,6 +191,15 @@ class Plan:
         """The reason why ``job`` has to run; empty if its outputs are up to date."""
         return freshness(job, self.folder(job), self.fingerprint(job), self.digest)
 
+    def made(self, job: Job, reader: str) -> Path:
+        """The folder of ``job``; an error that tells what ``reader`` needs first if its outputs are not up to date."""
+        if reason := self.stale(job):
+            raise LbtError(
+                f"{reader} needs {self.folder(job)} ({reason}): run `snakemake {job.stage}` "
+                f"or `lbt {job.stage} --job {job.name}` first"
+            )
+        return self.folder(job)
+
     # ------------------------------------------------------------------------------------------------ for Snakemake
 
     def stamp(self, job: Job) -> Path:
