@@ -77,7 +77,7 @@ def test_the_inner_nodes_of_all_benchmark_cells_have_few_states():
     flow = merge(table.expand(2), len(nasbench201.OPERATIONS) + 1)
     assert flow.inner < 131  # 1 + 5 + 125, less those that carry nothing
     assert flow.output.shape == (2, 15625)
-    assert flow.size < 2 * 15625 * 0.6
+    assert flow.members * (flow.inner + flow.outer) < 2 * 15625 * 0.6
     assert (flow.source < 2 * flow.inner).all()
 
 

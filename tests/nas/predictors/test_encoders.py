@@ -108,7 +108,7 @@ def test_gates_against_a_slow_reference(space, nodes):
         x[0] = p["information"]
         for layer in range(len(encoder.mask)):
             gate = 1 / (1 + np.exp(-(table @ p[f"mask.{layer}.weight"] + p[f"mask.{layer}.bias"])))
-            new = x.copy()
+            new = x @ p[f"move.{layer}.weight"]
             for i, j, operation in space.labelled_edges(row):
                 masked = gate[operation] if operation < len(gate) else 1.0
                 new[j] += masked * (x[i] @ p[f"move.{layer}.weight"])

@@ -1,8 +1,8 @@
 """A batch's cells as one flow in which equal nodes, and equal messages between nodes, occur once.
 
 In NAS-Bench-201's 15,625 cells the inner nodes have 131 different states, because a node's state depends only on the
-part of the cell that leads into it. So the products, which only the inner nodes need, are computed once per state, not
-once per cell; what is left per cell is a sum of three messages.
+part of the cell that leads into it. So the products are computed once per state, not once per cell; what is left
+per cell is one product of its output node and a sum of three messages.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from lbt.nas.predictors.cells import INPUT, Cells
 
 @dataclass(frozen=True)
 class Merged:
-    """States in a flat table: first every member's inner states, padded to I per member, then the output states.
+    """States in a flat table: every member's inner states, padded to I per member, then the output states, to O.
 
     Attributes:
-        members, inner: K and I.
-        size: rows of the state table.
+        members, inner, outer: K, I and O.
         source: int64 (M,), the inner state that each message comes from.
         label: int64 (M,), index into the members' label tables laid end to end (K · kinds rows).
         message, offsets: the messages that arrive at each state, and where each state's begin.
@@ -31,7 +30,7 @@ class Merged:
 
     members: int
     inner: int
-    size: int
+    outer: int
     source: Tensor
     label: Tensor
     message: Tensor
@@ -39,16 +38,17 @@ class Merged:
     output: Tensor
 
     def begin(self, information: Tensor) -> Tensor:
-        """The state table (size, D) in which only the members' input nodes hold their information (K, D)."""
-        table = information.new_zeros(self.size, information.shape[-1])
+        """The state table (K·(I+O), D) in which only the members' input nodes hold their information (K, D)."""
+        table = information.new_zeros(self.members * (self.inner + self.outer), information.shape[-1])
         return table.index_copy(0, torch.arange(self.members) * self.inner, information)
 
-    def inner_states(self, table: Tensor) -> Tensor:
-        """The inner states (K, I, D) of a state table."""
-        return table[: self.members * self.inner].view(self.members, self.inner, -1)
+    def parts(self, table: Tensor) -> tuple[Tensor, Tensor]:
+        """The inner states (K, I, D) and the output states (K, O, D) of a state table."""
+        inner, outer = table.split([self.members * self.inner, self.members * self.outer])
+        return inner.view(self.members, self.inner, -1), outer.view(self.members, self.outer, -1)
 
     def arriving(self, moved: Tensor, masks: Tensor) -> Tensor:
-        """The sum that arrives at each state (size, D): ``mask ⊙ moved`` over the edges that enter it.
+        """The sum that arrives at each state (K·(I+O), D): ``mask ⊙ moved`` over the edges that enter it.
 
         Args:
             moved: (K, I, D), what each inner state sends.
@@ -69,10 +69,10 @@ def merge(batch: Cells, kinds: int) -> Merged:
 
     place = torch.arange(members * size * nodes).view(members, size, nodes)
     where = torch.cat([place[..., :-1][alive][inner_first], place[..., -1].flatten()[output_first]])  # (U,)
-    owner = where[: len(inner_keys)] // (size * nodes)
-    counts = owner.bincount(minlength=members)
-    inner = int(counts.max())
-    slot = torch.arange(len(inner_keys)) + (torch.arange(members) * inner - counts.cumsum(0) + counts)[owner]
+    owner = where // (size * nodes)
+    inner, slot = _places(owner[: len(inner_keys)], members)
+    outer, place_of_output = _places(owner[len(inner_keys) :], members)
+    output = place_of_output + members * inner
     slots = torch.zeros(members, size, nodes, dtype=torch.int64)
     slots[..., :-1][alive] = slot[inner_of]
 
@@ -81,20 +81,27 @@ def merge(batch: Cells, kinds: int) -> Merged:
     state, origin = (into >= 0).nonzero(as_tuple=True)
     sent = slots.view(-1, nodes)[cell[state], origin] * kinds + into[state, origin]
     sent, message = sent.unique(return_inverse=True)
-    arrivals = torch.zeros(members * inner + len(output_first), dtype=torch.int64)
-    states = torch.cat([slot, torch.arange(len(output_first)) + members * inner])
+    arrivals = torch.zeros(members * (inner + outer), dtype=torch.int64)
+    states = torch.cat([slot, output])
     arrivals[states] = state.bincount(minlength=len(where))
     source = sent // kinds
     return Merged(
         members,
         inner,
-        len(arrivals),
+        outer,
         source,
         source // inner * kinds + sent % kinds,
         message,
         arrivals.cumsum(0) - arrivals,
-        output_of.view(members, size) + members * inner,
+        output[output_of].view(members, size),
     )
+
+
+def _places(owner: Tensor, members: int) -> tuple[int, Tensor]:
+    """Most states of a member, and the row of each state when every member has that many; ``owner`` is sorted."""
+    counts = owner.bincount(minlength=members)
+    most = int(counts.max())
+    return most, torch.arange(len(owner)) + (torch.arange(members) * most - counts.cumsum(0) + counts)[owner]
 
 
 def _unique(keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -3,8 +3,10 @@
 One layer moves the information one step along every edge (arXiv 2004.01899, section 3.2). With X_j the information at
 node j and o the embedding of an operation::
 
-    operation on edge:  X_j ← X_j + Σ_{i→j} σ(o_ij W_o) ⊙ (X_i W_x)
-    operation on node:  X_j ← X_j + σ(o_j W_o) ⊙ ((Σ_{i→j} X_i) W_x)          o ← o + ReLU(o W_r)
+    operation on edge:  X_j ← X_j W_x + Σ_{i→j} σ(o_ij W_o) ⊙ (X_i W_x)
+    operation on node:  X_j ← X_j W_x + σ(o_j W_o) ⊙ ((Σ_{i→j} X_i) W_x)          o ← o + ReLU(o W_r)
+
+A node keeps its information as the graph convolution inside it does: moved by W_x, at all nodes.
 
 Only the input node starts with information; a ReLU follows every layer but the last. Parameters differ from layer to
 layer, the operations' embeddings are refined between layers, and the output node's information is the architecture's
@@ -52,7 +54,8 @@ class Encoder(nn.Module):
         unmasked = table.new_ones(len(table), 1, table.shape[-1])  # into the output node of an operation-on-node cell
         for layer, (mask, move) in enumerate(zip(self.mask, self.move, strict=True)):
             masks = torch.cat([torch.sigmoid(mask(table)), unmasked], 1)
-            x = x + flow.arriving(move(flow.inner_states(x)), masks)
+            inner, outer = (move(part) for part in flow.parts(x))
+            x = torch.cat([inner.flatten(0, 1), outer.flatten(0, 1)]) + flow.arriving(inner, masks)
             if layer < len(self.refine):
                 x = torch.relu(x)
                 table = table + torch.relu(self.refine[layer](table))
