@@ -62,7 +62,7 @@ def network():
     return PredictorNetwork("gates", nasbench201.SPACE, OPTIONS, torch.Generator().manual_seed(0))
 
 
-OPTIONS = Options(width=16, hidden=(16,), epochs=40, batch=10)
+OPTIONS = Options(width=16, hidden=(16,), epochs=120, batch=10)
 ROWS = nasbench201.sample(200, 0)
 
 
