@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, replace
 
-from lbt.adapt.method import norm_layers
 from lbt.edge.online import Base
+from lbt.edge.statistics import norm_layers
 from lbt.hardware.boards import Board
 from lbt.hardware.estimate import cost_of_graph
 from lbt.hardware.masks import channels
@@ -38,7 +38,7 @@ def memory(method: Base, graph: Graph) -> dict[str, int]:
         copies that it makes.
     """
     trained = sum(p.numel() for p in method.parameters())
-    width = sum(norm.num_features for norm in norm_layers(method.network))  # type: ignore[misc]
+    width = sum(norm.num_features for norm in norm_layers(method.network))
     # A further network shares what is never trained; where nothing but norms moves, it is a set of norms.
     others = [Another(trained, width, averaged=name == "teacher") for name in method.networks if name != "network"]
     training = method.training

@@ -1,4 +1,4 @@
-"""Names that an online method works with, each imported when it is first used (as :mod:`lbt.adapt.kit`)."""
+"""Names that an online method works with, each imported when it is first used; why: :mod:`lbt.adapt.kit`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from lbt.lazy import exports
 if TYPE_CHECKING:
     import torch as torch
     from torch import nn as nn
-    from torch.nn import functional as F  # noqa: F401
 
     from lbt.edge.losses import cross_entropy as cross_entropy
     from lbt.edge.losses import entropies as entropies
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from lbt.edge.losses import symmetric_cross_entropy as symmetric_cross_entropy
     from lbt.edge.statistics import folded as folded
     from lbt.edge.statistics import kept_statistics as kept_statistics
+    from lbt.edge.statistics import norm_layers as norm_layers
     from lbt.edge.statistics import use_batch as use_batch
     from lbt.edge.statistics import use_running as use_running
     from lbt.nn import optimizer as optimizer
@@ -34,7 +34,9 @@ __getattr__, __dir__ = exports(
         "nn": "torch.nn:",
         "F": "torch.nn.functional:",
         **dict.fromkeys(_LOSSES, "lbt.edge.losses"),
-        **dict.fromkeys(("folded", "kept_statistics", "use_batch", "use_running"), "lbt.edge.statistics"),
+        **dict.fromkeys(
+            ("folded", "kept_statistics", "norm_layers", "use_batch", "use_running"), "lbt.edge.statistics"
+        ),
         **dict.fromkeys(("optimizer", "scale_loss", "set_step"), "lbt.nn"),
         "augment": "lbt.train.augmentation",
         "generator": "lbt.train.batches",

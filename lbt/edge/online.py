@@ -11,7 +11,6 @@ import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
-from lbt.adapt.method import norm_layers
 from lbt.config import Section
 from lbt.edge import kit
 from lbt.edge.knobs import JobKnobs, Training
@@ -192,7 +191,7 @@ class Base:
 
     def chosen_norms(self) -> list[nn.Module]:
         """The batch norms whose scale and offset move."""
-        return norm_layers(self.network)
+        return kit.norm_layers(self.network)
 
 
 class BatchStatistics(Base):

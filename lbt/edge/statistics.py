@@ -14,8 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lbt.adapt.method import norm_layers
 from lbt.errors import LbtError
+
+
+def norm_layers(network: nn.Module) -> list[Any]:
+    """The batch norms of ``network``, PyTorch's or of ``lbt.nn.norms``."""
+    return [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
 
 
 def use_running(network: nn.Module) -> None:
@@ -71,17 +75,13 @@ def folded(network: nn.Module, share: float) -> Iterator[None]:
 @contextlib.contextmanager
 def kept_statistics(network: nn.Module) -> Iterator[None]:
     """Put the running statistics back at the end of this context."""
-    kept = [(norm, norm.running_mean.clone(), norm.running_var.clone()) for norm in _running(network)]
+    kept = [(norm, norm.running_mean.clone(), norm.running_var.clone()) for norm in norm_layers(network)]
     try:
         yield
     finally:
         for norm, mean, variance in kept:
             norm.running_mean.copy_(mean)
             norm.running_var.copy_(variance)
-
-
-def _running(network: nn.Module) -> list[Any]:
-    return norm_layers(network)
 
 
 @torch.no_grad()
@@ -93,7 +93,7 @@ def _fold(share: float, norm: Any, inputs: tuple[Tensor, ...]) -> None:
     norm.running_var = norm.running_var.lerp(variance.to(norm.running_var.dtype), share)
 
 
-def _check(network: nn.Module, norms: list[nn.Module]) -> None:
+def _check(network: nn.Module, norms: list[Any]) -> None:
     if not norms:
         raise LbtError(
             f"edge: {type(network).__name__} has no batch norm, which this method needs; accepted: none, lame"

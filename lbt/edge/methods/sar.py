@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from lbt.adapt.method import norm_layers
 from lbt.edge import kit
 from lbt.edge.knobs import OptimizerName, Training
 from lbt.edge.online import BatchStatistics, Device
@@ -56,7 +55,7 @@ class Method(BatchStatistics):
         self.fresh = copy.deepcopy(self.optimizer.state_dict())
 
     def chosen_norms(self) -> list[nn.Module]:
-        norms = norm_layers(self.network)
+        norms = kit.norm_layers(self.network)
         return norms[: max(1, len(norms) - round(self.options.frozen * len(norms)))]
 
     def adapt(self, images: Tensor, labels: Tensor, step: int) -> Tensor:
