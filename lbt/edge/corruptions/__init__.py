@@ -1,7 +1,7 @@
 """Corruptions of severity 1 to 5: one file each, with the constants of CIFAR-10-C (Hendrycks & Dietterich 2019).
 
 A file has ``SEVERITIES``, five settings as published for images of 32 × 32 (``make_cifar_c.py`` of arXiv 1903.12261),
-and ``corrupt(pixels, setting, draws)``. Lengths in pixels grow with a larger image (:func:`relative`). The random numbers
+and ``corrupt(pixels, setting, draws)``. Lengths in pixels grow with larger images (:func:`relative`). Random numbers
 are keyed by (seed, corruption, image) and the same at each severity. Frost is left out: it pastes published photos that
 are not part of any package; so is spatter.
 """
