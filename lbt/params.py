@@ -8,6 +8,7 @@ from pathlib import Path
 from lbt.adapt.params import AdaptParams
 from lbt.config import Section, load_yaml
 from lbt.data.params import DataParams
+from lbt.edge.params import EdgeParams
 from lbt.errors import LbtError, told, unknown
 from lbt.hardware.boards import Board
 from lbt.hardware.params import HardwareParams
@@ -30,6 +31,8 @@ class Params(Section):
     """The float network that every adaptation starts from."""
     adapt: AdaptParams = AdaptParams()
     """Low-bit training on the target domain: a grid of pairs, methods, recipes and seeds."""
+    edge: EdgeParams = EdgeParams()
+    """Adaptation on the device while a stream is predicted: a grid of streams, methods, recipes and seeds."""
     supernet: SupernetParams = SupernetParams()
     """A weight-sharing network over a cell space, and the one-shot scores that it gives."""
     predictor: PredictorParams = PredictorParams()
@@ -43,6 +46,11 @@ class Params(Section):
     def supernet_domain(self) -> str:
         """The domain that the supernet is trained on."""
         return self.supernet.domain or self.adapt.pair[0].split("-")[0]
+
+    @property
+    def edge_source(self) -> str:
+        """The domain on which the network of the edge stage was pretrained."""
+        return self.edge.source or self.adapt.pair[0].split("-")[0]
 
 
 def load_params(path: str | Path) -> Params:
@@ -64,15 +72,19 @@ def _contradictions(params: Params) -> Iterator[str]:
         for domain in pair.split("-"):
             if domain not in domains:
                 yield str(unknown("domain", domain, domains, where=f"adapt.pair.{index}"))
-    if params.supernet.domain is not None and params.supernet.domain not in domains:
-        yield str(unknown("domain", params.supernet.domain, domains, where="supernet.domain"))
+    single = {"supernet.domain": params.supernet.domain}
+    single |= {"edge.source": params.edge.source, "edge.target": params.edge.target}
+    for key, named in single.items():
+        if named is not None and named not in domains:
+            yield str(unknown("domain", named, domains, where=key))
     recipes = [(f"adapt.recipe.{index}", name) for index, name in enumerate(params.adapt.recipe)]
-    boards = [("hardware.board", params.hardware.board)]
+    recipes += [(f"edge.recipe.{index}", name) for index, name in enumerate(params.edge.recipe)]
+    boards = [("hardware.board", params.hardware.board), ("edge.board", params.edge.board)]
     if params.search.cost != "none":
         recipes.append(("search.recipe", params.search.recipe))
         boards.append(("search.board", params.search.board))
-    for load, named in ((Recipe.load, recipes), (Board.load, boards)):
-        for key, name in named:
+    for load, given in ((Recipe.load, recipes), (Board.load, boards)):
+        for key, name in given:
             try:
                 load(name)
             except LbtError as error:

@@ -25,12 +25,14 @@ def preflight(params: Params) -> list[str]:
     domains, needed = params.data.domains, used(params)
     grid = [(job.pair, job.method) for job in params.adapt.jobs()]
     peeks = {name: peek(domains[name], name) for name in domains if name in needed}
-    for name in sorted({pair.split("-")[0] for pair, _ in grid} | {params.supernet_domain}):
+    for name in sorted({pair.split("-")[0] for pair, _ in grid} | {params.supernet_domain, params.edge_source}):
         _check_source(name, peeks[name])
     for pair, method in dict.fromkeys(grid):
         source, target = pair.split("-")
         _check_classes(source, target, peeks)
         _check_labels(params, method, target, peeks[target])
+    if params.edge.target is not None:
+        _check_classes(params.edge_source, params.edge.target, peeks)
     _check_network(params, peeks)
     return [line for found in peeks.values() for line in found.notes]
 
@@ -51,7 +53,8 @@ def _check_network(params: Params, peeks: dict[str, Peek]) -> None:
 
 def used(params: Params) -> set[str]:
     """Names of the domains that a stage after ``data`` reads."""
-    return {name for job in params.adapt.jobs() for name in job.pair.split("-")} | {params.supernet_domain}
+    adapted = {name for job in params.adapt.jobs() for name in job.pair.split("-")}
+    return adapted | {params.supernet_domain, params.edge_source, params.edge.target or params.edge_source}
 
 
 def _check_source(name: str, found: Peek) -> None:

@@ -69,6 +69,14 @@ class PretrainParams(Knobs):
         augmentation = self.pair_augmentation.get(pair, self.augmentation)
         return narrowed(self, PretrainJob, augmentation=augmentation, seed=seed if self.seed is None else self.seed)
 
+    def plain(self, seed: int) -> PretrainJob:
+        """The training of a source's network without regard to a pair."""
+        return narrowed(self, PretrainJob, seed=seed if self.seed is None else self.seed)
+
+    def plain_name(self, source: str, seed: int) -> str:
+        """Name of that network; the one of a pair whose augmentation is no other's."""
+        return f"{source}/{self.plain(seed).seed}"
+
     def start_group(self, pair: str) -> str:
         """The source domain, and the augmentation where it differs from the others'."""
         source, own = pair.split("-")[0], self.pair_augmentation.get(pair, self.augmentation)

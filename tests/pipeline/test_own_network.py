@@ -71,7 +71,7 @@ def test_its_code_and_its_weights_are_inputs_of_the_jobs(workspace):
     Path("my_net.py").write_text(CODE + "\n# changed\n")
     after = Plan("params/own.yaml").identity()
     changed = {key.split("/")[0] for key in before if before[key] != after[key] and "summary" not in key}
-    assert changed == {"pretrain", "adapt", "hardware", "report"}
+    assert changed == {"pretrain", "adapt", "edge", "hardware", "report"}
 
 
 def test_code_of_an_installed_package_is_part_of_the_fingerprint(workspace):

@@ -47,7 +47,7 @@ def test_every_stage_ends_with_its_summary_and_needs_come_first(workspace):
     for key, job in plan.jobs.items():
         assert {need.key for need in job.needs.values()} <= seen
         seen.add(key)
-    assert [plan.stage(stage)[-1].name for stage in plan.declarations] == ["summary"] * 7 + ["."]
+    assert [plan.stage(stage)[-1].name for stage in plan.declarations] == ["summary"] * 8 + ["."]
 
 
 def test_a_new_seed_changes_no_other_job(workspace):
@@ -66,7 +66,7 @@ def test_a_recipe_changes_only_the_jobs_that_use_it(workspace):
         file.write("\n# changed\n")
     keys = changed(before)
     assert all("int8" in key or key.split("/")[1] in ("summary", ".") for key in keys)
-    assert {key.split("/")[0] for key in keys} == {"adapt", "hardware", "report"}
+    assert {key.split("/")[0] for key in keys} == {"adapt", "edge", "hardware", "report"}
 
 
 def test_a_users_image_changes_only_its_domain(workspace):

@@ -50,7 +50,7 @@ def workspace(checkout: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_target_without_labels_runs_to_the_report(workspace, capsys):
-    for stage in ("data", "pretrain", "adapt", "supernet", "predictor", "search", "hardware", "report"):
+    for stage in ("data", "pretrain", "adapt", "edge", "supernet", "predictor", "search", "hardware", "report"):
         cli.main([stage, "--params", "params/field.yaml"])
     assert "target_accuracy not measured" in capsys.readouterr().out
     results = workspace / "results" / "field"

@@ -51,6 +51,11 @@ def norm_cost(norm: str, speed: float) -> dict[str, object]:
     }
 
 
+def streamed(job: str, error: float | None) -> dict[str, object]:
+    numbers = {"memory/kept_bytes": 4096, "memory/peak_bytes": 8192, "milliseconds": 0.5, "millijoules": 0.1}
+    return {"job": job, "group": job.rpartition("/")[0], "online_error": error, "forgetting": 1.0, **numbers}
+
+
 @pytest.fixture
 def inputs(tmp_path) -> Found:
     """A finished run, made up."""
@@ -63,6 +68,11 @@ def inputs(tmp_path) -> Found:
     tables = {
         "adapt": [adaptation(job, accuracy) for job, accuracy in accuracies.items()],
         "hardware": [costing("network/fp32", 0.9), costing("network/int8", 0.1), costing("searched/int8", 0.2)],
+        "edge": [
+            streamed(f"continual/{method}/int8/{seed}", error + seed)
+            for method, error in (("none", 40.0), ("tent", 20.0))
+            for seed in (0, 2)
+        ],
         "predictor": [
             {"job": f"{e}/{s}", "group": e, "78/kendall_tau": 0.5 + s / 10, "390/kendall_tau": 0.7}
             for e in ("mlp", "gates")
@@ -135,6 +145,16 @@ def test_numbers_are_those_of_the_jobs(inputs, tmp_path):
     assert metrics["collapsed"] == 0
     lines = (tmp_path / "report/accuracy.csv").read_text().splitlines()
     assert "mnist-optdigits,adabn,int8,81.0000,1.4142,2" in lines
+
+
+def test_the_bounds_of_a_stream_are_named(inputs, tmp_path):
+    run(inputs, tmp_path / "report")
+    lines = (tmp_path / "report/results.md").read_text().splitlines()
+    none, tent = (next(line for line in lines if line.startswith(f"| continual | {m}")) for m in ("none", "tent"))
+    assert "none (bound)" in none
+    assert "41.0 ± 1.4" in none
+    assert "(bound)" not in tent
+    assert "21.0 ± 1.4" in tent
 
 
 def test_the_same_bytes_each_time(inputs, tmp_path):

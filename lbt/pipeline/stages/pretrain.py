@@ -16,17 +16,19 @@ HEADLINE = ("validation_accuracy", "test_accuracy", "parameters")
 
 
 def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
-    """One job per network that a job of the adaptation grid starts from."""
-    starts = {params.pretrain.start_name(pair, seed): (pair, seed) for pair, seed in params.adapt.starts()}
-    for name, (pair, seed) in starts.items():
+    """One job per network that a job of the adaptation grid or of the edge grid starts from."""
+    knobs, source = params.pretrain, params.edge_source
+    starts = {knobs.start_name(p, s): (knobs.start(p, s), p.split("-")[0]) for p, s in params.adapt.starts()}
+    starts |= {knobs.plain_name(source, s): (knobs.plain(s), source) for s in params.edge.seed}
+    for name, (one, domain) in starts.items():
         yield Job(
             "pretrain",
             name,
-            {"pretrain": params.pretrain.start(pair, seed).model_dump(), **params_of(params)},
+            {"pretrain": one.model_dump(), **params_of(params)},
             tuple(OUTPUTS.values()),
-            needs={"source": made[f"data/{pair.split('-')[0]}"]},
+            needs={"source": made[f"data/{domain}"]},
             files=(*files_of(params), *([params.pretrain.weights] if params.pretrain.weights else [])),
-            group=params.pretrain.start_group(pair),
+            group=name.rpartition("/")[0],
         )
 
 
