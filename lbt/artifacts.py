@@ -235,6 +235,17 @@ def renumber(labels: np.ndarray, classes: Sequence[str], wanted: Sequence[str]) 
     return chosen
 
 
+def numbered(labels: np.ndarray, classes: Sequence[str], network: Sequence[str], where: object) -> np.ndarray:
+    """Labels among ``classes`` numbered as the logits of a network of the classes ``network``.
+
+    Raises:
+        LbtError: a class that is none of the network's; ``where`` names the images.
+    """
+    if not set(classes) <= set(network):
+        raise LbtError(f"{where}: its classes {list(classes)} are not those of the pretrained network, {list(network)}")
+    return renumber(labels, classes, network)
+
+
 def write_images(path: str | Path, images: Images) -> None:
     """The image table: ``image``, ``label`` (null for none) and any of ``NOTES``, one row an image.
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lbt.nn import scale_loss as scale_loss
     from lbt.nn import separate_statistics as separate_statistics
     from lbt.nn import set_step as set_step
+    from lbt.nn.norms import norm_layers as norm_layers
     from lbt.nn.parallel import average_gradients as average_gradients
     from lbt.nn.parallel import share_model as share_model
     from lbt.nn.parallel import split as split
@@ -45,6 +46,7 @@ __getattr__, __dir__ = exports(
         "F": "torch.nn.functional:",
         **dict.fromkeys(_LOSSES, "lbt.adapt.losses"),
         **dict.fromkeys(_LAYERS, "lbt.nn"),
+        "norm_layers": "lbt.nn.norms",
         **dict.fromkeys(("average_gradients", "share_model", "split"), "lbt.nn.parallel"),
         **dict.fromkeys(("Balance", "given_shares"), "lbt.adapt.prior"),
         **dict.fromkeys(("draw", "generator", "views"), "lbt.train.batches"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from torch import Tensor
 from lbt.adapt.explained import look, points
 from lbt.adapt.method import Base
 from lbt.distributed import wait, world
-from lbt.errors import warn
 from lbt.progress import track
 from lbt.train import checkpoints
 from lbt.train.batches import Examples
@@ -39,7 +37,7 @@ class TrainingLog:
     explained: list[dict[str, Any]] = field(default_factory=list)
 
 
-def train(method: Base, validation: Examples, scratch: Path | None, identity: dict[str, Any]) -> TrainingLog:
+def train(method: Base, validation: Examples, scratch: Path | None, identity: dict[str, str]) -> TrainingLog:
     """Run all steps of ``method``.
 
     Args:
@@ -51,7 +49,8 @@ def train(method: Base, validation: Examples, scratch: Path | None, identity: di
     """
     params = method.params
     saved = scratch / "checkpoint.safetensors" if scratch is not None else None
-    first, log = resume(method, saved, identity) if saved is not None and saved.is_file() else (0, TrainingLog())
+    found = checkpoints.resume(saved, identity, lambda: snapshot(method), lambda state: restore(method, state))
+    first, log = (found["step"], TrainingLog(found["curve"], found["explained"])) if found else (0, TrainingLog())
     wait()  # every process has read the checkpoint, or none found it
     first_process = world().rank == 0
     total = method.preparation + method.steps
@@ -71,30 +70,10 @@ def train(method: Base, validation: Examples, scratch: Path | None, identity: di
         if saved is not None and not sums and done % params.checkpoint_every == 0 and done < total:
             seen = {"curve": log.curve, "explained": log.explained}
             if first_process:
-                checkpoints.save(saved, {"identity": identity, "step": done, **seen, **snapshot(method)})
+                checkpoints.save(saved, {"identity": identity, "step": done, **seen, "job": snapshot(method)})
     if saved is not None and first_process:
         saved.unlink(missing_ok=True)
     return log
-
-
-def resume(method: Base, saved: Path, identity: dict[str, Any]) -> tuple[int, TrainingLog]:
-    """Put the checkpoint ``saved`` back into ``method``; return its step and its log.
-
-    A checkpoint of another job gives step 0. So does one that cannot be used, with a warning: a damaged scratch file
-    must not stop its job for ever.
-    """
-    fresh = copy.deepcopy(snapshot(method))
-    try:
-        state = checkpoints.load(saved)
-        if state["identity"] != identity:
-            return 0, TrainingLog()
-        restore(method, state)
-        return state["step"], TrainingLog(state["curve"], state["explained"])
-    except Exception as error:  # whatever a damaged file, or one of other code, makes of it
-        restore(method, fresh)
-        if world().rank == 0:
-            warn(f"{saved}: checkpoint ignored, the job starts from the beginning: {type(error).__name__}: {error}")
-        return 0, TrainingLog()
 
 
 def snapshot(method: Base) -> dict[str, Any]:

@@ -11,11 +11,12 @@ from math import ceil
 import torch
 from torch import nn
 
-from lbt.adapt.method import Base, norm_layers
+from lbt.adapt.method import Base
 from lbt.hardware.masks import channels
 from lbt.hardware.memory import Another, Kept, storage
 from lbt.hardware.precision import of_recipe
 from lbt.hardware.trace import PRODUCTS, Graph, trace
+from lbt.nn.norms import norm_layers
 
 
 def device_memory(method: Base) -> dict[str, int]:

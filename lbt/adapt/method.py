@@ -81,11 +81,6 @@ def convert(model: Network, task: Task, domains: tuple[str, ...]) -> Network:
     return cast("Network", copy.to(memory_format=kit.torch.channels_last).train())  # type: ignore[call-overload]
 
 
-def norm_layers(network: nn.Module) -> list[nn.Module]:
-    """The batch norms of ``network``, plain or of ``lbt.nn.norms``."""
-    return [module for module in network.modules() if hasattr(module, "num_features")]
-
-
 class Base:
     """A student that starts as the pretrained network under the recipe, its optimizer, and access to batches."""
 
@@ -186,11 +181,10 @@ class Base:
             lr=lr or p.lr,
             momentum=p.momentum,
             weight_decay=p.weight_decay,
+            fused=p.optimizer == "adam" or None,
         )
         for group in made.param_groups:
             group["peak"] = group["lr"]
-            if p.optimizer == "adam":
-                group["fused"] = True  # roots that are correctly rounded on every processor (lbt.numerics.root)
         return made
 
     def statistics(self) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,12 +26,13 @@ from lbt.adapt.memory import device_memory
 from lbt.adapt.method import Base, Task
 from lbt.adapt.params import METHODS, AdaptJob
 from lbt.adapt.predictions import write_confidence_sheet, write_predictions
-from lbt.artifacts import read_images, renumber, sha256, write_table
+from lbt.artifacts import numbered, read_images, write_table
 from lbt.distributed import joined, wait, world
 from lbt.errors import LbtError
 from lbt.models import Architecture, read_model, write_model
 from lbt.recipe import Recipe
 from lbt.train.batches import Examples, read_examples
+from lbt.train.checkpoints import identity
 from lbt.train.evaluation import accuracy, collapsed, interval, predict
 from lbt.train.threads import fixed_threads
 
@@ -114,7 +114,8 @@ def run(params: AdaptJob, inputs: Inputs, outputs: Outputs) -> Metrics:
     recipe = Recipe.load(params.recipe)
     task = Task(params, recipe, model, source["train"].labelled(), target["train"])
     method: Base = kind(task)
-    log = train(method, target["validation"], outputs.scratch, _identity(params, inputs))
+    files = {"model": inputs.model, "source": inputs.source.train, "target": inputs.target.train}
+    log = train(method, target["validation"], outputs.scratch, identity(params, **files))
 
     deployed, judged = _deployed(method), dict[str, float | int | None](rolled_back=0)
     with method.on(method.networks[deployed], "target"):
@@ -184,7 +185,9 @@ def _write(outputs: Outputs, log: TrainingLog, method: Base, architecture: Archi
 
 
 def _show(outputs: Outputs, test: Path, classes: tuple[str, ...], after: Tensor, before: Tensor) -> None:
-    """What a person looks at."""
+    """Write the predictions by image, and the sheet of the surest and least sure."""
+    if outputs.predictions is None and outputs.sheet is None:
+        return
     images = read_images(test)
     if outputs.predictions is not None:
         write_predictions(outputs.predictions, images, classes, after, before)
@@ -203,11 +206,7 @@ def _in_order(split: Examples, classes: tuple[str, ...], path: Path) -> Examples
     """``split`` with its labels numbered as the network's logits are."""
     if split.classes == classes:
         return split
-    if not set(split.classes) <= set(classes):
-        raise LbtError(
-            f"{path}: its classes {list(split.classes)} are not those of the pretrained network, {list(classes)}"
-        )
-    labels = torch.from_numpy(renumber(split.labels.numpy(), split.classes, classes))
+    labels = torch.from_numpy(numbered(split.labels.numpy(), split.classes, classes, path))
     return replace(split, labels=labels, classes=classes)
 
 
@@ -216,9 +215,3 @@ def _check_labels(kind: type[Base], params: AdaptJob, train: Examples) -> None:
     if kind.needs_labels and not (train.labels >= 0).any():
         domain = params.pair.partition("-")[2]
         raise LbtError(f"adapt.method: {params.method} needs labels of the target, and domain {domain} has none")
-
-
-def _identity(params: AdaptJob, inputs: Inputs) -> dict[str, Any]:
-    """Identity of a job's checkpoint: the params, the pretrained network, the data."""
-    data = {name: sha256(path) for name, path in (("source", inputs.source.train), ("target", inputs.target.train))}
-    return {"params": params.model_dump_json(), "model": sha256(inputs.model), "torch": torch.__version__, **data}

@@ -6,7 +6,6 @@ import math
 from dataclasses import asdict, replace
 
 from lbt.edge.online import Base
-from lbt.edge.statistics import norm_layers
 from lbt.hardware.boards import Board
 from lbt.hardware.estimate import cost_of_graph
 from lbt.hardware.masks import channels
@@ -15,6 +14,7 @@ from lbt.hardware.params import HardwareParams
 from lbt.hardware.precision import Precision, of_recipe
 from lbt.hardware.trace import PRODUCTS, Graph, trace
 from lbt.models._network import Network
+from lbt.nn.norms import norm_layers
 
 
 def trained_graph(model: Network, method: Base, shape: tuple[int, ...]) -> Graph:

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from lbt.edge.losses import symmetric_cross_entropy as symmetric_cross_entropy
     from lbt.edge.statistics import folded as folded
     from lbt.edge.statistics import kept_statistics as kept_statistics
-    from lbt.edge.statistics import norm_layers as norm_layers
     from lbt.edge.statistics import use_batch as use_batch
     from lbt.edge.statistics import use_running as use_running
     from lbt.nn import optimizer as optimizer
     from lbt.nn import scale_loss as scale_loss
     from lbt.nn import set_step as set_step
+    from lbt.nn.norms import norm_layers as norm_layers
     from lbt.train.augmentation import augment as augment
     from lbt.train.batches import generator as generator
 
@@ -34,9 +34,8 @@ __getattr__, __dir__ = exports(
         "nn": "torch.nn:",
         "F": "torch.nn.functional:",
         **dict.fromkeys(_LOSSES, "lbt.edge.losses"),
-        **dict.fromkeys(
-            ("folded", "kept_statistics", "norm_layers", "use_batch", "use_running"), "lbt.edge.statistics"
-        ),
+        **dict.fromkeys(("folded", "kept_statistics", "use_batch", "use_running"), "lbt.edge.statistics"),
+        "norm_layers": "lbt.nn.norms",
         **dict.fromkeys(("optimizer", "scale_loss", "set_step"), "lbt.nn"),
         "augment": "lbt.train.augmentation",
         "generator": "lbt.train.batches",

@@ -60,10 +60,9 @@ class Memory:
             candidates = self.held["class"] == label
         scores = kit.torch.where(candidates, self._scores(classes), -math.inf)
         worst = len(scores) - 1 - int(scores.flip(0).argmax())  # of equal ones the last
-        if not candidates.any() or scores[worst] <= 0.5 * self.weights[0] + self.weights[1] * entropy / math.log(
-            max(2, classes)
-        ):
-            return not candidates.any()
+        own = 0.5 * self.weights[0] + self.weights[1] * entropy / math.log(max(2, classes))
+        if scores[worst] <= own:
+            return False
         kept = kit.torch.arange(len(scores)) != worst
         for name in ("images", "class", "entropy", "age"):
             self.held[name] = self.held[name][kept]

@@ -28,7 +28,7 @@ S = TypeVar("S", bound=Section)
 
 @dataclass(frozen=True)
 class Device:
-    """What a method is given.
+    """A deployed network with its formats, knobs and source images, as a method receives them.
 
     Attributes:
         params: place in the grid, knobs, and the methods' options.
@@ -86,8 +86,13 @@ class Base:
 
     def predict(self, images: Tensor) -> Tensor:
         """Probabilities (B, K) without adapting, as :meth:`adapt` would predict."""
-        kit.use_running(self.network)
-        return self.infer(self.network, images).softmax(1)
+        kit.use_running(self.answering)
+        return self.infer(self.answering, images).softmax(1)
+
+    @property
+    def answering(self) -> nn.Module:
+        """The network that predicts: the teacher if there is one."""
+        return self.networks.get("teacher", self.network)
 
     # Used by the loop ------------------------------------------------------------------------------------------------
 
@@ -114,17 +119,8 @@ class Base:
             network.load_state_dict(state["networks"][name])
         if self.optimizer:
             self.optimizer.load_state_dict(state["optimizer"])
-            self._lay_out()
         self.extra = dict(state["extra"])
         self.inferred, self.trained = state["counts"]
-
-    def _lay_out(self) -> None:
-        """Give the optimizer's tensors the strides of their parameters: its fused kernel walks both in memory order."""
-        assert self.optimizer is not None
-        for p, held in self.optimizer.state.items():
-            for name, value in held.items():
-                if kit.torch.is_tensor(value) and value.shape == p.shape:
-                    held[name] = kit.torch.empty_like(p, dtype=value.dtype).copy_(value)
 
     # Used by a method ------------------------------------------------------------------------------------------------
 
@@ -145,11 +141,13 @@ class Base:
         """Make the optimizer of the parameters that move; the recipe says how its state and the weights are kept."""
         self.training = training
         self.optimizer = kit.optimizer(
-            self.network, self.device.recipe, name=training.optimizer, lr=training.lr, momentum=training.momentum
+            self.network,
+            self.device.recipe,
+            name=training.optimizer,
+            lr=training.lr,
+            momentum=training.momentum,
+            fused=training.optimizer == "adam" or None,
         )
-        if training.optimizer == "adam":
-            for group in self.optimizer.param_groups:
-                group["fused"] = True  # roots that are correctly rounded on every processor (lbt.numerics.root)
 
     def backward(self, loss: Tensor) -> None:
         """Gradients of ``loss`` alone."""
@@ -177,6 +175,20 @@ class Base:
         """The parameters that move, by name."""
         return {name: p for name, p in self.network.named_parameters() if p.requires_grad}
 
+    def keep_start(self) -> None:
+        """Keep the parameters that move as they are now, for :meth:`start`."""
+        self.extra |= {f"anchor/{name}": p.detach().clone() for name, p in self.named_parameters().items()}
+
+    def start(self, name: str) -> Tensor:
+        """The parameter ``name`` as it was when it was kept."""
+        return self.extra[f"anchor/{name}"]
+
+    def follow_mean(self, value: Tensor) -> Tensor:
+        """The running mean of ``value``, 0.9 of the old one and 0.1 of the new; the first is its own mean."""
+        mean = 0.9 * self.extra["mean"] + 0.1 * value if "mean" in self.extra else value
+        self.extra["mean"] = mean
+        return mean
+
     def _choose(self) -> None:
         """Let the parameters move that :attr:`trains` names."""
         self.network.requires_grad_(self.trains == "all")
@@ -198,8 +210,8 @@ class BatchStatistics(Base):
     """A method whose norms take the statistics of the batch that they see."""
 
     def predict(self, images: Tensor) -> Tensor:
-        kit.use_batch(self.network)
-        return self.infer(self.network, images).softmax(1)
+        kit.use_batch(self.answering)
+        return self.infer(self.answering, images).softmax(1)
 
 
 def follow(teacher: nn.Module, student: nn.Module, momentum: float, moving: set[str]) -> None:

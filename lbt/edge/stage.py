@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from lbt.artifacts import sha256, write_table
+from lbt.artifacts import write_table
 from lbt.data.inputs import to_input
 from lbt.edge.account import memory, trained_graph, work
 from lbt.edge.deploy import deploy
-from lbt.edge.loop import Seen, accuracy_of, go
+from lbt.edge.loop import Answers, accuracy_of, go
 from lbt.edge.online import Base, Device
 from lbt.edge.params import METHODS, EdgeJob
 from lbt.edge.stream import Stream, read_stream_images
@@ -26,6 +26,7 @@ from lbt.errors import LbtError
 from lbt.models import read_model, write_model
 from lbt.recipe import Recipe
 from lbt.train.batches import read_examples
+from lbt.train.checkpoints import identity
 from lbt.train.threads import fixed_threads
 
 Metrics = dict[str, float | int | str | None]
@@ -92,13 +93,19 @@ def run(params: EdgeJob, inputs: Inputs, outputs: Outputs) -> Metrics:
     test = read_stream_images(inputs.source_test, architecture, None, params.seed)
     held, labels = to_input(test.pixels), torch.from_numpy(test.labels)
     before = accuracy_of(method, held, labels, params.batch)
-    seen = go(method, stream, outputs.scratch, _identity(params, inputs))
+    seen = go(method, stream, outputs.scratch, identity(params, **vars(inputs)))
     after = accuracy_of(method, held, labels, params.batch)
     graph = trained_graph(model, method, (architecture.channels, architecture.size, architecture.size))
     table = answers(stream, seen)
     write_table(outputs.answers, table)
-    shown = method.networks.get("teacher", method.network)
-    write_model(outputs.network, shown, architecture, recipe=params.recipe, method=params.method, stream=params.stream)
+    write_model(
+        outputs.network,
+        method.answering,
+        architecture,
+        recipe=params.recipe,
+        method=params.method,
+        stream=params.stream,
+    )
     return {
         **errors(table),
         "source/before": before,
@@ -110,7 +117,7 @@ def run(params: EdgeJob, inputs: Inputs, outputs: Outputs) -> Metrics:
     }
 
 
-def answers(stream: Stream, seen: Seen) -> dict[str, Any]:
+def answers(stream: Stream, seen: Answers) -> dict[str, Any]:
     """Columns ``batch``, ``image`` (row of the stream's table), ``corruption`` (``clean`` for none), ``label``,
     ``predicted`` (class names; a label may be null) and ``confidence``; in the order of the stream.
     """
@@ -143,9 +150,3 @@ def errors(table: dict[str, Any]) -> Metrics:
 
 def _percent(wrong: list[bool]) -> float | None:
     return 100.0 * sum(wrong) / len(wrong) if wrong else None
-
-
-def _identity(params: EdgeJob, inputs: Inputs) -> dict[str, Any]:
-    """Identity of a job's checkpoint: the params, the pretrained network, the data."""
-    files = {name: sha256(path) for name, path in vars(inputs).items()}
-    return {"params": params.model_dump_json(), "torch": torch.__version__, **files}

@@ -15,11 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lbt.errors import LbtError
-
-
-def norm_layers(network: nn.Module) -> list[Any]:
-    """The batch norms of ``network``, PyTorch's or of ``lbt.nn.norms``."""
-    return [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+from lbt.nn.norms import norm_layers
 
 
 def use_running(network: nn.Module) -> None:

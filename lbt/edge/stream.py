@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lbt.artifacts import Images, read_images, renumber
+from lbt.artifacts import Images, numbered, read_images
 from lbt.data.images import convert
 from lbt.data.inputs import to_input
 from lbt.edge.corruptions import corrupt
@@ -96,10 +96,8 @@ def read_stream_images(path: Path, architecture: Architecture, most: int | None,
         LbtError: unreadable, or classes that are not the network's.
     """
     images = read_images(path)
-    if not set(images.classes) <= set(architecture.classes):
-        raise LbtError(f"{path}: its classes {list(images.classes)} are not those of the network")
+    labels = numbered(images.labels, images.classes, architecture.classes, path)
+    images = Images(images.pixels, labels, architecture.classes, images.columns)
     if most is not None and most < len(images):
         images = images.take(np.sort(np.random.default_rng([seed, 3]).permutation(len(images))[:most]))
-    images = convert(images, architecture.channels, architecture.size)
-    labels = renumber(images.labels, images.classes, architecture.classes)
-    return Images(images.pixels, labels, architecture.classes, images.columns)
+    return convert(images, architecture.channels, architecture.size)

@@ -21,7 +21,7 @@ def test_a_rerun_gives_the_same_bytes(bench, recipe):
         assert sha256(getattr(bench.outputs("a"), kind)) == sha256(getattr(bench.outputs("b"), kind))
 
 
-def kill(bench, recipe: str, method: str) -> Path:
+def kill(bench, recipe: str, method: str, **knobs: object) -> Path:
     """Interrupt the job "killed" at its third evaluation; return its checkpoint."""
     evaluations = 0
     real = loop._evaluate
@@ -36,7 +36,7 @@ def kill(bench, recipe: str, method: str) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "_evaluate", killed)
         with pytest.raises(KeyboardInterrupt):
-            bench.run("killed", recipe, method)
+            bench.run("killed", recipe, method, **knobs)
     return bench.outputs("killed").scratch / "checkpoint.safetensors"
 
 
@@ -55,6 +55,16 @@ def test_a_killed_run_continues_to_the_same_weights(bench, monkeypatch, method, 
     for kind in ("curve", "explain", "student", "teacher"):
         assert sha256(getattr(bench.outputs("killed"), kind)) == sha256(getattr(bench.outputs("whole"), kind))
     assert not list(bench.outputs("killed").scratch.iterdir())
+
+
+@pytest.mark.parametrize("recipe", ["fp32", "thesis"])
+def test_a_killed_run_of_adam_continues_to_the_same_weights(bench, recipe):
+    adam = {"optimizer": "adam", "lr": 1e-3}
+    bench.run("whole", recipe, **adam)
+    assert kill(bench, recipe, "mean_teacher", **adam).is_file()
+    bench.run("killed", recipe, **adam)
+    for kind in ("curve", "student", "teacher"):
+        assert sha256(getattr(bench.outputs("killed"), kind)) == sha256(getattr(bench.outputs("whole"), kind))
 
 
 def test_a_checkpoint_of_another_job_is_ignored(bench):

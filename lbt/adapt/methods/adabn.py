@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lbt.adapt.method import Base, norm_layers
+from lbt.adapt import kit
+from lbt.adapt.method import Base
 
 
 class Method(Base):
@@ -23,7 +24,7 @@ class Method(Base):
 
     @torch.no_grad()
     def step(self, step: int) -> dict[str, Tensor | float]:
-        for norm in norm_layers(self.student):
+        for norm in kit.norm_layers(self.student):
             norm.momentum = 1 / (step + 1)  # type: ignore[assignment]  # running average with these weights = plain average over the pass
         self.forward(self.student, self.pixels(step), "target")
         return {}

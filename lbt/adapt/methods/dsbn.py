@@ -14,14 +14,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lbt.adapt.method import Base, Task, norm_layers
+from lbt.adapt import kit
+from lbt.adapt.method import Base, Task
 from lbt.adapt.methods.fixmatch import FixmatchOptions
 
 
 class Method(Base):
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        self.norms = norm_layers(self.student)
+        self.norms = kit.norm_layers(self.student)
         # The student keeps the target's scale and offset, so that it can be deployed as it is; the source's are aside.
         self.aside = nn.ParameterList(nn.Parameter(p.detach().clone()) for norm in self.norms for p in affine(norm))
         self.networks["source_affine"] = self.aside

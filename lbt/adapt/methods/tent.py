@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from lbt.adapt import kit
-from lbt.adapt.method import Base, Task, norm_layers
+from lbt.adapt.method import Base, Task
 from lbt.config import Section
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Method(Base):
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        self.norms = norm_layers(self.student)
+        self.norms = kit.norm_layers(self.student)
         self.optimizers["norms"] = self.optimizer(*self.norms, lr=task.options(TentOptions).lr)
 
     def step(self, step: int) -> dict[str, Tensor | float]:

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from lbt.edge import kit
 from lbt.edge.knobs import Training
-from lbt.edge.online import Base, Device, follow
+from lbt.edge.online import BatchStatistics, Device, follow
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +37,7 @@ class CottaOptions(Training):
     """Augmented views that the teacher averages over; they are most of the work."""
 
 
-class Method(Base):
+class Method(BatchStatistics):
     """Student, teacher and the source's network."""
 
     trains = "all"
@@ -59,10 +59,6 @@ class Method(Base):
         follow(self.teacher, self.network, self.options.teacher, set(moving))
         self.restore(step)
         return answer.softmax(1)
-
-    def predict(self, images: Tensor) -> Tensor:
-        kit.use_batch(self.teacher)
-        return self.infer(self.teacher, images).softmax(1)
 
     def answer(self, images: Tensor, step: int) -> Tensor:
         """The teacher's logits (B, K), averaged over views where the source's network is not confident."""

@@ -60,7 +60,7 @@ class Method(BatchStatistics):
             margin = self.options.margin * math.log(logits.shape[1])
             weights = (margin - entropy.detach()[chosen]).exp()
             self.update((weights * entropy[chosen]).mean() + self.anchored())
-            self._remember(probabilities[chosen].mean(0))
+            self.follow_mean(probabilities[chosen].mean(0))
         return probabilities
 
     def chosen(self, probabilities: Tensor, entropy: Tensor) -> Tensor:
@@ -76,13 +76,10 @@ class Method(BatchStatistics):
         if not self.options.fisher_weight:
             return 0.0
         parts = [
-            (self.extra[f"fisher/{name}"] * (p - self.extra[f"anchor/{name}"]).square()).sum()
+            (self.extra[f"fisher/{name}"] * (p - self.start(name)).square()).sum()
             for name, p in self.named_parameters().items()
         ]
         return self.options.fisher_weight * kit.torch.stack(parts).sum()
-
-    def _remember(self, mean: Tensor) -> None:
-        self.extra["mean"] = 0.9 * self.extra["mean"] + 0.1 * mean if "mean" in self.extra else mean
 
     def _measure_fisher(self) -> None:
         """Mean over batches of the squared gradient of the cross-entropy with the predicted classes."""
@@ -97,4 +94,4 @@ class Method(BatchStatistics):
             for sums, gradient in zip(total.values(), kit.torch.autograd.grad(loss, list(named.values())), strict=True):
                 sums += gradient.square() / len(batches)
         self.extra |= {f"fisher/{name}": sums for name, sums in total.items()}
-        self.extra |= {f"anchor/{name}": p.detach().clone() for name, p in named.items()}
+        self.keep_start()

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from lbt.edge import kit
 from lbt.edge.knobs import Training
-from lbt.edge.online import Base, Device, follow
+from lbt.edge.online import BatchStatistics, Device, follow
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +27,7 @@ class MeanTeacherOptions(Training):
     """α: decay of the teacher's moving average per batch."""
 
 
-class Method(Base):
+class Method(BatchStatistics):
     """Student and teacher."""
 
     trains = "all"
@@ -47,7 +47,3 @@ class Method(Base):
         self.update(kit.symmetric_cross_entropy(student, answer).mean())
         follow(self.teacher, self.network, self.options.teacher, set(self.named_parameters()))
         return answer.softmax(1)
-
-    def predict(self, images: Tensor) -> Tensor:
-        kit.use_batch(self.teacher)
-        return self.infer(self.teacher, images).softmax(1)

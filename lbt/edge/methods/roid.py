@@ -42,7 +42,7 @@ class Method(BatchStatistics):
         super().__init__(device)
         self.options = device.options(RoidOptions)
         self.train_by(self.options)
-        self.extra |= {f"anchor/{name}": p.detach().clone() for name, p in self.named_parameters().items()}
+        self.keep_start()
 
     def adapt(self, images: Tensor, labels: Tensor, step: int) -> Tensor:
         kit.use_batch(self.network)
@@ -75,7 +75,7 @@ class Method(BatchStatistics):
         """w ← α·w + (1 - α)·w_source."""
         with kit.torch.no_grad():
             for name, p in self.named_parameters().items():
-                p.lerp_(self.extra[f"anchor/{name}"], 1 - self.options.source)
+                p.lerp_(self.start(name), 1 - self.options.source)
 
 
 def scaled(values: Tensor) -> Tensor:

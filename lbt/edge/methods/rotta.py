@@ -66,10 +66,6 @@ class Method(Base):
                 self._update(step, number)
         return probabilities
 
-    def predict(self, images: Tensor) -> Tensor:
-        kit.use_running(self.teacher)
-        return self.infer(self.teacher, images).softmax(1)
-
     def _update(self, step: int, number: int) -> None:
         images, ages = self.extra["images"], self.extra["age"] / self.options.memory
         for network in self.networks.values():

@@ -51,7 +51,7 @@ class Method(BatchStatistics):
         super().__init__(device)
         self.train_by(self.options)
         assert self.optimizer is not None
-        self.extra |= {f"anchor/{name}": p.detach().clone() for name, p in self.named_parameters().items()}
+        self.keep_start()
         self.fresh = copy.deepcopy(self.optimizer.state_dict())
 
     def chosen_norms(self) -> list[nn.Module]:
@@ -97,10 +97,8 @@ class Method(BatchStatistics):
 
     def _watch(self, entropy: Tensor) -> None:
         """Follow the mean entropy, and start anew where it says that the network has collapsed."""
-        mean = 0.9 * self.extra["mean"] + 0.1 * entropy if "mean" in self.extra else entropy
-        self.extra["mean"] = mean
-        if mean < self.options.recover:
+        if self.follow_mean(entropy) < self.options.recover:
             assert self.optimizer is not None
-            self._put([self.extra[f"anchor/{name}"] for name in self.named_parameters()])
+            self._put([self.start(name) for name in self.named_parameters()])
             self.optimizer.load_state_dict(copy.deepcopy(self.fresh))
             del self.extra["mean"]

@@ -36,6 +36,13 @@ def build(name: str, batch_norm: nn.Module, **options: Any) -> Norm:
     return norm_class(name).from_batch_norm(batch_norm, **options)
 
 
+def norm_layers(network: nn.Module) -> list[Any]:
+    """The batch norms of ``network``, PyTorch's or of this package."""
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    return [module for module in network.modules() if isinstance(module, _BatchNorm)]
+
+
 def cost(name: str) -> NormCost:
     """The cost of the variant ``name`` on an accelerator."""
     return norm_class(name).cost

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lbt.errors import LbtError, unknown
 from lbt.nn.context import Context, contexts_in, contexts_of
@@ -32,6 +32,7 @@ def optimizer(
     betas: tuple[float, float] | None = None,
     eps: float | None = None,
     nesterov: bool = False,
+    fused: bool | None = None,
     groups: Sequence[Mapping[str, Any]] = (),
 ) -> torch.optim.Optimizer:
     """SGD, Adam or AdamW for the parameters of ``model`` that require gradients, with U of the recipe applied.
@@ -49,6 +50,8 @@ def optimizer(
         betas: Adam's β1 and β2 (``(momentum, 0.999)``).
         eps: Adam's ε (PyTorch's default).
         nesterov: SGD's Nesterov momentum.
+        fused: True for PyTorch's fused kernel. On a CPU its roots are rounded correctly on every processor
+            (:mod:`lbt.numerics.root`).
         groups: parameter groups as PyTorch's: mappings with ``params`` (parameters, or modules for all of theirs) and
             options of their own, such as ``lr``. Parameters in none of them come first, in a group with the options
             above.
@@ -74,15 +77,26 @@ def optimizer(
     else:
         _refuse(name, nesterov=nesterov or None)
         options |= {"betas": betas or (momentum, 0.999)} | ({} if eps is None else {"eps": eps})
+    if fused is not None:
+        options["fused"] = fused
     split = _groups(found, groups)
     plain, low_bit = _CLASSES[name]
     if all(place.plain for place in found.values()):
         made = plain(split, **options)
         made.register_step_post_hook(_Count(contexts))
-        return made  # type: ignore[no-any-return]
-    made = low_bit(split, **options)
-    made.prepare(found, contexts)
+    else:
+        made = low_bit(split, **options)
+        made.prepare(found, contexts)
+    made.register_load_state_dict_post_hook(_lay_out)
     return made  # type: ignore[no-any-return]
+
+
+def _lay_out(made: torch.optim.Optimizer) -> None:
+    """Give restored state the strides of its parameters, which fresh state has: fused kernels walk both in memory."""
+    for p, held in made.state.items():
+        for name, value in held.items():
+            if isinstance(value, Tensor) and value.shape == p.shape:
+                held[name] = torch.empty_like(p, dtype=value.dtype).copy_(value)
 
 
 class _Count:
