@@ -175,11 +175,46 @@ def tune(params_file: str, pair: str | None, recipe: str | None, tried: tuple[st
     """
     plan = Plan(params_file)
     _prepare_process(plan)
-    from lbt.tune import read_tried, told_choice, tune
+    from lbt.options import read_tried
+    from lbt.tune import told_choice, tune
 
     adapt = plan.params.adapt
     scores = tune(plan, pair or adapt.pair[0], recipe or adapt.recipe[0], read_tried(tried))
     click.echo(told_choice(scores, len(adapt.seed)))
+
+
+@cli.command("serve-adapt")
+@click.option("--model", type=Path, required=True, help="Weights file of a pretrained network.")
+@click.option("--stream", required=True, help="Folder in which images appear, or - for frames on the standard input.")
+@click.option(
+    "--state", type=Path, required=True, help="Folder of answers, checkpoint and journal; a restart needs it."
+)
+@click.option("--method", default="rotta", show_default=True, help="A file of lbt/edge/methods.")
+@click.option("--recipe", default="int8", show_default=True, help="Name or path of a recipe.")
+@click.option("--batch", type=click.IntRange(1, 65536), default=16, show_default=True, help="Images that are one step.")
+@click.option("--source", type=Path, help="Image table of the source (Parquet), for methods that measure there.")
+@click.option("--once", is_flag=True, help="End when every file of the folder is answered.")
+@click.option(
+    "--every", type=click.FloatRange(0.01, 3600), default=1.0, show_default=True, help="Seconds between looks."
+)
+@click.option(
+    "--set", "options", multiple=True, metavar="KEY=VALUE", help="Any key below edge, such as tent.lr=0.0001."
+)
+def serve_adapt(
+    model: Path, stream: str, state: Path, method: str, recipe: str, batch: int, source: Path | None, once: bool,
+    every: float, options: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Answer images as they come, and adapt to them; a loop that may be killed at any instant.
+
+    Each answer is a JSON object on a line of its own. What was answered is never lost: started again with the same
+    arguments, the loop goes on where it was.
+    """
+    from lbt.edge.serve.start import Inputs, params_of, serve
+    from lbt.options import one_value_each
+
+    inputs = Inputs(model=model, stream=stream, source=source, state=state)
+    server = serve(params_of(method, recipe, batch, one_value_each(options)), inputs, once, every)
+    click.echo(f"{state}: {server.count} images, {server.step} steps; {method} in {recipe}", err=True)
 
 
 @cli.command()

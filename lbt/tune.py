@@ -16,13 +16,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lbt.adapt import stage
 from lbt.adapt.params import METHODS, AdaptJob
 from lbt.artifacts import read_json, sha256, write_json
 from lbt.config import parse
-from lbt.errors import LbtError, one_line, told, unknown
+from lbt.errors import LbtError, told, unknown
 from lbt.pipeline.job import METRICS
 from lbt.pipeline.plan import Plan
 from lbt.pipeline.stages.data import splits
@@ -100,24 +98,6 @@ def tune(plan: Plan, pair: str, recipe: str, tried: Mapping[str, Sequence[Any]])
 def _stat(values: Sequence[float | None]) -> Stat | None:
     known = [value for value in values if value is not None]
     return Stat.of(known) if len(known) == len(values) else None
-
-
-def read_tried(tried: Sequence[str]) -> dict[str, list[Any]]:
-    """``KEY=VALUE,VALUE`` as values by key; a value is read as in YAML.
-
-    Raises:
-        LbtError: one has no ``=``, or no value.
-    """
-    found = {}
-    for text in tried:
-        key, equals, values = text.partition("=")
-        if not key or not equals or not all(part.strip() for part in values.split(",")):
-            raise LbtError(f"--set: found {told(text)}; accepted: KEY=VALUE,VALUE such as mean_teacher.weight=3,10")
-        try:
-            found[key.strip()] = [yaml.safe_load(part) for part in values.split(",")]
-        except yaml.YAMLError as error:
-            raise LbtError(f"--set: found {told(text)}: {one_line(error)}") from None
-    return found
 
 
 def settings(methods: Sequence[str], tried: Mapping[str, Sequence[Any]]) -> list[Setting]:

@@ -34,13 +34,13 @@ class Device:
         params: place in the grid, knobs, and the methods' options.
         recipe: number formats.
         network: the deployed network, quantized; methods adapt this very one.
-        source: labelled training images of the source, for preparation before deployment only.
+        source: labelled training images of the source, for preparation before deployment only. None: there are none.
     """
 
     params: JobKnobs
     recipe: Recipe
     network: nn.Module
-    source: Examples
+    source: Examples | None
 
     def options(self, kind: type[S]) -> S:
         """The section of the params that is a ``kind``: a method's options."""

@@ -134,7 +134,7 @@ def damaged(path: Path, kind: str) -> None:
             write_tensors(path, tensors, {"state": extra["state"]})
         case "foreign":  # whole, of this job, but of code that kept other networks
             state = checkpoints.load(path)
-            del state["networks"]["student"]
+            del state["job"]["networks"]["student"]
             checkpoints.save(path, state)
 
 

@@ -11,8 +11,9 @@ from PIL import Image
 from lbt import cli
 from lbt.adapt.params import AdaptParams
 from lbt.errors import LbtError
+from lbt.options import read_tried
 from lbt.report.tables import Stat
-from lbt.tune import Score, Setting, chosen, job, read_tried, settings, told_choice
+from lbt.tune import Score, Setting, chosen, job, settings, told_choice
 
 PARAMS = """
 reproducible: false

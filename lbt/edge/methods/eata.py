@@ -17,6 +17,7 @@ from pydantic import Field
 from lbt.edge import kit
 from lbt.edge.knobs import OptimizerName, Training
 from lbt.edge.online import BatchStatistics, Device
+from lbt.errors import LbtError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,6 +84,10 @@ class Method(BatchStatistics):
 
     def _measure_fisher(self) -> None:
         """Mean over batches of the squared gradient of the cross-entropy with the predicted classes."""
+        if self.device.source is None:
+            raise LbtError(
+                "edge.method: eata measures on source images, and there are none; eata.fisher_weight: 0 is ETA"
+            )
         kit.use_batch(self.network)
         images = self.device.source.images[: self.options.fisher_images]
         batches = images.split(max(2, self.device.params.batch))
