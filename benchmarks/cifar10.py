@@ -12,7 +12,7 @@ counts. Seeds are paired: a recipe and FP32 start from the same weights and see 
 Rows: ``cifar10/NETWORK/RECIPE/test_accuracy`` in percent and ``…/minus_fp32`` in points, mean and standard deviation
 over seeds, with the paired 95 % interval (Student's t) as ``low`` and ``high`` from two seeds on. Every run with its
 curve (loss and test accuracy by epoch) is appended to ``--runs`` at once; one that is killed goes on from its last
-epoch in ``--work``.
+epoch in ``--work``, where the networks of FP32 are kept (``edge.py --work`` takes them).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from torch.nn import functional
 from lbt.data.inputs import to_input
 from lbt.data.look import look
 from lbt.memory import keep_freed_memory
-from lbt.models import build
+from lbt.models import Architecture, build, write_model
 from lbt.nn import optimizer, quantize, set_step
 from lbt.progress import track
 from lbt.train import checkpoints
@@ -59,7 +59,7 @@ class Images:
         self.pixels = torch.from_numpy(np.concatenate([part.pixels for part in parts]))
         self.labels = torch.from_numpy(np.concatenate([part.labels for part in parts]))
         self.test, self.test_labels = splits.test.pixels, torch.from_numpy(splits.test.labels)
-        self.classes = len(splits.train.classes)
+        self.classes = splits.train.classes
 
     def batch(self, index: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
         """Cropped and flipped images (B, C, H, W) in [-1, 1], and their labels."""
@@ -79,7 +79,7 @@ def train(data: Images, network: str, recipe: str, seed: int, epochs: int, work:
     """One run; ``curve`` has (loss, test accuracy in percent) by epoch."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = quantize(build(network, data.classes, 3), recipe, seed=seed)
+        model = quantize(build(network, len(data.classes), 3), recipe, seed=seed)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     update = optimizer(model, lr=RATE, weight_decay=DECAY, nesterov=True)
     saved = work / f"{network}-{recipe}-{seed}-{epochs}.safetensors" if work else None
@@ -112,7 +112,9 @@ def train(data: Images, network: str, recipe: str, seed: int, epochs: int, work:
         if saved is not None:
             checkpoints.save(saved, {"model": model.state_dict(), "optimizer": update.state_dict(),
                                      "epoch": epoch + 1, "curve": curve, "seconds": seconds})  # fmt: skip
-    if saved is not None:
+    if work is not None and saved is not None:
+        if recipe == "fp32":
+            write_model(work / f"{network}-{seed}.safetensors", model, Architecture(network, data.classes, 3, 32))
         saved.unlink(missing_ok=True)
     return {"test_accuracy": curve[-1][1], "seconds": round(seconds, 1), "epochs": epochs, "curve": curve}
 
