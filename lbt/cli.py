@@ -304,10 +304,12 @@ def schema(only_check: bool) -> None:
     help="Classes, for a network given by name.",
 )
 @click.option("--inference", is_flag=True, help="The forward pass alone.")
+@click.option("--processor", help="Name or path of an int8 inference processor: its latency instead of a board's.")
 @click.option("--compare", "side_by_side", is_flag=True, help="Also fp32, fp16 and 8 bits on the same board.")
 def cost(
-    model: str, recipe: str, board: str, batch: int, shape: str, classes: int, inference: bool, side_by_side: bool
-) -> None:
+    model: str, recipe: str, board: str, batch: int, shape: str, classes: int, inference: bool, side_by_side: bool,
+    processor: str | None,
+) -> None:  # fmt: skip
     """Estimate the cost of a network's training step on a board, and its bottleneck."""
     from lbt.hardware import cost
     from lbt.hardware.explore import compare
@@ -318,6 +320,15 @@ def cost(
     allow(model)
     image = _image_shape(shape)
     network = read_model(model)[0] if model.endswith(".safetensors") else build(model, classes, image[0])
+    if processor is not None:
+        from lbt.hardware.processor import infer
+
+        if not inference or side_by_side:
+            raise LbtError(
+                "--processor: a processor only infers, in int8; accepted: with --inference, without --compare"
+            )
+        click.echo(infer(network, image, processor))
+        return
     click.echo(cost(network, image, recipe=recipe, board=board, batch=batch, training=not inference))
     if side_by_side:
         rows = compare(
@@ -325,6 +336,68 @@ def cost(
         ).to_pylist()
         shown = [[f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
         click.echo(markdown(rows[0], shown))
+
+
+table_options = [
+    click.option(
+        "--blocks", default="mnasnet", show_default=True, help="Description of the networks: a name or a YAML."
+    ),
+    click.option("--processor", default="dpu-zcu102", show_default=True, help="Name or path of a processor."),
+    click.option("--unit", type=click.Choice(["s", "ms", "us", "images/s"]), help="Of the measured column."),
+]
+
+
+def _with(options: list[Any]) -> Any:
+    """A decorator that adds several options."""
+
+    def decorate(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+@cli.command()
+@click.option("--table", type=Path, required=True, help="CSV or Parquet, a row a network.")
+@_with(table_options)
+@click.option("--measured", help="Column of measurements to compare with.")
+@click.option("--out", type=Path, help="Write the table with the predictions to this Parquet file.")
+def latency(table: Path, blocks: str, processor: str, unit: str | None, measured: str | None, out: Path | None) -> None:
+    """Predict the latency of every network of a table on an inference processor."""
+    from lbt.artifacts import write_table
+    from lbt.hardware.calibrate import tau
+    from lbt.hardware.latency_table import Networks
+    from lbt.hardware.processor import Processor
+
+    chosen, networks = Processor.load(processor), Networks.read(table, blocks)
+    found = networks.milliseconds(chosen)
+    click.echo(f"{table}: {len(found)} networks, {found.min():.3f} to {found.max():.3f} ms on {processor}")
+    if measured is not None:
+        index, times = networks.measured(measured, unit, chosen)
+        error = abs(1e3 * found[index] / times - 1)
+        shown = f"median error {sorted(error)[len(error) // 2]:.1%}, Kendall's tau {tau(found[index], times):.3f}"
+        click.echo(f"against {measured}: {len(index)} measurements, {shown}")
+    if out is not None:
+        write_table(out, [{**row, "predicted_ms": ms} for row, ms in zip(networks.rows, found.tolist(), strict=True)])
+        click.echo(f"{out}: the table with predicted_ms")
+
+
+@cli.command()
+@click.option("--measured", "table", type=Path, required=True, help="CSV or Parquet, a row a measured network.")
+@click.option("--column", required=True, help="Column of the measurements; rows without one are left out.")
+@_with(table_options)
+@click.option("--out", type=Path, required=True, help="YAML file to write: the processor with fitted factors.")
+def calibrate(table: Path, column: str, blocks: str, processor: str, unit: str | None, out: Path) -> None:
+    """Fit a processor's data sheet to a few measurements, and say how far to trust it."""
+    from lbt.artifacts import atomic
+    from lbt.hardware.latency_table import Networks
+    from lbt.hardware.processor import Processor, to_yaml
+
+    fitted = Networks.read(table, blocks).calibrated(column, unit, Processor.load(processor))
+    with atomic(out) as temporary:
+        temporary.write_text(to_yaml(fitted.processor), encoding="utf-8")
+    click.echo(f"{fitted}\n{out}: the processor; `lbt latency` and `lbt cost --inference` take it by --processor")
 
 
 def _image_shape(text: str) -> tuple[int, int, int]:

@@ -153,7 +153,7 @@ def _files(folder: Path) -> Iterator[Path]:
     """The workflow's files, relative to a workspace; none where the workspace is lbt's own source tree."""
     if folder.resolve() == PACKAGE.parent:
         return
-    for name in (*FILES, "params/recipes", "params/boards"):
+    for name in (*FILES, "params/recipes", "params/boards", "params/processors", "params/blocks"):
         origin = _origin(Path(name))
         files = [origin] if origin.is_file() else sorted(file for file in origin.rglob("*") if file.is_file())
         for file in files:

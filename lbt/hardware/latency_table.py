@@ -1,0 +1,69 @@
+"""Latencies of a whole table of networks, and their measurements where it has some."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lbt.errors import LbtError, told, unknown
+from lbt.hardware.blocks import Blocks, read_chains
+from lbt.hardware.calibrate import Calibration, calibrate, microseconds, unit_of
+from lbt.hardware.layers import Layer
+from lbt.hardware.processor import Processor, run
+from lbt.progress import track
+
+
+@dataclass(frozen=True)
+class Networks:
+    """A table's networks.
+
+    Attributes:
+        path: of the table.
+        rows: as they are there.
+        layers: of each network.
+    """
+
+    path: Path
+    rows: list[dict[str, Any]]
+    layers: list[list[Layer]]
+
+    @classmethod
+    def read(cls, path: Path, blocks: str | Path) -> Networks:
+        """The networks of a CSV or Parquet table, described by the YAML ``blocks``.
+
+        Raises:
+            LbtError: a file cannot be read, a column is missing, or a value is not accepted.
+        """
+        chains, rows = read_chains(path, Blocks.load(blocks))
+        return cls(path, rows, [chain.layers() for chain in chains])
+
+    def milliseconds(self, processor: Processor) -> np.ndarray:
+        """(N,) latencies of one inference."""
+        found = [run(layers, processor).milliseconds for layers in track(self.layers, "networks", len(self.layers))]
+        return np.array(found)
+
+    def measured(self, column: str, unit: str | None, processor: Processor) -> tuple[np.ndarray, np.ndarray]:
+        """Positions (M,) of the rows with a value in ``column``, and their microseconds of an inference (M,).
+
+        Raises:
+            LbtError: no such column, a value that is no positive number, or a unit that nothing tells.
+        """
+        if column not in self.rows[0]:
+            raise unknown("column", column, list(self.rows[0]), where=str(self.path))
+        found = [(n, row[column]) for n, row in enumerate(self.rows) if row[column] is not None]
+        for number, value in found:
+            if isinstance(value, str) or not math.isfinite(value) or value <= 0:
+                raise LbtError(
+                    f"{self.path}: row {number + 1}: {column}: found {told(value)}; accepted: a number above 0"
+                )
+        index = np.array([number for number, _ in found], dtype=int)
+        return index, microseconds([value for _, value in found], unit_of(column, unit), processor)
+
+    def calibrated(self, column: str, unit: str | None, processor: Processor) -> Calibration:
+        """``processor`` fitted to the rows that have a measurement; see :func:`lbt.hardware.calibrate.calibrate`."""
+        index, times = self.measured(column, unit, processor)
+        return calibrate([self.layers[n] for n in index], times.tolist(), processor)
