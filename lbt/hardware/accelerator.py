@@ -23,7 +23,6 @@ from lbt.hardware.units import Area, area
 from lbt.nn import norms
 from lbt.nn.norms._cost import FLOAT_LANE
 
-BRAM18_BYTES = 2048
 PORT_BITS = 36
 """Width of a block RAM's port."""
 
@@ -99,7 +98,7 @@ def size(precision: Precision, board: Board, options: HardwareParams) -> Acceler
     while _violated(side + 1, total(side + 1), board, bits, options.accumulator) == "none" and side < 4096:
         side += 1
     limit = _violated(side + 1, total(side + 1), board, bits, options.accumulator)
-    sram, lanes = board.usable_bram18 * BRAM18_BYTES, min(most, max(1, side))
+    sram, lanes = board.usable_sram, min(most, max(1, side))
     return Accelerator(options.style, *bits, side, mac, end, lane, lanes, limit, total(side), sram)
 
 

@@ -13,6 +13,10 @@ Target = Literal["xc7", "xcup", "ecp5"]
 """The synthesis target whose unit counts hold on the board: 7-series, UltraScale+, or the open LUT4 flow for ECP5."""
 
 
+BRAM18_BYTES, URAM_BYTES = 2048, 32768
+"""Bytes of a block RAM of 18 kbit and of an UltraRAM, parity bits left out."""
+
+
 class Usable(Section):
     """The share of each resource that a design can occupy and still be placed and routed at the clock (0 to 1)."""
 
@@ -21,7 +25,7 @@ class Usable(Section):
     dsp: float = Field(default=0.8, gt=0, le=1)
     """Share of the DSP blocks."""
     bram: float = Field(default=0.8, gt=0, le=1)
-    """Share of the block RAM."""
+    """Share of the block RAM and the UltraRAM."""
 
 
 class Board(Section):
@@ -39,6 +43,8 @@ class Board(Section):
     """DSP blocks (DSP48E1, DSP48E2 or MULT18X18D)."""
     bram18: int = Field(gt=0, le=10**9)
     """Block RAMs of 18 kbit; 2,048 bytes of each are counted, parity bits are not used."""
+    uram: int = Field(0, ge=0, le=10**9)
+    """UltraRAMs of 288 kbit; 32,768 bytes of each are counted. They add capacity, not ports."""
     clock: float = Field(ge=0.001, le=100_000)
     """Clock of the accelerator in MHz: an assumption, not a timing result."""
     bandwidth: float = Field(ge=1e-6, le=1e6)
@@ -64,6 +70,11 @@ class Board(Section):
     def usable_bram18(self) -> int:
         """Block RAMs that a design may occupy."""
         return int(self.bram18 * self.usable.bram)
+
+    @property
+    def usable_sram(self) -> int:
+        """Bytes of on-chip memory that a design may occupy."""
+        return self.usable_bram18 * BRAM18_BYTES + int(self.uram * self.usable.bram) * URAM_BYTES
 
     @classmethod
     def load(cls, name: str | Path) -> Board:
