@@ -39,7 +39,7 @@ def _read(path: Path) -> pa.Table:
         lines = csv.reader(text, delimiter=separator, skipinitialspace=True, strict=True)
         names = [name.strip() for name in next(lines, [])]
         if not any(names):
-            raise LbtError(f"{path}: empty; expected a first line with the columns' names, such as architecture,accuracy")
+            raise LbtError(f"{path}: empty; expected the columns' names, such as architecture,accuracy")
         if twice := [name for name, count in Counter(names).items() if count > 1]:
             raise LbtError(f"{path}: column {told(twice[0])} is there twice")
         rows = []
@@ -51,7 +51,8 @@ def _read(path: Path) -> pa.Table:
                 rows.append(cells)
     columns = {name: [row[index].strip() for row in rows] for index, name in enumerate(names)}
     comma = separator == ";"
-    return pa.table({name: cells if name == "architecture" else _typed(cells, comma) for name, cells in columns.items()})
+    typed = {name: _typed(cells, comma) for name, cells in columns.items() if name != "architecture"}
+    return pa.table({name: typed.get(name, cells) for name, cells in columns.items()})
 
 
 def _typed(cells: list[str], comma: bool) -> pa.Array:

@@ -1,6 +1,7 @@
 """Tables of evaluated architectures: one row each, a string and its measured targets.
 
-A table is Parquet or CSV with a column ``architecture`` (a string of its search space) and one numeric column per target.
+A table is Parquet or CSV with a column ``architecture`` (a string of its search space) and one numeric column per
+target.
 NAS-Bench-201's table is made from the ``analog-nasbench`` package (its data file is a pickle; it is read once, here,
 through an unpickler that admits two record classes and nothing else). Its targets, all accuracies on CIFAR-10 in
 percent:

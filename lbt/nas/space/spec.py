@@ -54,7 +54,7 @@ class SpaceSpec(Section):
         if self.operations_on == "node" and not self.choose_edges and self.edges is None:
             last = self.nodes - 1
             chain = f"[[0, 1], [1, 2], …, [{last - 1}, {last}]]"
-            raise ValueError(f"edges: needed with choose_edges: false, where all cells have them; a chain's are {chain}")
+            raise ValueError(f"edges: needed with choose_edges: false; all cells have them; a chain's are {chain}")
         for edge in self.edges or []:
             if not 0 <= edge[0] < edge[1] < self.nodes:
                 raise ValueError(f"edges: {list(edge)} is not an edge from a node to a later one of 0…{self.nodes - 1}")
