@@ -2,10 +2,10 @@
 
 - *Cross-fitting.* Each candidate (``options.candidates``) gives each evaluated architecture a score that was made
   without its value (:mod:`lbt.nas.predictors.cross`).
-- *Weights.* Stacked regression (Breiman, Machine Learning 1996): the non-negative weights of the standardised scores
-  that come nearest to the values' normal scores, held small by a ridge, sum 1 (:func:`weigh`). Where one candidate is
-  far better it takes nearly all; where several are near each other their average is better than any of them, and safer
-  than a choice between numbers that a hundred labels cannot tell apart.
+- *Weights.* A candidate's weight is the share of bootstrap resamples of the evaluated architectures that it orders best
+  (:func:`weigh`): the probability, as far as they can tell, that it is the best. One that is far better takes all;
+  several that they cannot tell apart are averaged, which is better than any of them and safer than a choice. (Bootstrap
+  weights of predictive models: Yao et al., Bayesian Analysis 2018, section 3.4, there of log scores.)
 - *Calibration.* Scores become expected normal scores with deviations that are as large as the errors on unseen
   architectures (:mod:`lbt.nas.predictors.calibrate`). The own deviation is the disagreement of the candidates and the
   deviations of those that have one.
@@ -18,7 +18,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.optimize import nnls
 from torch import Tensor
 
 from lbt.errors import LbtError
@@ -36,8 +35,8 @@ if TYPE_CHECKING:
 FEWEST = 10
 """Evaluated architectures without which cross-validation says nothing."""
 
-RIDGE = 0.1
-"""Ridge of the weights' regression, per evaluated architecture."""
+RESAMPLES, LARGEST = 1000, 2000
+"""Bootstrap resamples, and the architectures at most whose pairs are looked at (their number is squared)."""
 
 
 class Auto:
@@ -83,12 +82,24 @@ def blend(scores: np.ndarray, own: np.ndarray, weights: np.ndarray) -> tuple[np.
     return mean, np.sqrt(weights @ (own**2 + (scores - mean) ** 2))
 
 
-def weigh(scores: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Non-negative weights (C,), sum 1, of standardised unseen scores (C, N) for the target (N,)."""
-    count, size = scores.shape
-    ridge = np.sqrt(RIDGE * size) * np.eye(count)
-    weights, _ = nnls(np.concatenate([scores.T, ridge]), np.concatenate([target, np.zeros(count)]))
-    return weights / weights.sum() if weights.sum() > 0 else np.full(count, 1 / count)
+def weigh(scores: np.ndarray, values: np.ndarray, seed: int) -> np.ndarray:
+    """Share of bootstrap resamples in which each candidate orders the most pairs rightly, float64 (C,), sum 1.
+
+    Args:
+        scores: float64 (C, N), unseen scores; pairs are judged, so that their units do not matter.
+        values: float64 (N,).
+        seed: of the resamples.
+    """
+    generator = np.random.default_rng([seed, 6])
+    used = generator.permutation(len(values))[:LARGEST]
+    counts = generator.multinomial(len(used), np.full(len(used), 1 / len(used)), RESAMPLES).astype(float)
+    right = [((counts @ (_signs(score[used]) * _signs(values[used]))) * counts).sum(1) for score in scores]
+    best = np.stack(right) >= np.max(right, 0)  # equal ones share
+    return (best / best.sum(0)).mean(1)
+
+
+def _signs(values: np.ndarray) -> np.ndarray:
+    return np.sign(values[:, None] - values)
 
 
 def fit(
@@ -110,9 +121,8 @@ def fit(
         name: cross.cross_fit(name, space, rows, values, columns, options, seed)
         for name in track(options.candidates, "cross-validation")
     }
-    target = normal_scores(values)
     scores = np.stack([part.unseen for part in crossed.values()])
-    weights = weigh(scores, target)
+    weights = weigh(scores, values, seed)
     mean, own = blend(scores, np.stack([part.deviation for part in crossed.values()]), weights)
     parts = {name: (part.fitted, part.centre, part.spread) for name, part in crossed.items()}
     judged = cross.folds(len(rows), seed)
@@ -120,7 +130,7 @@ def fit(
         name: {"weight": float(weight)} | _tau(part.unseen, values, judged)
         for (name, part), weight in zip(crossed.items(), weights, strict=True)
     } | {"blend": _tau(mean, values, judged)}
-    return Auto(parts, weights, Calibration.of(mean, own, target), choice)
+    return Auto(parts, weights, Calibration.of(mean, own, normal_scores(values)), choice)
 
 
 def load(space: CellSpace, tensors: dict[str, Tensor], facts: dict[str, Any]) -> Auto:
