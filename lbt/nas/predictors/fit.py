@@ -6,7 +6,6 @@ Any predictor is fitted by :func:`fit` and answers through :class:`Fitted`. A fi
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -22,6 +21,7 @@ from lbt.nas.predictors.cells import Cells, beside, cells
 from lbt.nas.predictors.layers import Head
 from lbt.nas.predictors.losses import loss_function
 from lbt.nas.predictors.state import State, below, under
+from lbt.nas.predictors.stopping import BestEpochs
 from lbt.nas.space import CellSpace
 
 CHUNK = 4096
@@ -230,7 +230,7 @@ def train(
     parameters = [*network.parameters(), *(auxiliary.parameters() if auxiliary else ())]
     optimizer = torch.optim.AdamW(parameters, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs * steps)
-    best = _BestEpochs(network, options.stop_by)
+    best = BestEpochs(network, options.members, options.stop_by)
     network.train()
     for _ in range(options.epochs):
         shuffle = torch.stack([torch.randperm(train_index.shape[1], generator=generator) for _ in range(members)])
@@ -248,24 +248,3 @@ def train(
     if held:
         best.restore()
     return Neural(network, members, held_index.numpy())
-
-
-class _BestEpochs:
-    """Each member's parameters at the epoch with the smallest loss on held-out cells."""
-
-    def __init__(self, network: PredictorNetwork, stop_by: str) -> None:
-        self.network, self.stop_by = network, stop_by
-        self.losses = torch.full((network.options.members,), float("inf"))
-        self.state = copy.deepcopy(network.state_dict())
-
-    def see(self, losses: Tensor) -> None:
-        """Keep the parameters of the members that are better than ever; ``losses`` (K,) are the members' own."""
-        judged = losses.sum().expand_as(losses) - (losses if self.stop_by == "others" else 0)
-        better = judged < self.losses
-        self.losses = torch.where(better, judged, self.losses)
-        for name, value in self.network.state_dict().items():
-            self.state[name][better] = value[better]
-
-    def restore(self) -> None:
-        """Put the kept parameters back."""
-        self.network.load_state_dict(self.state)

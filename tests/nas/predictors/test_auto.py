@@ -10,9 +10,10 @@ from scipy.stats import rankdata
 from lbt.errors import LbtError
 from lbt.nas.predictors import calibrate, cross
 from lbt.nas.predictors.encoders.auto import weigh
-from lbt.nas.predictors.fit import Options, PredictorNetwork, _BestEpochs, fit
+from lbt.nas.predictors.fit import Options, PredictorNetwork, fit
 from lbt.nas.predictors.gp import normal_scores
 from lbt.nas.predictors.metrics import kendall_tau
+from lbt.nas.predictors.stopping import BestEpochs
 from lbt.nas.space import SpaceSpec, build
 
 CHAIN = build(
@@ -57,7 +58,7 @@ def test_a_member_stops_by_the_cells_of_the_others():
     bias = network.head.layers[-1].bias
     losses = torch.tensor([[1.0, 5.0, 5.0], [9.0, 1.0, 1.0], [0.0, 2.0, 9.0]])
     for stop_by, expected in (("others", [1, 0, 2]), ("all", [0, 0, 0])):
-        best = _BestEpochs(network, stop_by)
+        best = BestEpochs(network, 3, stop_by)
         for epoch, seen in enumerate(losses):
             bias.data.fill_(float(epoch))
             best.see(seen)
