@@ -330,7 +330,7 @@ def _image_shape(text: str) -> tuple[int, int, int]:
     type=click.IntRange(1, 1000),
     default=5,
     show_default=True,
-    help="Networks in a neural predictor's ensemble.",
+    help="Networks in a neural predictor's ensemble; best and auto train five.",
 )
 @click.option(
     "--seed",

@@ -110,6 +110,17 @@ def test_too_few_labels_and_a_choice_of_nothing_are_one_line():
             fit("auto", CHAIN, rows[:20], values[:20], Options(candidates=candidates))
 
 
+def test_a_candidate_that_cannot_take_the_space_is_left_out(capsys):
+    space = build(SpaceSpec(name="dense", operations_on="node", nodes=16, operations=["a", "b"]))
+    rows = space.sample(20, 0)
+    options = replace(QUICK, candidates=("paths_gp", "onehot_gp"))
+    fitted = fit("auto", space, rows, rows.sum(1) * 1.0, options)
+    assert list(fitted.parts) == ["onehot_gp"]
+    assert "candidate paths_gp is left out: dense: more than 4096 input-output paths" in capsys.readouterr().err
+    with pytest.raises(LbtError, match="more than 4096"):
+        fit("auto", space, rows, rows.sum(1) * 1.0, replace(options, candidates=("gates", "paths_gp")))
+
+
 def test_a_calibration_finds_line_scale_and_the_share_of_the_own_deviation():
     draw = np.random.default_rng(3)
     truth, own = draw.normal(size=20000), draw.uniform(0.1, 2, 20000)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from lbt.errors import LbtError
+from lbt.errors import LbtError, warn
 from lbt.nas.predictors import cross
 from lbt.nas.predictors.calibrate import Calibration
 from lbt.nas.predictors.gp import normal_scores
@@ -108,7 +108,8 @@ def fit(
     """Fit on rows (N, L) with ``values`` (N,); ``options`` are those of the neural candidates.
 
     Raises:
-        LbtError: fewer than ``FEWEST`` architectures, or a candidate that chooses among candidates itself.
+        LbtError: fewer than ``FEWEST`` architectures, a candidate that chooses among candidates itself, or a space that
+            no candidate can take (one that cannot is left out, with a warning).
     """
     if len(rows) < FEWEST:
         raise LbtError(
@@ -117,10 +118,14 @@ def fit(
         )
     if "auto" in options.candidates or not options.candidates:
         raise LbtError("candidates: found auto or none; accepted: names of other predictors")
-    crossed = {
-        name: cross.cross_fit(name, space, rows, values, columns, options, seed)
-        for name in track(options.candidates, "cross-validation")
-    }
+    crossed = {}
+    for name in track(options.candidates, "cross-validation"):
+        try:
+            crossed[name] = cross.cross_fit(name, space, rows, values, columns, options, seed)
+        except LbtError as error:
+            if name == options.candidates[-1] and not crossed:
+                raise
+            warn(f"candidate {name} is left out: {error}")
     scores = np.stack([part.unseen for part in crossed.values()])
     weights = weigh(scores, values, seed)
     mean, own = blend(scores, np.stack([part.deviation for part in crossed.values()]), weights)
