@@ -32,7 +32,8 @@ def labelled(seed=0, noise=0.5):
     return rows, values + noise * draw.normal(size=len(rows))
 
 
-def test_an_unseen_score_does_not_follow_from_its_own_value():
+def test_an_unseen_score_does_not_follow_from_its_own_value(monkeypatch):
+    monkeypatch.setattr(cross, "FOLDS", 2)
     rows, values = labelled()
     before = cross.cross_fit("onehot_gp", CHAIN, rows[:20], values[:20], NO_COLUMNS[:20], QUICK, 0)
     changed = values[:20].copy()
@@ -72,13 +73,13 @@ def test_weights_are_shares_of_resamples_that_a_candidate_orders_best():
     values = draw.integers(0, 30, 40).astype(float)
     scores = values + np.array([[4.0], [5.0], [30.0]]) * draw.normal(size=(3, 40))
     counts = np.zeros(3)
-    for _ in range(1000):
+    for _ in range(400):
         chosen = draw.integers(0, 40, 40)
         pairs = [
             np.sign(s[chosen][:, None] - s[chosen]) * np.sign(values[chosen][:, None] - values[chosen]) for s in scores
         ]
         counts[int(np.argmax([p.sum() for p in pairs]))] += 1
-    np.testing.assert_allclose(weigh(scores, values, 0), counts / 1000, atol=0.06)
+    np.testing.assert_allclose(weigh(scores, values, 0), counts / 400, atol=0.08)
     np.testing.assert_allclose(weigh(np.stack([values, values, -values]), values, 0), [0.5, 0.5, 0])
     assert (weigh(np.exp(scores), values, 0) == weigh(scores, values, 0)).all()  # no unit
     assert weigh(np.resize(scores, (3, 2500)), np.resize(values, 2500), 0).sum() == pytest.approx(1)
