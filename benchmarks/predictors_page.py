@@ -26,6 +26,12 @@ QUOTED: dict[str, tuple[str, ...]] = {
     "*GP on live-path features (peer)*": (".778", ".839", ".865", "", ""),
     "*GATES, the paper, original table*": (".740", ".863", ".880", ".919", ".926"),
 }
+OWN = {
+    "chain/100": "chains, 100 labels",
+    "chain/400": "chains, 400",
+    "cells/100": "cells, 100",
+    "cells/400": "cells, 400",
+}
 STRATEGIES = ("random", "evolution", "annealing", "predictor")
 QUERIES = (25, 50, 100, 150)
 SEEDS = 5
@@ -56,10 +62,13 @@ def main() -> None:
 
 
 def read_rows() -> Rows:
-    """All rows of the committed results, by name; those of the search begin with ``search/``."""
+    """All rows of the committed results, by name; others begin with ``search/`` and ``own/``."""
     rows = {row["name"]: row for row in json.loads((RESULTS / "predictors.json").read_text())}
     searched = json.loads((RESULTS / "predictors_search.json").read_text())
-    return rows | {f"search/{row['name']}": row for row in searched}
+    own = json.loads((RESULTS / "own_tables.json").read_text())
+    return rows | {
+        f"{kind}/{row['name']}": row for kind, found in (("search", searched), ("own", own)) for row in found
+    }
 
 
 def filled(page: str, rows: Rows) -> str:
@@ -89,6 +98,9 @@ def tables(rows: Rows) -> dict[str, str]:
         "one_shot": one_shot(rows),
         "subspace": subspaces(rows),
         "calibration": calibration(rows),
+        "own": own_tables(rows),
+        "bounds": bounds(rows),
+        "reward": rewards(rows),
         "regret": grid(rows, "strategy", [f"{q} evaluations" for q in QUERIES], regret),
         "trade_off": grid(
             rows,
@@ -97,6 +109,37 @@ def tables(rows: Rows) -> dict[str, str]:
             {f"`{s}`": [f"search/trade_off/{s}/hypervolume"] for s in STRATEGIES},
         ),
     }
+
+
+def own_tables(rows: Rows) -> str:
+    """Tau of ``auto`` and of single predictors on tables that they were not designed on."""
+    names = ("auto", "best", "gates", "mlp", "paths_gp", "onehot_gp", "onehot_gp+columns")
+    named = {f"`{name}`": [f"own/{place}/{name}/kendall_tau" for place in OWN] for name in names}
+    named |= {"`auto` minus the best single one": [f"own/{place}/auto/minus_best_single" for place in OWN]}
+    named |= {"seconds of `auto`": [f"own/{place}/auto/seconds" for place in OWN]}
+    return grid(rows, "", list(OWN.values()), named)
+
+
+def bounds(rows: Rows) -> str:
+    """Shares of held-out values and ranks inside the bounds of ``auto``, and how wide those of the ranks are."""
+    labels = {
+        "values inside": "interval_coverage",
+        "ranks inside": "rank_coverage",
+        "width of the ranks' bounds": "rank_width",
+    }
+    named = {label: [f"own/{place}/auto/{key}" for place in OWN] for label, key in labels.items()}
+    return grid(rows, "", list(OWN.values()), named)
+
+
+def rewards(rows: Rows) -> str:
+    """Regret with and without a fine objective, by the noise of the coarse one."""
+    noises = (0.3, 1.0, 3.0)
+    named = {"the noisy accuracy alone": [f"search/reward/nwot/{noise}/without/regret" for noise in noises]}
+    named |= {
+        f"with `{fine}` below the threshold": [f"search/reward/{fine}/{noise}/with/regret" for noise in noises]
+        for fine in ("nwot", "analog")
+    }
+    return grid(rows, "search by", [f"noise {noise} points" for noise in noises], named)
 
 
 def few_labels(rows: Rows) -> str:

@@ -8,12 +8,19 @@ points. Rows ``{strategy}/{queries}/regret`` with mean and deviation and, beside
 ``…/regret_lower`` and ``…/regret_upper`` (quartiles over the seeds). ``trade_off/{strategy}/hypervolume``: five
 searches of 100 evaluations with budgets of hardware cost spread over its range; the share of the whole table's
 hypervolume (accuracy above the median, energy below the most expensive cell's) that their cells' Pareto front has.
+
+``reward/{fine}/{noise}/{with,without}/regret``: evolution sees accuracies with Gaussian noise of so many points, drawn
+once per cell and seed, as from few labelled images; regret is that of the true accuracy of the cell that it ends with.
+``with`` adds a fine objective below the threshold that follows from the noise, which is measured on fifty cells
+(:mod:`lbt.nas.search.reward`). ``nwot`` needs no label: how well the untrained cell tells images apart (Mellor et al.,
+arXiv 2006.04647). ``analog`` is the accuracy on another device, which is indirect and not noisy. ``…/threshold`` is in
+points, ``…/fine_tau`` Kendall's tau of the fine objective with the true accuracy.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,10 +28,14 @@ from typing import Any
 import _runs
 import numpy as np
 from predictors import benchmark_table
+from scipy.stats import rankdata
 
+from lbt.nas.predictors.metrics import kendall_tau
+from lbt.nas.predictors.zero_cost import zero_cost
 from lbt.nas.search import STRATEGIES
 from lbt.nas.search.costs import NAMES
 from lbt.nas.search.params import Knobs
+from lbt.nas.search.reward import ThresholdedReward, threshold_of
 from lbt.nas.search.run import SearchOptions, search
 from lbt.nas.search.stage import objective
 from lbt.nas.tables import Table
@@ -32,6 +43,11 @@ from lbt.pareto import hypervolume, pareto
 
 QUERIES, SHOWN = 150, (25, 50, 100, 150)
 BUDGETS, SHORT = 5, 100
+NOISES, MEASURED = (0.3, 1.0, 3.0), 50
+FINE: dict[str, Callable[[Table], np.ndarray]] = {
+    "nwot": lambda table: zero_cost(table.space, table.rows)[:, 6],
+    "analog": lambda table: table.target("analog"),
+}
 
 
 def main() -> None:
@@ -42,11 +58,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     parser.add_argument("--strategies", nargs="*", default=STRATEGIES.names(), choices=STRATEGIES.names())
     parser.add_argument("--trade-off", nargs="*", default=["random", "evolution"], choices=STRATEGIES.names())
+    parser.add_argument("--fine", nargs="*", default=list(FINE), choices=list(FINE))
     parser.add_argument("--cost", default="energy", choices=NAMES)
     parser.add_argument("--seeds", type=int, default=20)
     options = parser.parse_args()
     if options.quick:
         options.strategies, options.trade_off, options.cost, options.seeds = ["random", "evolution"], [], "weights", 3
+        options.fine = ["analog"]
     results = _runs.run(jobs(benchmark_table(), options), options.runs)
     rows = [*_runs.summary(results), *quartiles(results)]
     for row in rows:
@@ -67,6 +85,10 @@ def jobs(table: Table, options: argparse.Namespace) -> Iterator[_runs.Job]:
         for name in options.trade_off:
             for seed in range(options.seeds):
                 yield f"trade_off/{name}", seed, partial(trade_off, table, name, reward(table.rows), costs, seed)
+    for name in options.fine:
+        for noise in NOISES:
+            for seed in range(options.seeds):
+                yield f"reward/{name}/{noise}", seed, partial(two_objectives, table, FINE[name](table), noise, seed)
 
 
 def single(table: Table, strategy: str, seed: int) -> dict[str, Any]:
@@ -93,6 +115,21 @@ def trade_off(table: Table, strategy: str, values: np.ndarray, costs: np.ndarray
         "front_value": values[front].tolist(),
         "front_cost": costs[front].tolist(),
     }
+
+
+def two_objectives(table: Table, fine: np.ndarray, noise: float, seed: int) -> dict[str, Any]:
+    """Regret of searching by noisy accuracies, with and without the fine objective."""
+    truth, generator = table.target("fp"), np.random.default_rng([seed, 7])
+    noisy = truth + noise * generator.normal(size=len(table))
+    some = generator.permutation(len(table))[:MEASURED]
+    threshold = threshold_of(truth[some] + noise * generator.normal(size=(2, MEASURED)))
+    share = (rankdata(fine) - 1) / (len(table) - 1)
+    found: dict[str, Any] = {"threshold": threshold, "fine_tau": kendall_tau(fine, truth)}
+    for name, chosen in (("without", None), ("with", look_up(table, share))):
+        reward = ThresholdedReward(look_up(table, noisy), threshold, chosen)
+        history = search("evolution", table.space, reward, SearchOptions(queries=QUERIES, population=25), seed)
+        found[f"{name}/regret"] = float(truth.max() - truth[table.space.index(history.best_row[None])[0]])
+    return found
 
 
 def look_up(table: Table, values: np.ndarray) -> Any:

@@ -411,10 +411,13 @@ def _image_shape(text: str) -> tuple[int, int, int]:
 
 
 @cli.command()
-@click.option("--table", type=Path, required=True, help="Parquet: a column 'architecture' and what was measured.")
+@click.option("--table", type=Path, required=True, help="Parquet or CSV: 'architecture' and what was measured.")
 @click.option("--space", required=True, help="A YAML file that describes the search space, or a space's name.")
 @click.option("--target", help="Column to predict; needed where there are several.")
-@click.option("--encoder", default="best", show_default=True, help="A file of lbt/nas/predictors/encoders.")
+@click.option("--smaller", is_flag=True, help="A smaller value of the target is better: an error, a latency.")
+@click.option("--features", help="Columns, joined by commas, that help to predict: flops,params.")
+@click.option("--encoder", default="auto", show_default=True, help="A file of lbt/nas/predictors/encoders.")
+@click.option("--candidates", help="Predictors, joined by commas, that auto weighs: mlp,onehot_gp.")
 @click.option("--top", type=COUNT, default=10, show_default=True, help="Rows to show.")
 @click.option(
     "--unseen",
@@ -435,7 +438,7 @@ def _image_shape(text: str) -> tuple[int, int, int]:
     type=click.IntRange(1, 1000),
     default=5,
     show_default=True,
-    help="Networks in a neural predictor's ensemble.",
+    help="Networks in a neural predictor's ensemble; best and auto train five.",
 )
 @click.option(
     "--seed",
@@ -450,22 +453,31 @@ def _image_shape(text: str) -> tuple[int, int, int]:
 def predict(table: Path, space: str, out: Path | None, top: int, fitted: Path | None, **options: Any) -> None:
     """Order your own architectures: rows of a table without a value, from those with one."""
     from lbt.artifacts import write_table
-    from lbt.nas.predictors.predict import predict, predict_fitted
+    from lbt.nas.predictors.predict import choice_of, predict, predict_fitted, told_choice
     from lbt.report.tables import markdown
 
     shown = None if out else top
+    options |= {name: _names(options[name]) for name in ("features", "candidates")}
     if fitted is None:
+        if options["candidates"] and options["encoder"] != "auto":
+            _refuse_beside(f"--encoder {options['encoder']}", ["candidates"], [])
         scores = predict(table, space, top=shown, **options)
     else:
         random = {name: options[name] for name in ("unseen", "seed")}
         _refuse_beside("--fitted", options, random if random["unseen"] else ["unseen"])
         scores = predict_fitted(table, space, fitted, top=shown, **random)
+    if (choice := choice_of(scores)) is not None:
+        click.echo(told_choice(choice), err=True)
     if out:
         write_table(out, scores)
         click.echo(f"{out}: {len(scores)} architectures, best first")
         return
     rows = [[f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()] for row in scores.to_pylist()]
     click.echo(markdown(scores.column_names, rows))
+
+
+def _names(text: str | None) -> list[str]:
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 def main(arguments: list[str] | None = None) -> None:

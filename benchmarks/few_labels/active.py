@@ -11,8 +11,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import norm
 
-from lbt.nas.predictors.encoders.paths_gp import PathsGP
+from lbt.nas.predictors.encoders.paths_gp import process_of
 from lbt.nas.predictors.gp import normal_scores
+from lbt.nas.predictors.groups import GroupProcess
 from lbt.nas.predictors.metrics import kendall_tau
 from lbt.nas.predictors.stage import halves
 from lbt.nas.tables import Table
@@ -28,7 +29,7 @@ def run(table: Table, target: str, seed: int) -> dict[str, float]:
     for rule in ("random", "uncertain", "diverse", "improvement"):
         chosen = list(train[:START])
         while True:
-            fitted = PathsGP(table.space, table.rows[chosen], values[chosen], seed)
+            fitted = process_of(table.space, table.rows[chosen], values[chosen], seed)
             if len(chosen) > START:
                 scores, _ = fitted.predict(table.rows[held])
                 found[f"{rule}/{len(chosen)}/kendall_tau"] = kendall_tau(scores, values[held])
@@ -41,7 +42,13 @@ def run(table: Table, target: str, seed: int) -> dict[str, float]:
 
 
 def _choose(
-    rule: str, fitted: PathsGP, rows: np.ndarray, values: np.ndarray, chosen: list[int], pool: np.ndarray, seed: int
+    rule: str,
+    fitted: GroupProcess,
+    rows: np.ndarray,
+    values: np.ndarray,
+    chosen: list[int],
+    pool: np.ndarray,
+    seed: int,
 ) -> np.ndarray:
     if rule == "random":
         return np.random.default_rng(seed).choice(pool, STEP, replace=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lbt.nas.predictors.encoders.paths_gp import PathsGP
+from lbt.nas.predictors.encoders.paths_gp import process_of
 from lbt.nas.predictors.fit import Neural, Options, fit
 from lbt.nas.predictors.gp import normal_scores
 from lbt.nas.predictors.metrics import calibration_error, kendall_tau, log_likelihood
@@ -32,7 +32,7 @@ def run(table: Table, target: str, seed: int) -> dict[str, float]:
         few = train[:count]
         known = normal_scores(values[few])
         truth = np.interp(values[held], np.sort(values[few]), np.sort(known))
-        process = PathsGP(table.space, table.rows[few], values[few], seed)
+        process = process_of(table.space, table.rows[few], values[few], seed)
         mean, own = process.predict(table.rows[held])
         noise = float(process.process.log[-2].exp())
         answers = {"process": (mean, np.sqrt(own**2 + noise))}

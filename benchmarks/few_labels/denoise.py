@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lbt.nas.predictors.encoders.paths_gp import PathsGP
+from lbt.nas.predictors.encoders.paths_gp import process_of
 from lbt.nas.predictors.gp import GaussianProcess, normal_scores
 from lbt.nas.predictors.metrics import kendall_tau
 from lbt.nas.predictors.stage import halves
@@ -25,12 +25,12 @@ def run(table: Table, target: str, seed: int) -> dict[str, float]:
     values, generator = table.target(target), np.random.default_rng(seed)
     train, held = halves(len(table), seed)
     scored, true = train[:SCORED], train[SCORED : SCORED + TRUE]
-    few = PathsGP(table.space, table.rows[true], values[true], seed)
+    few = process_of(table.space, table.rows[true], values[true], seed)
     alone = few.process.mean(few.groups(table.rows[held]))
     found: dict[str, float] = {}
     for strength in STRENGTHS:
         noisy = normal_scores(values) + strength * generator.normal(size=len(values))
-        fitted = PathsGP(table.space, table.rows[scored], noisy[scored], seed)
+        fitted = process_of(table.space, table.rows[scored], noisy[scored], seed)
         clean = fitted.process.mean(fitted.groups(table.rows))
         column = (clean[:, None] - clean.mean()) / clean.std()
         groups = [column, *fitted.groups(table.rows)]

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from lbt.data import DomainSpec, load_domain, to_float
-from lbt.nas.predictors.encoders.paths_gp import PathsGP
+from lbt.nas.predictors.encoders.paths_gp import process_of
 from lbt.nas.predictors.gp import GaussianProcess, normal_scores
 from lbt.nas.predictors.metrics import kendall_tau
 from lbt.nas.predictors.stage import halves
@@ -36,7 +36,7 @@ def run(table: Table, target: str, seed: int) -> dict[str, float]:
     train, held = halves(len(table), seed)
     scored = train[:SCORED]
     scores = one_shot(table.rows[scored], seed)
-    process = PathsGP(table.space, table.rows[scored], scores, seed)
+    process = process_of(table.space, table.rows[scored], scores, seed)
     clean = process.process.mean(process.groups(table.rows))
     found = {
         "score/kendall_tau": kendall_tau(scores, values[scored]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from few_labels import _labels
-from lbt.nas.predictors.encoders.paths_gp import PathsGP
+from lbt.nas.predictors.encoders.paths_gp import process_of
 from lbt.nas.predictors.gp import normal_scores
 from lbt.nas.predictors.metrics import kendall_tau
 from lbt.nas.predictors.stage import halves
@@ -24,7 +24,7 @@ def run(table: Table, target: str, seed: int) -> dict[str, float]:
     for count in _labels.COUNTS:
         few, more = train[:count], train[count : count + _labels.UNLABELLED]
         known, both = normal_scores(values[few]), np.concatenate([few, more])
-        process = PathsGP(table.space, table.rows[few], values[few], seed)
+        process = process_of(table.space, table.rows[few], values[few], seed)
         alone = _labels.gates(table, few, known, np.concatenate([held, more]), seed)
         guesses = {"self": _standard(alone[len(held) :]), "process": process.predict(table.rows[more])[0]}
         scores = {"labels": alone[: len(held)], "teacher": process.predict(table.rows[held])[0]}

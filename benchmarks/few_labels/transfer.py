@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lbt.nas.predictors.encoders.paths_gp import PathsGP
+from lbt.nas.predictors.encoders.paths_gp import process_of
 from lbt.nas.predictors.gp import GaussianProcess, normal_scores
 from lbt.nas.predictors.metrics import kendall_tau
 from lbt.nas.predictors.stage import halves
@@ -22,7 +22,7 @@ LABELS, TARGETS, COUNTS = 781, ("qat", "analog"), (10, 20, 78, 390)
 def run(table: Table, target: str, seed: int) -> dict[str, float]:
     """``{new target}/{k}/{alone, transfer}/kendall_tau`` and ``{new target}/source/kendall_tau``."""
     train, held = halves(len(table), seed)
-    source = PathsGP(table.space, table.rows[train[:LABELS]], table.target(target)[train[:LABELS]], seed)
+    source = process_of(table.space, table.rows[train[:LABELS]], table.target(target)[train[:LABELS]], seed)
     prior = source.predict(table.rows)[0]
     found: dict[str, float] = {}
     for name in TARGETS:
@@ -30,7 +30,7 @@ def run(table: Table, target: str, seed: int) -> dict[str, float]:
         found[f"{name}/source/kendall_tau"] = kendall_tau(prior[held], values[held])
         for count in COUNTS:
             few = train[LABELS : LABELS + count]
-            alone = PathsGP(table.space, table.rows[few], values[few], seed)
+            alone = process_of(table.space, table.rows[few], values[few], seed)
             found[f"{name}/{count}/alone/kendall_tau"] = kendall_tau(alone.predict(table.rows[held])[0], values[held])
             column = (prior[:, None] - prior.mean()) / prior.std()
             groups = [column[few], *alone.groups(table.rows[few])]

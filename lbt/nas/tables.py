@@ -1,6 +1,7 @@
 """Tables of evaluated architectures: one row each, a string and its measured targets.
 
-A table is Parquet with a column ``architecture`` (a string of its search space) and one float column per target.
+A table is Parquet or CSV with a column ``architecture`` (a string of its search space) and one numeric column per
+target.
 NAS-Bench-201's table is made from the ``analog-nasbench`` package (its data file is a pickle; it is read once, here,
 through an unpickler that admits two record classes and nothing else). Its targets, all accuracies on CIFAR-10 in
 percent:
@@ -28,6 +29,7 @@ import numpy as np
 
 from lbt.artifacts import read_table, write_table
 from lbt.errors import LbtError, unknown
+from lbt.nas import csv_tables
 from lbt.nas.space import CellSpace, load
 
 NASBENCH201_TARGETS = ("fp", "ptq", "qat", "analog", "analog_day")
@@ -48,11 +50,13 @@ class Table:
         space: the search space that the strings belong to.
         rows: int64 (N, L), the architectures (see :mod:`lbt.nas.space`).
         targets: float64 (N,) per target name; no NaN.
+        source: the file, for messages.
     """
 
     space: CellSpace
     rows: np.ndarray
     targets: dict[str, np.ndarray]
+    source: str = ""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -60,7 +64,7 @@ class Table:
     def target(self, name: str) -> np.ndarray:
         """The column ``name``, float64 (N,)."""
         if name not in self.targets:
-            raise unknown("target", name, self.targets)
+            raise unknown("target", name, self.targets, self.source)
         return self.targets[name]
 
 
@@ -68,7 +72,7 @@ def read(path: str | Path, space: str | Path | CellSpace, *, complete: bool = Fa
     """Read and validate a table; every numeric column besides ``architecture`` is a target.
 
     Args:
-        path: the Parquet file.
+        path: the Parquet file, or a CSV file (``.csv``, ``.tsv``, see :mod:`lbt.nas.csv_tables`).
         space: name of a search space, a YAML file that describes one, or the space itself.
         complete: demand that every architecture of the space is there.
         unlabelled: let targets be absent, empty or NaN (read as NaN): architectures whose value is to be predicted.
@@ -80,9 +84,11 @@ def read(path: str | Path, space: str | Path | CellSpace, *, complete: bool = Fa
     import pyarrow.types as types
 
     space = load(space)
-    table = read_table(path)
+    table = csv_tables.read(path) if str(path).lower().endswith(csv_tables.SUFFIXES) else read_table(path)
     if "architecture" not in table.column_names:
         raise LbtError(f"{path}: no column 'architecture'; found: {', '.join(table.column_names)}")
+    if not len(table):
+        raise LbtError(f"{path}: no rows")
     found = table.schema.field("architecture").type
     found = found.value_type if types.is_dictionary(found) else found
     if not (types.is_string(found) or types.is_large_string(found)):
@@ -101,7 +107,7 @@ def read(path: str | Path, space: str | Path | CellSpace, *, complete: bool = Fa
         raise LbtError(f"{path}: {count} of {space.size} cells are missing, the first is {space.format(missing)!r}")
     targets = {}
     for field in table.schema:
-        if not (types.is_floating(field.type) or types.is_integer(field.type)):
+        if not any(holds(field.type) for holds in (types.is_floating, types.is_integer, types.is_decimal)):
             continue
         values = table.column(field.name).cast("float64", safe=False).to_numpy()  # beyond 2⁵³: the nearest
         if not unlabelled:
@@ -109,7 +115,7 @@ def read(path: str | Path, space: str | Path | CellSpace, *, complete: bool = Fa
         targets[field.name] = values
     if not targets and not unlabelled:
         raise LbtError(f"{path}: no numeric column to predict; found: {', '.join(table.column_names)}")
-    return Table(space, rows, targets)
+    return Table(space, rows, targets, str(path))
 
 
 def check_values(path: str | Path, name: str, values: np.ndarray, *, unlabelled: bool = False) -> None:

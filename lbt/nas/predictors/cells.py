@@ -28,27 +28,32 @@ class Cells:
             path from the input to the output.
         states: int64 (…, V): equal numbers mean that the same subgraph leads into the node, up to renumbered nodes, so
             that anything computed along the flow is equal there. Comparable within one table only.
+        columns: float32 (…, C), numbers that are known of each architecture beside its graph; C may be 0.
     """
 
     operations: Tensor
     adjacency: Tensor
     labels: Tensor
     states: Tensor
+    columns: Tensor
 
     def __len__(self) -> int:
         return len(self.operations)
 
     def __getitem__(self, index: Tensor | slice) -> Cells:
-        return Cells(self.operations[index], self.adjacency[index], self.labels[index], self.states[index])
+        return Cells(*(part[index] for part in self._parts))
 
     def expand(self, members: int) -> Cells:
         """The same batch for each of ``members`` networks, (members, N, …); no copy."""
-        parts = (self.operations, self.adjacency, self.labels, self.states)
-        return Cells(*(part.expand(members, *part.shape) for part in parts))
+        return Cells(*(part.expand(members, *part.shape) for part in self._parts))
+
+    @property
+    def _parts(self) -> tuple[Tensor, ...]:
+        return self.operations, self.adjacency, self.labels, self.states, self.columns
 
 
-def cells(space: CellSpace, rows: np.ndarray) -> Cells:
-    """Rows int64 (N, L) as :class:`Cells`."""
+def cells(space: CellSpace, rows: np.ndarray, columns: np.ndarray | None = None) -> Cells:
+    """Rows int64 (N, L), and optional numbers beside them float64 (N, C), as :class:`Cells`."""
     graph = space.graph(rows)
     into = np.concatenate([graph.operations, np.full((len(rows), 1), len(space.operations))], 1)
     labels = np.full(graph.adjacency.shape, -1, np.int64)
@@ -61,7 +66,13 @@ def cells(space: CellSpace, rows: np.ndarray) -> Cells:
         torch.from_numpy(graph.adjacency).float(),
         torch.from_numpy(labels),
         torch.from_numpy(_states(labels)),
+        torch.from_numpy(beside(rows, columns)).float(),
     )
+
+
+def beside(rows: np.ndarray, columns: np.ndarray | None) -> np.ndarray:
+    """``columns`` float64 (N, C) of rows (N, L); (N, 0) where there are none."""
+    return np.zeros((len(rows), 0)) if columns is None else columns
 
 
 def _live(adjacency: np.ndarray) -> np.ndarray:

@@ -16,11 +16,14 @@ from torch import Tensor
 from lbt.artifacts import read_tensors, write_tensors
 from lbt.errors import LbtError
 from lbt.nas.predictors import fit as fitting
+from lbt.nas.predictors.calibrate import values_of
+from lbt.nas.predictors.columns import Columns
 from lbt.nas.predictors.fit import Fitted, Options
 from lbt.nas.predictors.state import below, under
 from lbt.nas.space import CellSpace, SpaceSpec, build
 
-FORMAT = "lbt predictor 1"
+FORMAT = "lbt predictor 2"
+NONE = Columns()
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Predictor:
         fitted: the predictor itself.
         values: float64 (N,), the evaluated architectures' values.
         scores: float64 (N,), what ``fitted`` predicts for them: places a new score among the values.
+        columns: the table's columns that serve as features.
+        smaller: True where a smaller value is better (an error, a latency); a larger score is better either way.
     """
 
     encoder: str
@@ -46,6 +51,8 @@ class Predictor:
     fitted: Fitted
     values: np.ndarray
     scores: np.ndarray
+    columns: Columns = NONE
+    smaller: bool = False
 
     @classmethod
     def fit(
@@ -57,14 +64,37 @@ class Predictor:
         target: str,
         options: Options,
         seed: int,
+        columns: Columns = NONE,
+        numbers: np.ndarray | None = None,
+        smaller: bool = False,
     ) -> Predictor:
-        """Fit ``encoder`` on rows (N, L) with ``values`` (N,) of the column ``target``."""
-        fitted = fitting.fit(encoder, space, rows, values, options, seed)
-        return cls(encoder, space, target, options, seed, fitted, values, fitted.predict(rows)[0])
+        """Fit ``encoder`` on rows (N, L) with ``values`` (N,) of the column ``target``.
+
+        ``numbers`` (N, C), in the table's units, are the values of ``columns``.
+        """
+        beside = columns(_numbers(rows, numbers))
+        fitted = fitting.fit(encoder, space, rows, -values if smaller else values, options, seed, beside)
+        scores = fitted.predict(rows, beside)[0]
+        return cls(encoder, space, target, options, seed, fitted, values, scores, columns, smaller)
+
+    def predict(self, rows: np.ndarray, numbers: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Score and deviation of rows (M, L), larger is better; ``numbers`` (M, C) as in :meth:`fit`."""
+        return self.fitted.predict(rows, self.columns(_numbers(rows, numbers)))
 
     def expected(self, scores: np.ndarray) -> np.ndarray:
-        """The values' quantile at each score's place among the evaluated architectures' scores, float64 (M,)."""
-        return np.quantile(self.values, np.searchsorted(np.sort(self.scores), scores) / len(self.scores))
+        """The value that a score stands for, in the target's unit, float64 (M,).
+
+        A calibrated predictor's scores are normal scores of the values. Those of another one only rank: their value is
+        the evaluated values' quantile at the score's place among the evaluated architectures' scores.
+        """
+        sign = -1.0 if self.smaller else 1.0
+        if self.fitted.calibration is not None:
+            return sign * values_of(scores, sign * self.values)
+        return sign * np.quantile(sign * self.values, np.searchsorted(np.sort(self.scores), scores) / len(self.scores))
+
+
+def _numbers(rows: np.ndarray, numbers: np.ndarray | None) -> np.ndarray:
+    return np.zeros((len(rows), 0)) if numbers is None else numbers
 
 
 def save(path: str | Path, predictor: Predictor) -> None:
@@ -79,6 +109,8 @@ def save(path: str | Path, predictor: Predictor) -> None:
         "target": predictor.target,
         "options": asdict(predictor.options),
         "seed": predictor.seed,
+        "columns": asdict(predictor.columns),
+        "smaller": predictor.smaller,
         "facts": facts,
     }
     write_tensors(path, kept, {**header, "sha256": _digest(kept, header)})
@@ -101,10 +133,11 @@ def load(path: str | Path) -> Predictor:
     space = build(SpaceSpec.model_validate(header["space"]))
     options = Options.of(header["options"])
     known = below("known", tensors)
+    columns = Columns(**{name: tuple(parts) for name, parts in header["columns"].items()})
     fitted = fitting.load(header["encoder"], space, below("fitted", tensors), header["facts"])
     return Predictor(
         header["encoder"], space, header["target"], options, header["seed"], fitted,
-        known["values"].numpy(), known["scores"].numpy(),
+        known["values"].numpy(), known["scores"].numpy(), columns, header["smaller"],
     )  # fmt: skip
 
 

@@ -42,9 +42,11 @@ class Knobs(Section):
     target: str = "fp"
     """Column of the table that is maximised: the coarse objective."""
     fine: str | None = None
-    """Column that counts on top from ``threshold`` on, such as ``qat`` or ``analog``; none: the target alone."""
-    threshold: float | None = Field(default=None, ge=-1e12, le=1e12)
-    """Value of the target from which on ``fine`` counts; more of the target is worth nothing then. None: no limit."""
+    """Column that decides between architectures whose targets are closer than ``threshold``; none: the target alone."""
+    threshold: float | None = Field(default=None, ge=0, le=1e12)
+    """Difference of the target above which ``fine`` is ignored. None: from the noise that ``repeats`` show."""
+    repeats: list[str] = Field(default=[])
+    """Columns with further measurements of the target, from which its noise and ``threshold`` follow."""
     cost: Literal["none", "weights", "cycles", "energy"] = "none"
     """Hardware cost that is charged above ``budget``; cycles and energy of a training step need NAS-Bench-201."""
     board: str = "zcu102"
@@ -76,8 +78,13 @@ class Knobs(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Knobs:
-        if self.fine is not None and self.threshold is None:
-            raise ValueError("fine: needs a threshold of the target from which on it counts")
+        if self.fine is not None and self.threshold is None and not self.repeats:
+            raise ValueError("fine: needs a threshold of the target, or repeats that show the target's noise")
+        for key in ("threshold", "repeats"):
+            if self.fine is None and getattr(self, key) not in (None, []):
+                raise ValueError(f"{key}: needs a fine objective; without one it would do nothing")
+        if self.threshold is not None and self.repeats:
+            raise ValueError("repeats: a threshold is given already; accepted: one of the two")
         if self.budget is not None and self.cost == "none":
             raise ValueError("budget: needs a cost; accepted: weights, cycles, energy")
         return self

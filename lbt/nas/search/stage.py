@@ -6,13 +6,14 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import rankdata
 
 from lbt.artifacts import write_table
 from lbt.errors import LbtError
 from lbt.nas import tables
 from lbt.nas.search.costs import cost_function
 from lbt.nas.search.params import Knobs, SearchJob
-from lbt.nas.search.reward import Score, ThresholdedReward
+from lbt.nas.search.reward import Score, ThresholdedReward, threshold_of
 from lbt.nas.search.run import Evaluations, SearchOptions, search
 from lbt.pareto import pareto
 
@@ -77,24 +78,33 @@ def run(params: SearchJob, inputs: Inputs, outputs: Outputs) -> dict[str, float 
 
 
 def objective(params: Knobs, table: tables.Table) -> tuple[ThresholdedReward, Score | None]:
-    """The reward to maximise, and the hardware cost if one was asked for, as functions of rows."""
-    column = {name: np.empty(len(table)) for name in (params.target, params.fine) if name is not None}
-    for name, values in column.items():
-        values[table.space.index(table.rows)] = table.target(name)
+    """The reward to maximise, and the hardware cost if one was asked for, as functions of rows.
 
-    def look_up(name: str) -> Score:
-        return lambda rows: column[name][table.space.index(rows)]
+    The fine objective counts by its rank in the table, 0…1, so that its unit does not matter.
+    """
+
+    def look_up(values: np.ndarray) -> Score:
+        column = np.empty(len(table))
+        column[table.space.index(table.rows)] = values
+        return lambda rows: column[table.space.index(rows)]
 
     cost = None if params.cost == "none" else cost_function(params.cost, table.space, params.board, params.recipe)
+    fine = None if params.fine is None else (rankdata(table.target(params.fine)) - 1) / max(len(table) - 1, 1)
     reward = ThresholdedReward(
-        coarse=look_up(params.target),
-        threshold=np.inf if params.threshold is None else params.threshold,
-        fine=None if params.fine is None else look_up(params.fine),
+        coarse=look_up(table.target(params.target)),
+        threshold=_threshold(params, table),
+        fine=None if fine is None else look_up(fine),
         cost=None if params.budget is None else cost,
         budget=np.inf if params.budget is None else params.budget,
         penalty=params.penalty,
     )
     return reward, cost
+
+
+def _threshold(params: Knobs, table: tables.Table) -> float:
+    if params.repeats:
+        return threshold_of(np.stack([table.target(name) for name in (params.target, *params.repeats)]))
+    return params.threshold or 0.0
 
 
 def _trade_off(evaluations: Evaluations, reward: ThresholdedReward, cost: Score) -> dict[str, np.ndarray]:

@@ -51,9 +51,22 @@ class SpaceSpec(Section):
                 raise ValueError(f"weights: {unknown('operation', name, self.operations)}")
         if self.operations_on == "node" and self.none is not None:
             raise ValueError("none: only an operation on an edge can carry nothing; leave the edge out instead")
+        if self.operations_on == "node" and not self.choose_edges and self.edges is None:
+            last = self.nodes - 1
+            chain = f"[[0, 1], [1, 2], …, [{last - 1}, {last}]]"
+            raise ValueError(f"edges: needed with choose_edges: false; all cells have them; a chain's are {chain}")
         for edge in self.edges or []:
             if not 0 <= edge[0] < edge[1] < self.nodes:
                 raise ValueError(f"edges: {list(edge)} is not an edge from a node to a later one of 0…{self.nodes - 1}")
         if len(set(self.edges or [])) != len(self.edges or []):
             raise ValueError("edges: an edge is given twice")
+        if self.edges is not None and not self._joined(self.edges):
+            raise ValueError(f"edges: none of their paths leads from the input (0) to the output ({self.nodes - 1})")
         return self
+
+    def _joined(self, edges: list[tuple[int, int]]) -> bool:
+        """True if some path of ``edges`` leads from the first node to the last."""
+        reached = {0}
+        for i, j in sorted(edges):
+            reached |= {j} if i in reached else set()
+        return self.nodes - 1 in reached

@@ -18,8 +18,9 @@ EDGE = build(SpaceSpec(name="edges", operations_on="edge", nodes=4, operations=[
 NODE = build(
     SpaceSpec(name="nodes", operations_on="node", nodes=5, operations=["conv", "pool", "sep"], weights={"conv": 9.0})
 )
-NAMES = [pytest.param(name, marks=pytest.mark.slow) if name == "best" else name for name in ENCODERS.names()]
-SMALL = Options(width=8, hidden=(8,), epochs=2, members=2, batch=16)
+LONG = ("best", "committee")
+NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in ENCODERS.names()]
+SMALL = Options(width=8, hidden=(8,), epochs=2, members=2, batch=16, candidates=("onehot_gp", "mlp"))
 
 
 def fitted(encoder, space, count=30, seed=3):

@@ -1,15 +1,18 @@
 """Search strategies: budget, no double counting, determinism, and that guidance helps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lbt.artifacts import read_table, write_table
 from lbt.errors import LbtError
+from lbt.nas import tables
 from lbt.nas.search import STRATEGIES
 from lbt.nas.search.params import SearchJob, SearchParams
-from lbt.nas.search.reward import ThresholdedReward
+from lbt.nas.search.reward import ThresholdedReward, threshold_of
 from lbt.nas.search.run import SearchOptions, search
-from lbt.nas.search.stage import Inputs, Outputs, run
+from lbt.nas.search.stage import Inputs, Outputs, objective, run
 from lbt.nas.space import SpaceSpec, build
 
 SPACE = build(SpaceSpec(name="small", operations_on="edge", nodes=4, operations=["n", "a", "b"], none="n"))
@@ -80,14 +83,39 @@ def test_an_unknown_strategy_is_refused_with_the_nearest_spelling():
         SearchParams(strategy="evolutoin")
 
 
-def test_the_thresholded_reward_turns_to_the_fine_objective_only_above_the_threshold():
-    reward = ThresholdedReward(
-        coarse=lambda r: r[:, 0], threshold=3, fine=lambda r: r[:, 1], cost=lambda r: r[:, 2], budget=10, penalty=2
-    )
-    rows = np.array([[2, 9, 0], [3, 0, 0], [3, 4, 0], [5, 4, 0], [3, 4, 15]], float)
-    assert reward(rows).tolist() == [2, 3, 7, 7, 6]
+def test_clearly_above_the_threshold_the_fine_objective_is_ignored_and_below_it_decides():
+    reward = ThresholdedReward(coarse=lambda r: r[:, 0], threshold=3, fine=lambda r: r[:, 1])
+    draw = np.random.default_rng(0)
+    rows = np.stack([draw.uniform(0, 20, 200), draw.uniform(-0.2, 1.2, 200)], 1)
+    values = reward(rows)
+    gap, clipped = rows[:, None, 0] - rows[None, :, 0], np.clip(rows[:, 1], 0, 1)
+    assert (np.sign(values[:, None] - values)[np.abs(gap) > 3] == np.sign(gap)[np.abs(gap) > 3]).all()
+    equal = np.column_stack([np.full(200, 7.0), rows[:, 1]])
+    assert (np.argsort(reward(equal), kind="stable") == np.argsort(clipped, kind="stable")).all()
+    assert reward(np.array([[5.0, 0.0]])) < reward(np.array([[4.0, 1.0]]))  # closer than 3: the fine one turns them
+    assert reward(np.array([[5.0, 0.0]])) > reward(np.array([[1.9, 1.0]]))
+
+
+def test_a_cost_above_its_budget_is_charged_in_proportion():
+    reward = ThresholdedReward(coarse=lambda r: r[:, 0], cost=lambda r: r[:, 1], budget=10, penalty=2)
+    assert reward(np.array([[3, 0], [3, 10], [3, 15]], float)).tolist() == [3, 3, 2]
     with pytest.raises(LbtError, match="budget"):
-        ThresholdedReward(coarse=value, threshold=1, cost=value, budget=0)
+        ThresholdedReward(coarse=value, cost=value, budget=0)
+    with pytest.raises(LbtError, match=r"threshold: found -1; accepted: a difference"):
+        ThresholdedReward(coarse=value, threshold=-1)
+
+
+def test_the_threshold_follows_the_measured_noise():
+    draw = np.random.default_rng(1)
+    truth = draw.uniform(0, 100, 4000)
+    for noise in (0.5, 3.0):
+        repeats = truth + noise * draw.normal(size=(3, 4000))
+        assert threshold_of(repeats) == pytest.approx(2 * 2**0.5 * noise, rel=0.03)
+    assert threshold_of(np.array([[1.0, 2.0], [1.0, 2.0]])) == 0
+    with pytest.raises(LbtError, match="two measurements"):
+        threshold_of(truth[None])
+    with pytest.raises(LbtError, match="not a finite number"):
+        threshold_of(np.array([[1.0, np.nan], [1.0, 2.0]]))
 
 
 def small_table(tmp_path):
@@ -119,15 +147,29 @@ def test_a_budget_turns_the_search_to_cheap_cells_and_the_front_is_the_evaluated
     np.testing.assert_allclose(curve["value"], charged)
 
 
-def test_above_the_threshold_the_fine_column_decides(tmp_path):
-    params = small_table(tmp_path).model_copy(update={"fine": "fine", "threshold": 2.0})
+def test_the_fine_column_decides_between_equal_targets_by_its_rank(tmp_path):
+    params = small_table(tmp_path).model_copy(update={"fine": "fine", "threshold": 0.1, "queries": 729})
     found = run(params, Inputs(table=tmp_path / "t.parquet"), Outputs(curve=tmp_path / "c.parquet"))
-    assert found["best"] == 4.0  # 2 of the coarse objective and 2 of the fine one
-    assert SPACE.parse(found["architecture"])[1] == 2
+    row = SPACE.parse(found["architecture"])
+    assert value(row[None])[0] == value(SPACE.all()).max()
+    assert row[1] == 2  # the best target has other operations there too
+
+
+def test_repeats_of_the_target_set_the_threshold(tmp_path):
+    params = small_table(tmp_path)
+    table = tables.read(tmp_path / "t.parquet", params.space)
+    again = table.target("fp") + np.random.default_rng(0).normal(size=len(table))
+    table = replace(table, targets=table.targets | {"fp_1": again})
+    reward, _ = objective(params.model_copy(update={"fine": "fine", "repeats": ["fp_1"]}), table)
+    assert reward.threshold == threshold_of(np.stack([table.target("fp"), again])) > 1
 
 
 def test_settings_that_contradict_each_other_are_refused():
     with pytest.raises(ValueError, match="fine: needs a threshold"):
         SearchParams(fine="qat")
+    with pytest.raises(ValueError, match="threshold: needs a fine objective"):
+        SearchParams(threshold=1.0)
+    with pytest.raises(ValueError, match="repeats: a threshold is given"):
+        SearchParams(fine="qat", threshold=1.0, repeats=["ptq"])
     with pytest.raises(ValueError, match="budget: needs a cost"):
         SearchParams(budget=3.0)

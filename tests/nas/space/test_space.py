@@ -146,3 +146,15 @@ def test_a_space_file_with_a_mistake_is_told_in_one_line(tmp_path, change, messa
         load(path)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("edges", "message"),
+    [
+        (None, r"edges: needed with choose_edges: false; .* \[\[0, 1\], \[1, 2\], …, \[3, 4\]\]"),
+        ([(0, 1), (1, 2), (2, 3)], r"edges: none of their paths leads from the input \(0\) to the output \(4\)"),
+    ],
+)
+def test_a_chain_whose_edges_are_forgotten_is_refused(edges, message):
+    with pytest.raises(ValueError, match=message):
+        SpaceSpec(operations_on="node", nodes=5, operations=["a", "b"], choose_edges=False, edges=edges)

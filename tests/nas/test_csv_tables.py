@@ -1,0 +1,52 @@
+"""CSV tables: separators, numbers, empty cells, and one line for a file that is none."""
+
+import pytest
+
+from lbt.errors import LbtError
+from lbt.nas import csv_tables
+
+
+def read(tmp_path, text, encoding="utf-8"):
+    (tmp_path / "t.csv").write_text(text, encoding=encoding)
+    return csv_tables.read(tmp_path / "t.csv").to_pydict()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'architecture,v,note\n"a,b",1.5,x\nc,,y\n',
+        "architecture\tv\tnote\na,b\t1.5\tx\nc\tnan\ty\n",
+        "architecture;v;note\na,b;1,5;x\nc;N/A;y\n\n",
+        '\ufeffarchitecture, v, note\r\n"a,b", 1.5, x\r\nc, -, y\r\n',
+    ],
+    ids=["comma", "tab", "semicolon", "bom"],
+)
+def test_separators_and_empty_cells(tmp_path, text):
+    assert read(tmp_path, text) == {"architecture": ["a,b", "c"], "v": [1.5, None], "note": ["x", "y"]}
+
+
+def test_architectures_of_digits_stay_text(tmp_path):
+    assert read(tmp_path, "architecture,v\n012,1\n210,2e3\n") == {"architecture": ["012", "210"], "v": [1.0, 2000.0]}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"t\.csv: empty; expected the columns' names"),
+        ("architecture,v,v\na,1,2\n", r"t\.csv: column 'v' is there twice"),
+        ("architecture,v\na,b,1\n", r"t\.csv: line 2 has 3 cells under 2 names \(a cell with commas needs quotes\)"),
+        ("architecture,v\na,1\nb\n", r"t\.csv: line 3 has 1 cells under 2 names"),
+        ('architecture,v\n"a,1\n', r"t\.csv: not a readable CSV file"),
+    ],
+)
+def test_a_file_that_is_no_table_is_one_line(tmp_path, text, message):
+    with pytest.raises(LbtError, match=message):
+        read(tmp_path, text)
+
+
+def test_bytes_that_are_no_text_are_one_line(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"\xff\xfe\x00architecture")
+    with pytest.raises(LbtError, match=r"t\.csv: not a readable CSV file"):
+        csv_tables.read(tmp_path / "t.csv")
+    with pytest.raises(LbtError, match=r"none\.csv: no such file"):
+        csv_tables.read(tmp_path / "none.csv")
