@@ -135,7 +135,7 @@ class Resident:
             writer.put(tensor, weight_spec(self.backbone, name), name)
         return sum(blob.numel() * blob.element_size() for blob in writer.blobs().values())
 
-    def pack(self, network: nn.Module, masks: Masks, **notes: str | int | float | None) -> Package:
+    def pack(self, network: nn.Module, masks: Masks, notes: Mapping[str, Any] | None = None) -> Package:
         """The package of ``network``, which :func:`compact` made from this backbone with ``masks`` and which was trained."""
         kept, writer, entries = slices(self.groups, masks), Writer(), []
         low, state = adapters(network), network.state_dict()
@@ -149,7 +149,7 @@ class Resident:
                 entries.append([number, 0, *writer.put(state[name], spec, name)])
         order = [n for n, name in enumerate(self._maskable) if name in masks]
         bits = torch.cat([torch.zeros(0, dtype=torch.bool), *(masks[self._maskable[n]] for n in order)])
-        header = Header(backbone=self.identity, masks=order, entries=entries, notes=notes)
+        header = Header(backbone=self.identity, masks=order, entries=entries, notes=dict(notes or {}))
         return Package(header, {**writer.blobs(), "masks": _bytes(bits)})
 
     def apply(self, package: Package) -> nn.Module:

@@ -6,6 +6,9 @@ from typing import Any
 
 from lbt.edge.users.trains import Scene
 
+MOST_ROUNDS = 1
+"""Masks come in one round: an adapter that was begun on other channels could not go on."""
+
 
 def choose(scene: Scene) -> set[str]:
     """Put an adapter of rank ``scene.rank`` on each convolution and linear layer; the names of the factors."""
