@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from lbt import reproducible
+from lbt.edge.users.command import personalise
 from lbt.errors import LbtError, one_line, told, unknown, warn
 from lbt.memory import keep_freed_memory
 from lbt.pipeline.execute import execute
@@ -358,6 +359,9 @@ def predict(table: Path, space: str, out: Path | None, top: int, fitted: Path | 
         return
     rows = [[f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()] for row in scores.to_pylist()]
     click.echo(markdown(scores.column_names, rows))
+
+
+cli.add_command(personalise)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from torch import nn
 
 from lbt.hardware.masks import channels
 from lbt.hardware.memory import Another, Kept, norm_channels, storage
+from lbt.hardware.ops import count
 from lbt.hardware.precision import Precision, of_recipe
 from lbt.hardware.trace import PRODUCTS, Graph, trace
 from lbt.recipe import Recipe
@@ -45,22 +46,37 @@ class Account:
         Gradients, optimizer and master copies are counted for these values alone. A layer of which anything is trained
         keeps its input for the backward pass, so that a bias alone is counted as dear in activations as its layer.
         """
-        names = {layer_of(name) for name in trained}
-        nodes = tuple(replace(node, trainable=node.name in names) for node in self.graph.nodes)
         moving = replace(self.kept, batches_in_flight=int(bool(trained)))
-        graph = replace(self.graph, nodes=nodes)
+        graph = self._trained({layer_of(name) for name in trained})
         found = storage(graph, self.precision, channels(graph, {}), batch=self.batch, kept=moving)
         gradients = optimizer = master = 0.0
-        for name, count in trained.items():
+        for name, values in trained.items():
             roles = self.precision.of(layer_of(name))
-            gradients += count * roles["G"].bits / 8
-            optimizer += count * self.kept.moments * roles["U"].bits / 8
-            master += count * self.precision.master.bits / 8 if roles["W"] != self.precision.master else 0.0
+            gradients += values * roles["G"].bits / 8
+            optimizer += values * self.kept.moments * roles["U"].bits / 8
+            master += values * self.precision.master.bits / 8 if roles["W"] != self.precision.master else 0.0
         return math.ceil(replace(found, gradients=gradients, optimizer=optimizer, master=master).total)
+
+    def work(self, layers: Collection[str] | None = ()) -> int:
+        """Multiply–accumulates of an image: of a training step of ``layers``, None for all; of an inference without any."""
+        chosen = {node.name for node in self.graph.nodes} if layers is None else set(layers)
+        works = count(self._trained(chosen), self.precision, batch=1, training=bool(chosen))
+        return sum(one.macs for one in works)
+
+    def _trained(self, layers: set[str]) -> Graph:
+        nodes = tuple(replace(node, trainable=node.name in layers) for node in self.graph.nodes)
+        return replace(self.graph, nodes=nodes)
 
 
 def account(
-    network: nn.Module, shape: tuple[int, ...], recipe: Recipe, *, batch: int, images: int, predictions: int, whole: nn.Module
+    network: nn.Module,
+    shape: tuple[int, ...],
+    recipe: Recipe,
+    whole: nn.Module,
+    *,
+    batch: int,
+    images: int,
+    predictions: int,
 ) -> Account:
     """The account of training ``network``, a part of the backbone ``whole``, which stays in memory in the bits of W.
 
@@ -68,10 +84,10 @@ def account(
         network: compacted; without adapters.
         shape: of an image.
         recipe: number formats.
+        whole: the backbone.
         batch: images a step.
         images: of the user that are kept, in 8 bits a value.
         predictions: probabilities of the backbone that are kept, in float32.
-        whole: the backbone.
     """
     graph, full = trace(network, shape), trace(whole, shape)
     precision = of_recipe(recipe, [node.name for node in graph.nodes if node.kind in PRODUCTS])

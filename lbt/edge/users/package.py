@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import torch
 from pydantic import Field
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from lbt.artifacts import read_tensors, write_tensors
@@ -63,15 +64,17 @@ class Package:
     blobs: Mapping[str, Tensor]
     where: str = "package"
 
-    @property
-    def payload(self) -> int:
-        """Bytes of masks, codes and floats, without the header."""
-        return sum(blob.numel() * blob.element_size() for blob in self.blobs.values())
+    def size(self) -> int:
+        """Bytes of the file that :meth:`write` makes outside of a job of the pipeline."""
+        text = json.dumps({"provenance": {}, "extra": self._extra()}, sort_keys=True)
+        return len(save(dict(self.blobs), {"lbt": text}))
 
-    def write(self, path: str | Path) -> int:
-        """Write the file, in place of the one that is there; its size in bytes."""
-        write_tensors(path, self.blobs, {**self.header.model_dump(), "digest": _digest(self.header, self.blobs)})
-        return Path(path).stat().st_size
+    def write(self, path: str | Path) -> None:
+        """Write the file, whole or not at all, in place of the one that is there."""
+        write_tensors(path, self.blobs, self._extra())
+
+    def _extra(self) -> dict[str, Any]:
+        return {**self.header.model_dump(), "digest": _digest(self.header, self.blobs)}
 
 
 def read_package(path: str | Path) -> Package:

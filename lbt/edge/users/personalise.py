@@ -1,9 +1,9 @@
 """One user's package: statistics, masks, training in low bits, and the guard.
 
-The loss is the cross-entropy with the user's labels and, on all images, with what the whole backbone says of them under
-the user's statistics (distillation, Hinton et al. 2015, arXiv 1503.02531): masks take channels away, and this gives back
-what they knew. Norms use the user's statistics as constants. Where no label and no mask is given there is nothing to
-learn, and the statistics alone are the package.
+The first round trains the whole network on the user's labels, by cross-entropy. The next ones take channels away, and add
+to the loss the cross-entropy, on all images, with what the network said of them before this round (distillation, Hinton et
+al. 2015, arXiv 1503.02531): it gives back what the channels knew. Norms use the user's statistics as constants. Without a
+label the first round learns nothing; without masks either, the statistics alone are the package.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lbt.edge.users.account import Account, account
+from lbt.edge.users.account import Account, account, layer_of
 from lbt.edge.users.masks import CRITERIA, Evidence, choose
 from lbt.edge.users.options import Options
 from lbt.edge.users.package import Package, Resident, weight_spec
@@ -33,6 +33,10 @@ from lbt.train.evaluation import predict
 from lbt.train.schedule import set_lr, warm_cosine
 
 
+HEADER = 1200
+"""Bytes of a package's header, about."""
+
+
 @dataclass(frozen=True)
 class Result:
     """What a user gets.
@@ -41,13 +45,19 @@ class Result:
         package: to be written and put on.
         verdict: the guard's; a package that it refuses is not to be used.
         trained: names of the parameters that moved.
-        peak: bytes of the dearest training step.
+        values: number of their values, in the last round.
+        peak: bytes of the dearest training step; of an inference, where nothing was trained.
+        operations: multiply–accumulates of the personal network as a share of the backbone's.
+        step_operations: those of its training step, as a share of a step that trains the whole backbone.
     """
 
     package: Package
     verdict: UserVerdict
     trained: tuple[str, ...]
+    values: int
     peak: int
+    operations: float
+    step_operations: float
 
 
 def personalise(
@@ -72,7 +82,12 @@ def personalise(
     package = resident.pack(work.network, work.masks, told)
     adapted = predict(resident.apply(package), early)
     resident.remove()
-    return Result(package, verdict(start, adapted, early.labels, kept), tuple(sorted(work.trained)), work.peak)
+    mine, whole = work.account(work.compacted), work.account(resident.backbone)
+    layers = {layer_of(name) for name in work.trained}
+    return Result(
+        package, verdict(start, adapted, early.labels, kept), tuple(sorted(work.trained)), work.values, work.peak,
+        operations=mine.work() / whole.work(), step_operations=mine.work(layers) / whole.work(None),
+    )  # fmt: skip
 
 
 class _Work:
@@ -89,24 +104,30 @@ class _Work:
         self.targets = predict(self.full, early)
         self.labels = F.one_hot(early.labels.clamp_min(0), self.targets.shape[1]).to(self.targets.dtype)
         self.masks: Masks = {}
-        self.network = twin(self.full)
+        self.network, self.compacted = twin(self.full), self.full
         self.trained: set[str] = set()
-        self.peak = 0
+        self.values, self.peak = 0, self.account(self.network).peak({})
 
     def run(self) -> None:
         """All rounds."""
         options, module = self.options, TRAINS.load(self.options.train)
         prune = options.masks is not None and options.operations < 1 and bool(self.resident.groups)
         rounds = min(options.rounds, getattr(module, "MOST_ROUNDS", options.rounds)) if prune else 1
-        learn = bool(len(self.known)) or (prune and options.agreement > 0)
+        learn = options.steps > 0 and (len(self.known) > 0 or (prune and options.agreement > 0))
+        if prune:
+            self._mask(options.operations)
+        if learn:
+            self.trained = set(module.choose(self._scene()))
+        if prune and rounds > 1:
+            self.masks, self.network = {}, twin(self.full)
         for number in range(rounds):
-            if prune:
-                self._mask(share_after(number + 1, rounds, options.operations))
-            if learn and options.steps:
-                self._choose(module, first=number == 0)
+            if prune and number:
+                self._mask(share_after(number, rounds - 1, options.operations))
+            if learn and (self.masks or len(self.known)):
                 self._train(number, max(1, options.steps // rounds))
             if number + 1 < rounds:
                 self._write_back()
+                self.targets = predict(self.full, self.early)
 
     def _mask(self, share: float) -> None:
         """Choose the masks that leave ``share`` of the operations, and compact to them."""
@@ -119,36 +140,35 @@ class _Work:
         scores = CRITERIA.load(options.masks).scores(evidence)
         self.masks = choose(scores, self.full, resident.shape, self.recipe, share, self.masks)
         self.network = compact(self.full, resident.groups, self.masks)
+        self.compacted = compact(self.full, resident.groups, self.masks, share=True)
         estimate(self.network, self.early.images)
 
-    def _choose(self, module: object, first: bool) -> None:
-        """Let the parameters move that the options choose; they are chosen in the first round."""
-        self.network.requires_grad_(False)
-        counted = self._account()
-        if first:
-            self.trained = set(module.choose(self._scene(counted)))  # type: ignore[attr-defined]
+    def _open(self) -> None:
+        """Let the chosen parameters move, if a step of them fits the budget."""
         sizes = {name: p.numel() for name, p in self.network.named_parameters() if name in self.trained}
-        self.peak = max(self.peak, counted.peak(sizes))
+        counted = self.account(self.compacted if self.masks else self.full)
+        self.values, self.peak = sum(sizes.values()), max(self.peak, counted.peak(sizes))
         if self.options.memory is not None and self.peak > self.options.memory:
             found = f"{self.options.train} needs {self.peak:,} bytes a step"
             raise LbtError(f"memory: {found}, {self.options.memory:,} are given; try auto, a smaller batch or more masks")
         for name, parameter in self.network.named_parameters():
             parameter.requires_grad_(name in self.trained)
 
-    def _account(self) -> Account:
-        size = self.options.batch
-        return account(self.network, self.resident.shape, self.recipe, batch=size, images=len(self.early),
-                       predictions=self.targets.numel(), whole=self.resident.backbone)  # fmt: skip
+    def account(self, network: nn.Module) -> Account:
+        """The account of training ``network``, which has no adapter."""
+        return account(network, self.resident.shape, self.recipe, self.resident.backbone, batch=self.options.batch,
+                       images=len(self.early), predictions=self.targets.numel())  # fmt: skip
 
-    def _scene(self, counted: Account) -> Scene:
+    def _scene(self) -> Scene:
+        """Facts for the choice of what is trained: the budget of memory is judged on the whole network."""
         options, network = self.options, self.network
+        whole, counted = dict(self.full.named_parameters()), self.account(self.full)
         limit = None if options.package is None else options.package * self.resident.bytes()
         masks = sum(len(mask) for mask in self.masks.values()) / 8
-        fixed = masks + sum(4 * b.numel() for b in network.buffers() if b.is_floating_point())
+        fixed = HEADER + masks + sum(4 * b.numel() for b in network.buffers() if b.is_floating_point())
 
         def peak(names: object) -> int:
-            sizes = {name: p.numel() for name, p in network.named_parameters() if name in names}  # type: ignore[operator]
-            return counted.peak(sizes)
+            return counted.peak({name: p.numel() for name, p in whole.items() if name in names})  # type: ignore[operator]
 
         def packed(name: str) -> int:
             count, bits = network.get_parameter(name).numel(), code_bits(weight_spec(network, name))
@@ -170,8 +190,9 @@ class _Work:
         return {name: gradient for name, gradient in zip(names, found, strict=True) if gradient is not None}
 
     def _train(self, number: int, steps: int) -> None:
-        """Train the chosen parameters of the compacted network."""
+        """Train the chosen parameters for a round."""
         options, network = self.options, self.network
+        self._open()
         trainer = optimizer(network, self.recipe, name=options.optimizer, lr=options.lr, momentum=options.momentum)
         for group in trainer.param_groups:
             group["peak"] = options.lr
@@ -186,14 +207,15 @@ class _Work:
         estimate(network, self.early.images)
 
     def _loss(self, network: nn.Module, number: int, step: int) -> Tensor:
-        """Loss of one batch: labelled images and all images, half of each."""
+        """Loss of one batch: labelled images, and under masks as many of all images for the agreement."""
         options, count = self.options, len(self.early)
-        labelled = options.batch // 2 if len(self.known) else 0
+        agree = options.agreement > 0 and bool(self.masks)
+        labelled = 0 if not len(self.known) else options.batch // 2 if agree else options.batch
         parts = []
         if labelled:
             chosen = self.known[indices(len(self.known), labelled, options.seed, f"{self.early.name}/labelled/{number}", step)]
             parts.append((chosen, self.labels[chosen], 1.0))
-        if options.agreement:
+        if agree:
             chosen = indices(count, options.batch - labelled, options.seed, f"{self.early.name}/all/{number}", step)
             parts.append((chosen, self.targets[chosen], options.agreement))
         images = self.early.images[torch.cat([chosen for chosen, _, _ in parts])]
