@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ def personalise(images: str, out: Path, backbone: Path | None, users: tuple[str,
     IMAGES is an embedded set of made users (fonts, styles), or images that name their users: a table or CSV with a column
     user (and time, if you have it), or a folder of folders, one a user with a folder for each class.
     """
-    options = parse(RunOptions, {name: value for name, value in given.items() if value is not None}, "lbt personalise")
+    values = {name: _scalar(text) for name, text in given.items() if text is not None}
+    options = parse(RunOptions, values, "lbt personalise")
     keep_freed_memory()
     from lbt.edge.users.run import run
     from lbt.train.threads import fixed_threads
@@ -47,6 +49,14 @@ def personalise(images: str, out: Path, backbone: Path | None, users: tuple[str,
             click.echo(line(row))
     click.echo(summary(rows))
     click.echo(f"{out / 'users.parquet'}: all scores")
+
+
+def _scalar(text: str) -> str | int | float:
+    """A number where the text is one."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text
 
 
 def line(row: dict[str, Any]) -> str:

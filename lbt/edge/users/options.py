@@ -21,15 +21,15 @@ def _nothing(value: object) -> object:
 class Options(Section):
     """Masks, training and budgets of one user."""
 
-    train: TrainName = "auto"
+    train: TrainName = "low_rank"
     """Parameters that move: name of a file in lbt/edge/users/trains."""
     masks: Annotated[CriterionName | None, BeforeValidator(_nothing)] = "taylor"
     """Criterion of the channel masks: name of a file in lbt/edge/users/masks; none: no masks."""
     operations: float = Field(0.5, gt=0, le=1)
     """Share of the backbone's multiply–accumulates that the masks leave."""
-    rounds: int = Field(3, ge=1, le=1000)
+    rounds: int = Field(4, ge=1, le=1000)
     """Rounds of training: the first without masks, then the share falls by the cubic schedule of schedule.py."""
-    steps: int = Field(90, ge=0, le=10_000_000)
+    steps: int = Field(200, ge=0, le=10_000_000)
     """Training steps, over all rounds."""
     batch: int = Field(32, ge=2, le=65536)
     """Images a step: half of them with labels where there are any."""
@@ -43,7 +43,7 @@ class Options(Section):
     """Factor of the loss under masks: cross-entropy, on all images, with what the network said before the round."""
     last: int | None = Field(None, ge=1, le=100_000)
     """Number of layers that ``last`` trains. Default: as many as fit the budgets."""
-    rank: int = Field(1, ge=1, le=4096)
+    rank: int = Field(2, ge=1, le=4096)
     """Rank of the adapters of ``low_rank``."""
     memory: int | None = Field(None, ge=1)
     """Budget of a training step in bytes, by the account of lbt.hardware. Default: none."""

@@ -1,7 +1,7 @@
 """A user's package: what distinguishes a personal network from the backbone that all users share.
 
 It holds the masks of channels (a bit each), the tensors that differ (weights as codes of the recipe, norms, biases and
-statistics in float32; of channels that are kept only) and the SHA-256 of the backbone. The file is safetensors, written
+statistics in float16; of channels that are kept only; see :mod:`lbt.edge.users.values`) and the SHA-256 of the backbone. The file is safetensors, written
 whole or not at all, and carries a digest of its content. No pickle, no code.
 
 A :class:`Resident` keeps the backbone in memory and gives each user's network, which shares every tensor that the package
@@ -26,7 +26,7 @@ from lbt.artifacts import read_tensors, write_tensors
 from lbt.config import Section, parse
 from lbt.edge.users.low_rank import adapters, combined
 from lbt.edge.users.structure import Group, Masks, Slices, compact, groups_of, slices
-from lbt.edge.users.values import Reader, Writer
+from lbt.edge.users.values import FLOAT, Reader, Writer, code_bits
 from lbt.errors import LbtError
 from lbt.numerics.spec import RoleSpec
 
@@ -121,6 +121,7 @@ class Resident:
         network: what predicts now: the backbone, or the user's network.
         groups: layers whose channels can be masked.
         identity: the backbone's SHA-256.
+        half: its packages store vectors in float16.
     """
 
     def __init__(self, backbone: nn.Module, shape: tuple[int, ...]) -> None:
@@ -130,17 +131,19 @@ class Resident:
         self.identity = identity(backbone)
         self.state = {name: tensor for name, tensor in backbone.state_dict().items() if tensor.is_floating_point()}
         self._names, self._maskable = list(self.state), list(self.groups)
+        # a recipe whose weights are codes has no need of float32 beside them
+        self.half = any(code_bits(weight_spec(backbone, name)) != FLOAT for name in self.state)
 
     def bytes(self) -> int:
-        """Bytes of the backbone as a package would store it whole: codes of its recipe, and float32."""
-        writer = Writer()
+        """Bytes of the backbone as a package would store it whole: codes of its recipe, and float16."""
+        writer = Writer(half=self.half)
         for name, tensor in self.state.items():
             writer.put(tensor, weight_spec(self.backbone, name), name)
         return sum(blob.numel() * blob.element_size() for blob in writer.blobs().values())
 
     def pack(self, network: nn.Module, masks: Masks, notes: Mapping[str, Any] | None = None) -> Package:
         """The package of ``network``, which :func:`compact` made from this backbone with ``masks`` and which was trained."""
-        kept, writer, entries = slices(self.groups, masks), Writer(), []
+        kept, writer, entries = slices(self.groups, masks), Writer(half=self.half), []
         low, state = adapters(network), network.state_dict()
         for number, (name, whole) in enumerate(self.state.items()):
             layer, _, tensor = name.rpartition(".")

@@ -136,7 +136,7 @@ def _read(path: Path) -> Images:
     for user, where in listings.items():
         from lbt.data.own import headers
 
-        heads = headers(readers.read(where), DomainSpec(kind="folder", path=str(where)))
+        heads = headers(readers.read(where), DomainSpec(kind="arrays", path=where.name))
         decoded = heads.listing.decode(heads.index, None)
         columns = {n: [v[i] for i in heads.index[decoded.kept].tolist()] for n, v in heads.listing.columns.items()}
         if user is not None:

@@ -20,7 +20,7 @@ from lbt.edge.users.options import Options
 from lbt.edge.users.package import Package, Resident, weight_spec
 from lbt.edge.users.schedule import share_after
 from lbt.edge.users.statistics import estimate
-from lbt.edge.users.structure import Masks, Slices, compact, masked, slices, twin
+from lbt.edge.users.structure import Masks, Slices, compact, masked, slices_of, twin
 from lbt.edge.users.trains import TRAINS, Scene
 from lbt.edge.users.values import FLOAT, code_bits
 from lbt.edge.users.verdict import UserVerdict, kept_back, verdict
@@ -104,25 +104,27 @@ class _Work:
         self.targets = predict(self.full, early)
         self.labels = F.one_hot(early.labels.clamp_min(0), self.targets.shape[1]).to(self.targets.dtype)
         self.masks: Masks = {}
-        self.network, self.compacted = twin(self.full), self.full
+        self.network, self.compacted = twin(self.full), resident.backbone
         self.trained: set[str] = set()
         self.values, self.peak = 0, self.account(self.network).peak({})
 
     def run(self) -> None:
         """All rounds."""
-        options, module = self.options, TRAINS.load(self.options.train)
+        options = self.options
         prune = options.masks is not None and options.operations < 1 and bool(self.resident.groups)
-        rounds = min(options.rounds, getattr(module, "MOST_ROUNDS", options.rounds)) if prune else 1
+        rounds = options.rounds if prune else 1
         learn = options.steps > 0 and (len(self.known) > 0 or (prune and options.agreement > 0))
         if prune:
             self._mask(options.operations)
         if learn:
-            self.trained = set(module.choose(self._scene()))
-        if prune and rounds > 1:
-            self.masks, self.network = {}, twin(self.full)
+            self.trained = set(TRAINS.load(options.train).choose(self._scene()))
+        if rounds > 1:
+            self.masks = {}
         for number in range(rounds):
             if prune and number:
                 self._mask(share_after(number, rounds - 1, options.operations))
+            else:
+                self.network = compact(self.full, self.resident.groups, self.masks)
             if learn and (self.masks or len(self.known)):
                 self._train(number, max(1, options.steps // rounds))
             if number + 1 < rounds:
@@ -138,15 +140,15 @@ class _Work:
         seen = masked(self.full, resident.groups, self.masks)
         evidence = Evidence(seen, resident.groups, self.early.images, targets, self.source_features, options.seed)
         scores = CRITERIA.load(options.masks).scores(evidence)
-        self.masks = choose(scores, self.full, resident.shape, self.recipe, share, self.masks)
+        self.masks = choose(scores, resident.backbone, resident.shape, self.recipe, share, self.masks)
         self.network = compact(self.full, resident.groups, self.masks)
-        self.compacted = compact(self.full, resident.groups, self.masks, share=True)
+        self.compacted = compact(resident.backbone, resident.groups, self.masks, share=True)
         estimate(self.network, self.early.images)
 
     def _open(self) -> None:
         """Let the chosen parameters move, if a step of them fits the budget."""
         sizes = {name: p.numel() for name, p in self.network.named_parameters() if name in self.trained}
-        counted = self.account(self.compacted if self.masks else self.full)
+        counted = self.account(self.compacted if self.masks else self.resident.backbone)
         self.values, self.peak = sum(sizes.values()), max(self.peak, counted.peak(sizes))
         if self.options.memory is not None and self.peak > self.options.memory:
             found = f"{self.options.train} needs {self.peak:,} bytes a step"
@@ -162,23 +164,24 @@ class _Work:
     def _scene(self) -> Scene:
         """Facts for the choice of what is trained: the budget of memory is judged on the whole network."""
         options, network = self.options, self.network
-        whole, counted = dict(self.full.named_parameters()), self.account(self.full)
+        whole, counted = dict(self.full.named_parameters()), self.account(self.resident.backbone)
         limit = None if options.package is None else options.package * self.resident.bytes()
         masks = sum(len(mask) for mask in self.masks.values()) / 8
-        fixed = HEADER + masks + sum(4 * b.numel() for b in network.buffers() if b.is_floating_point())
+        vector = 2 if self.resident.half else 4
+        fixed = HEADER + masks + sum(vector * b.numel() for b in network.buffers() if b.is_floating_point())
 
         def peak(names: object) -> int:
             return counted.peak({name: p.numel() for name, p in whole.items() if name in names})  # type: ignore[operator]
 
         def packed(name: str) -> int:
             count, bits = network.get_parameter(name).numel(), code_bits(weight_spec(network, name))
-            return 4 * count if bits == FLOAT else -(-count * bits // 8) + 4
+            return (vector if network.get_parameter(name).dim() == 1 else 4) * count if bits == FLOAT else -(-count * bits // 8) + 4
 
         def fits(names: object) -> bool:
             small = limit is None or fixed + sum(map(packed, names)) <= limit  # type: ignore[call-overload]
             return small and (options.memory is None or peak(names) <= options.memory)
 
-        return Scene(network, fits, peak, packed, self._gradients, options.last, options.rank, options.seed)
+        return Scene(self.full, fits, peak, packed, self._gradients, options.last, options.rank, options.seed)
 
     def _gradients(self) -> dict[str, Tensor]:
         """Gradient of the loss on a batch of the user's images, for every parameter."""
@@ -227,7 +230,7 @@ class _Work:
     def _write_back(self) -> None:
         """Put what was learnt into the network of full size, whose next channels are to be judged."""
         state = self.network.state_dict()
-        kept = slices(self.resident.groups, self.masks)
+        kept = slices_of(self.full, self.resident.groups, self.masks)
         with torch.no_grad():
             for name, tensor in self.full.state_dict().items():
                 if tensor.is_floating_point():

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lbt.edge.users.low_rank import adapters
 from lbt.errors import LbtError, unknown
 from lbt.hardware.trace import PRODUCTS, Graph, Node, trace
 from lbt.nn.context import SAME_STREAM
@@ -111,6 +112,9 @@ class Slices:
 
     def put(self, tensor: Tensor, part: Tensor) -> None:
         """Write ``part`` into the places of ``tensor`` that are kept."""
+        if self.rows is None and self.columns is None:
+            tensor.copy_(part)
+            return
         rows = torch.arange(len(tensor)) if self.rows is None else self.rows
         if self.columns is None:
             tensor[rows] = part
@@ -142,11 +146,30 @@ def slices(found: Mapping[str, Group], masks: Masks) -> dict[str, Slices]:
     return made
 
 
+def _with_adapters(network: nn.Module, kept: dict[str, Slices]) -> dict[str, Slices]:
+    """``kept`` under the names that a weight and its factors have where the layer has an adapter."""
+    made = dict(kept)
+    for layer, low in adapters(network).items():
+        if (cut := kept.get(f"{layer}.weight")) is not None:
+            inside = f"{layer}.parametrizations.weight"
+            weight: Tensor = network.get_parameter(f"{inside}.original")
+            made[f"{inside}.original"], made[f"{inside}.0.u"] = cut, Slices(cut.rows)
+            if cut.columns is not None:
+                taps = low.v.shape[1] // weight.shape[1]
+                made[f"{inside}.0.v"] = Slices(None, (cut.columns[:, None] * taps + torch.arange(taps)).flatten())
+    return made
+
+
+def slices_of(network: nn.Module, found: Mapping[str, Group], masks: Masks) -> dict[str, Slices]:
+    """:func:`slices` under the names of the tensors of ``network``, whose layers may have adapters."""
+    return _with_adapters(network, slices(found, masks))
+
+
 @torch.no_grad()
 def masked(network: nn.Module, found: Mapping[str, Group], masks: Masks) -> nn.Module:
     """A copy of ``network``, of its full size, whose masked channels are exactly zero."""
     made = twin(network)
-    kept = slices(found, masks)
+    kept = slices_of(network, found, masks)
     for name, parameter in made.named_parameters():
         if name in kept:
             part = kept[name].take(parameter).clone()
@@ -164,7 +187,7 @@ def compact(network: nn.Module, found: Mapping[str, Group], masks: Masks, *, sha
         masks: channels to keep.
         share: tensors of which nothing is left out are those of ``network``; such a network must not be trained.
     """
-    kept = slices(found, masks)
+    kept = slices_of(network, found, masks)
     made = twin(network, share=share)
     for path, module in made.named_modules():
         for name, tensor in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:

@@ -1,7 +1,7 @@
 """Numbers of a package as it stores them: float32, integer codes with their scales, or two factors of a low rank.
 
 Codes are what the recipe's W reads; they are kept where its format is a symmetric integer of up to 8 bits with a scale
-for the tensor or for a channel. Other formats, biases, norms and statistics are float32.
+for the tensor or for a channel. Biases, norms and statistics under such a recipe are float16. All else is float32.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from lbt.numerics.formats.int import Int
 from lbt.numerics.rounding import Key
 from lbt.numerics.spec import RoleSpec
 
-FLOAT = 32
-"""In the place of a code's bits: the values are float32."""
+FLOAT, HALF = 32, 16
+"""In the place of a code's bits: the values are float32, float16."""
 
 
 def code_bits(spec: RoleSpec | None) -> int:
@@ -32,15 +32,25 @@ def code_bits(spec: RoleSpec | None) -> int:
 
 @dataclass
 class Writer:
-    """The blobs of a package while it is made."""
+    """The blobs of a package while it is made.
+
+    Attributes:
+        floats: float32 values and scales.
+        codes: streams of bytes.
+        half: store vectors without a format in float16, where that holds them.
+    """
 
     floats: list[Tensor] = field(default_factory=list)
     codes: list[np.ndarray] = field(default_factory=list)
+    half: bool = False
 
     def put(self, values: Tensor, spec: RoleSpec | None, name: str) -> tuple[int, int]:
         """Store ``values`` as the role ``spec`` reads them; (bits, number of scales), what :meth:`Reader.take` needs."""
         values = values.detach()
         bits = code_bits(spec)
+        if spec is None and self.half and values.dim() == 1 and values.abs().max() <= torch.finfo(torch.float16).max:
+            self.codes.append(values.half().contiguous().numpy().view(np.uint8))
+            return HALF, 0
         if bits == FLOAT:
             self.floats.append(values.float().flatten())
             return FLOAT, 0
@@ -75,13 +85,14 @@ class Reader:
         count = shape.numel()
         if bits == FLOAT:
             return self._floats(count).view(shape).clone()
+        if bits == HALF:
+            return self._bytes(2 * count).view(torch.float16).view(shape).float()
+        if not 2 <= bits <= 8:
+            raise LbtError(f"{self.where}: damaged package: values of {bits} bits")
         if scales not in (1, shape[0]):
             raise LbtError(f"{self.where}: damaged package: {scales} scales for a tensor of shape {tuple(shape)}")
         scale = self._floats(scales).view(-1, *(1,) * (len(shape) - 1))
-        size = -(-count * bits // 8)
-        if size > len(self.codes):
-            raise LbtError(f"{self.where}: damaged package: {len(self.codes)} bytes of codes left, {size} expected")
-        taken, self.codes = self.codes[:size], self.codes[size:]
+        taken = self._bytes(-(-count * bits // 8))
         return torch.from_numpy(unpacked(taken.numpy(), bits, count)).view(shape).float() * scale
 
     def _floats(self, count: int) -> Tensor:
@@ -89,6 +100,12 @@ class Reader:
             raise LbtError(f"{self.where}: damaged package: {len(self.floats)} values left, {count} expected")
         taken, self.floats = self.floats[:count], self.floats[count:]
         return taken
+
+    def _bytes(self, size: int) -> Tensor:
+        if size > len(self.codes):
+            raise LbtError(f"{self.where}: damaged package: {len(self.codes)} bytes of codes left, {size} expected")
+        taken, self.codes = self.codes[:size], self.codes[size:]
+        return taken.clone()
 
     def finish(self) -> None:
         """Refuse what nobody took."""

@@ -45,7 +45,7 @@ def test_on_and_off_leaves_every_bit_of_the_backbone(resident, early, tmp_path):
 
 @pytest.mark.parametrize("recipe", ["fp32", "int8", "int4", "mx8"])
 def test_the_applied_network_is_the_trained_one_in_the_recipes_codes(recipe):
-    """In fp32 bit for bit; elsewhere with the weights that the products read."""
+    """In fp32 and mx8 bit for bit; under codes with the weights that the products read, and float16 vectors."""
     resident = Resident(network(recipe), SHAPE)
     masks = some(resident.groups)
     trained = compact(resident.backbone, resident.groups, masks)
@@ -57,7 +57,8 @@ def test_the_applied_network_is_the_trained_one_in_the_recipes_codes(recipe):
     for name, tensor in applied.state_dict().items():
         mine, spec = trained.state_dict()[name], weight_spec(resident.backbone, name)
         if spec is None or recipe == "mx8":
-            assert torch.equal(tensor, mine)
+            half = recipe.startswith("int") and mine.is_floating_point() and mine.dim() == 1
+            assert torch.equal(tensor, mine.half().float() if half else mine)
         else:
             assert torch.equal(tensor, fake_quantize(mine, spec, Key(layer=name, role="W")))
             assert len(tensor[0].unique()) < 2**spec.format.bits
@@ -153,11 +154,12 @@ def test_packed_codes_come_back(bits):
 
 def test_a_low_rank_package_holds_the_factors_alone(resident, early):
     result = personalise(resident, early, Options(train="low_rank", rank=2, **QUICK))
-    assert all(name.endswith((".u", ".v")) for name in result.trained)
+    assert {name for name in result.trained if name.endswith("weight")} >= {"classifier.weight"}
+    assert sum(name.endswith((".u", ".v")) for name in result.trained) == 10
     network = resident.apply(result.package)
     assert not adapters(network)
     ranks = [entry[1] for entry in result.package.header.entries if entry[1]]
-    assert ranks == [2] * 6
+    assert ranks == [2] * 5
     full = personalise(resident, early, Options(train="all", **QUICK)).package
     assert result.package.size() < 0.5 * full.size()
 

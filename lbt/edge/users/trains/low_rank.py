@@ -1,4 +1,7 @@
-"""Low rank: each layer's weight gets an adapter of small factors (:mod:`lbt.edge.users.low_rank`); nothing else moves."""
+"""Low rank: each layer but the last gets an adapter (:mod:`lbt.edge.users.low_rank`); all of the last, norms and biases move.
+
+LoRA (arXiv 2106.09685) with a head that is trained whole, as in transfer to other classes; the head is a small part.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,20 @@ from typing import Any
 
 from lbt.edge.users.trains import Scene
 
-MOST_ROUNDS = 1
-"""Masks come in one round: an adapter that was begun on other channels could not go on."""
-
 
 def choose(scene: Scene) -> set[str]:
-    """Put an adapter of rank ``scene.rank`` on each convolution and linear layer; the names of the factors."""
+    """Put an adapter of rank ``scene.rank`` on each layer but the last; the names of what moves."""
     from torch import nn
     from torch.nn.utils import parametrize
 
     from lbt.edge.users.low_rank import LowRank
 
-    for name, module in list(scene.network.named_modules()):
-        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
-            weight: Any = module.weight
-            rank = min(scene.rank, len(weight), weight[0].numel())
-            parametrize.register_parametrization(module, "weight", LowRank(weight.detach(), rank, name, scene.seed))
-    return {name for name in scene.names() if name.rpartition(".")[2] in ("u", "v")}
+    kinds = (nn.Conv1d, nn.Conv2d, nn.Linear)
+    layers = [(name, module) for name, module in scene.network.named_modules() if isinstance(module, kinds)]
+    for name, module in layers[:-1]:
+        weight: Any = module.weight
+        rank = min(scene.rank, len(weight), weight[0].numel())
+        parametrize.register_parametrization(module, "weight", LowRank(weight.detach(), rank, name, scene.seed))
+    whole = f"{layers[-1][0]}.weight"
+    adapted = scene.network.named_parameters()
+    return {name for name, p in adapted if p.dim() == 1 or name.endswith((".0.u", ".0.v")) or name == whole}
