@@ -3,20 +3,19 @@
     python benchmarks/users.py --runs docs/results/users_runs.jsonl --json docs/results/users.json
     python benchmarks/users.py --quick    # one set, one seed, three methods: about a minute
 
-Users are made, not people: 30 fonts with habits of their own, and five clusters of style of optdigits, both at 16 × 16. A
-seed leaves a part of the users out (every sixth font, every third style), trains a backbone (`digit_cnn`) on the others,
-and personalises for each user that was left out with labels of the first half of the images; the second half is the test.
-``full`` (float32, every parameter, no mask) is the bound; ``package`` is the default of `lbt personalise`; others change
-one thing. ``source`` is the backbone as it is. Rows, over users and seeds:
+Users are made, not people: 30 fonts with habits of their own, and five clusters of style of optdigits, both at 16 ×
+16. A seed leaves a part of the users out (every sixth font, every third style), trains a backbone (`digit_cnn`) on
+the others, and personalises for each user that was left out with labels of the first half of the images; the second
+half is the test. ``full`` (float32, every parameter, no mask) is the bound; ``package`` is the default of `lbt
+personalise`; others change one thing. ``source`` is the backbone as it is. Rows, over users and seeds:
 
-- ``users/SET/METHOD/RECIPE/accuracy`` in percent (with 5 labels a class, or as the method's name says); ``…/minus_full``,
-  paired points against ``full``, with the half width of the 95 % interval; ``…/worst_drop``, points that the worst user
-  lost; ``…/rolled_back``, share of users for whom the guard kept the backbone;
+- ``users/SET/METHOD/RECIPE/accuracy`` in percent (with 5 labels a class, or as the method's name says);
+  ``…/minus_full``, paired points against ``full``, with the half width of the 95 % interval; ``…/worst_drop``,
+  points that the worst user lost; ``…/rolled_back``, share of users for whom the guard kept the backbone;
 - ``users/SET/worst_drop`` and ``package/SET/share_of_backbone`` of ``package``; ``…/operations`` and
   ``…/step_operations``, shares of the whole backbone's; ``…/peak``, bytes against ``full``;
-- ``users/time/…``: milliseconds to put a package on and off, and of a training step of the compacted network as a share of
-  the whole one's. Wall-clock of this machine.
-"""
+- ``users/time/…``: milliseconds to put a package on and off, and of a training step of the compacted network as a
+  share of the whole one's. Wall-clock of this machine."""
 
 from __future__ import annotations
 
@@ -37,7 +36,7 @@ from scipy.stats import t as student
 from lbt.edge.users import protocol
 from lbt.edge.users.options import Options
 from lbt.edge.users.people import People, person, read_people
-from lbt.edge.users.personalise import personalise
+from lbt.edge.users.personal import personalise
 from lbt.edge.users.structure import compact
 from lbt.nn import optimizer
 from lbt.pretrain.params import PretrainJob
@@ -65,7 +64,16 @@ METHODS: dict[str, tuple[int, dict[str, Any]]] = {
     "gates/int8": (5, {"masks": "gates"}),
 }
 """Method and recipe; labels a class, and what differs from the default options."""
-FIELDS = ("before", "adapted", "after", "rolled_back", "operations", "step_operations", "share_of_backbone", "peak_bytes")
+FIELDS = (
+    "before",
+    "adapted",
+    "after",
+    "rolled_back",
+    "operations",
+    "step_operations",
+    "share_of_backbone",
+    "peak_bytes",
+)
 Row = dict[str, Any]
 
 
@@ -100,7 +108,9 @@ def run(kind: str, method: str, seed: int) -> Row:
     """One method for all users that a seed leaves out: a list for each field."""
     labels, changes = METHODS[method]
     backbone, options = base(kind, method.partition("/")[2], seed), Options.model_validate({"seed": seed, **changes})
-    scores = [protocol.score(backbone, person(users(kind), name, labels), labels, options)[0] for name in out(kind, seed)]
+    scores = [
+        protocol.score(backbone, person(users(kind), name, labels), labels, options)[0] for name in out(kind, seed)
+    ]
     return {"users": [score.user for score in scores], **{f: [score.row()[f] for score in scores] for f in FIELDS}}
 
 
@@ -180,8 +190,8 @@ def rows(found: list[_runs.Result]) -> list[Row]:
         if pairs and job != f"{kind}/full/fp32":
             apart = [a - b for one, other in pairs for a, b in zip(one["after"], other["after"], strict=True)]
             made.append(paired(f"{name}/minus_full", apart))
-            made.append(row(f"{name}/peak", [a / b for one, other in pairs for a, b in
-                                             zip(one["peak_bytes"], other["peak_bytes"], strict=True)], "ratio"))  # fmt: skip
+            peaks = [a / b for one, other in pairs for a, b in zip(one["peak_bytes"], other["peak_bytes"], strict=True)]
+            made.append(row(f"{name}/peak", peaks, "ratio"))
             made.append(row(f"{name}/share_of_backbone", flat(mine, "share_of_backbone"), "share"))
         if method == "package":
             made.append({**row(f"users/{kind}/worst_drop", [max(0.0, -min(gains))], "points"), "n": len(gains)})

@@ -15,7 +15,7 @@ __getattr__, __dir__ = exports(
         "compact": "lbt.edge.users.structure",
         "masked": "lbt.edge.users.structure",
         "person": "lbt.edge.users.people",
-        "personalise": "lbt.edge.users.personalise",
+        "personalise": "lbt.edge.users.personal",
         "read_package": "lbt.edge.users.package",
         "read_people": "lbt.edge.users.people",
     },

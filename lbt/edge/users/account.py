@@ -6,13 +6,11 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from torch import nn
-
 from lbt.hardware.masks import channels
-from lbt.hardware.memory import Another, Kept, norm_channels, storage
+from lbt.hardware.memory import Kept, storage, twin
 from lbt.hardware.ops import count
 from lbt.hardware.precision import Precision, of_recipe
-from lbt.hardware.trace import PRODUCTS, Graph, trace
+from lbt.hardware.trace import PRODUCTS, Graph
 from lbt.recipe import Recipe
 
 INSIDE = ".parametrizations."
@@ -58,7 +56,7 @@ class Account:
         return math.ceil(replace(found, gradients=gradients, optimizer=optimizer, master=master).total)
 
     def work(self, layers: Collection[str] | None = ()) -> int:
-        """Multiply–accumulates of an image: of a training step of ``layers``, None for all; of an inference without any."""
+        """Multiply–accumulates of an image: of a training step of ``layers`` (None: all), of an inference without."""
         chosen = {node.name for node in self.graph.nodes} if layers is None else set(layers)
         works = count(self._trained(chosen), self.precision, batch=1, training=bool(chosen))
         return sum(one.macs for one in works)
@@ -68,32 +66,18 @@ class Account:
         return replace(self.graph, nodes=nodes)
 
 
-def account(
-    network: nn.Module,
-    shape: tuple[int, ...],
-    recipe: Recipe,
-    whole: nn.Module,
-    *,
-    batch: int,
-    images: int,
-    predictions: int,
-) -> Account:
-    """The account of training ``network``, a part of the backbone ``whole``, which stays in memory in the bits of W.
+def account(graph: Graph, recipe: Recipe, whole: Graph, *, batch: int, images: int, predictions: int) -> Account:
+    """The account of a personal training beside the backbone, which stays in memory in the bits of W.
 
     Args:
-        network: compacted; without adapters.
-        shape: of an image.
+        graph: the network that is trained, compacted, without adapters.
         recipe: number formats.
         whole: the backbone.
         batch: images a step.
         images: of the user that are kept, in 8 bits a value.
         predictions: probabilities of the backbone that are kept, in float32.
     """
-    graph, full = trace(network, shape), trace(whole, shape)
     precision = of_recipe(recipe, [node.name for node in graph.nodes if node.kind in PRODUCTS])
-    weights = sum(p.numel() for p in whole.parameters())
-    beside = (Another(weights, norm_channels(full, channels(full, {}))),)
+    beside = (twin(whole, channels(whole, {}), averaged=False),)
     kept = Kept(target_images=images, predictions=predictions, networks=beside, moments=1)
     return Account(graph, precision, batch, kept)
-
-

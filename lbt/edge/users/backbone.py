@@ -51,7 +51,14 @@ def pretrained(images: Images, job: PretrainJob) -> tuple[Network, Architecture]
 
 
 def deployed(
-    model: Network, shape: tuple[int, ...], recipe: Recipe, source: Examples, *, steps: int, augmentation: str, seed: int
+    model: Network,
+    shape: tuple[int, ...],
+    recipe: Recipe,
+    source: Examples,
+    *,
+    steps: int,
+    augmentation: str,
+    seed: int,
 ) -> Network:
     """``model`` under ``recipe``, after ``steps`` of training with and without random masks; in evaluation mode."""
     network = quantize(model, recipe, seed=seed).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

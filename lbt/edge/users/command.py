@@ -19,7 +19,9 @@ def _knobs(command: Callable[..., None]) -> Callable[..., None]:
     for name, field in reversed(RunOptions.model_fields.items()):
         text = " ".join((field.description or "").split())
         default = field.get_default()
-        shown = "" if default is None else f"  [default: {str(default).lower() if default in (True, False) else default}]"
+        shown = (
+            "" if default is None else f"  [default: {str(default).lower() if default in (True, False) else default}]"
+        )
         command = click.option(f"--{name.replace('_', '-')}", name, metavar="VALUE", help=text + shown)(command)
     return command
 
@@ -27,14 +29,16 @@ def _knobs(command: Callable[..., None]) -> Callable[..., None]:
 @click.command("personalise")
 @click.argument("images")
 @click.option("--out", type=Path, required=True, help="Folder for packages, backbones and scores.")
-@click.option("--backbone", type=Path, help="Weights file of lbt's.  [default: one a fold, from the other users' images]")
+@click.option(
+    "--backbone", type=Path, help="Weights file of lbt's.  [default: one a fold, from the other users' images]"
+)
 @click.option("--user", "users", multiple=True, help="Whom to personalise for; may be repeated.  [default: everybody]")
 @_knobs
 def personalise(images: str, out: Path, backbone: Path | None, users: tuple[str, ...], **given: Any) -> None:
     """Make each user's package over one backbone, and test it on the user's later images.
 
-    IMAGES is an embedded set of made users (fonts, styles), or images that name their users: a table or CSV with a column
-    user (and time, if you have it), or a folder of folders, one a user with a folder for each class.
+    IMAGES is an embedded set of made users (fonts, styles), or images that name their users: a table or CSV with a
+    column user (and time, if you have it), or a folder of folders, one a user with a folder for each class.
     """
     values = {name: _scalar(text) for name, text in given.items() if text is not None}
     options = parse(RunOptions, values, "lbt personalise")
@@ -63,8 +67,9 @@ def line(row: dict[str, Any]) -> str:
     """One user's score."""
     back = f", rolled back (would be {_percent(row['adapted'])})" if row["rolled_back"] else ""
     return (
-        f"{row['user']}: {_percent(row['before'])} → {_percent(row['after'])}{back}; package {row['package_bytes']:,} bytes, "
-        f"{100 * row['share_of_backbone']:.1f} % of the backbone; {100 * row['operations']:.0f} % of its operations"
+        f"{row['user']}: {_percent(row['before'])} → {_percent(row['after'])}{back}; package "
+        f"{row['package_bytes']:,} bytes, {100 * row['share_of_backbone']:.1f} % of the backbone; "
+        f"{100 * row['operations']:.0f} % of its operations"
     )
 
 

@@ -1,4 +1,4 @@
-"""Gates: factors on the channels that a mask would remove, where their last norm (or, without one, their layer) ends."""
+"""Gates: factors on the channels that a mask can remove, behind their last norm (or, without one, their layer)."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
 """A user's package: what distinguishes a personal network from the backbone that all users share.
 
-It holds the masks of channels (a bit each), the tensors that differ (weights as codes of the recipe, norms, biases and
-statistics in float16; of channels that are kept only; see :mod:`lbt.edge.users.values`) and the SHA-256 of the backbone. The file is safetensors, written
-whole or not at all, and carries a digest of its content. No pickle, no code.
+It holds the masks of channels (a bit each), the tensors that differ (weights as codes of the recipe, norms, biases
+and statistics in float16; of channels that are kept only; see :mod:`lbt.edge.users.values`) and the SHA-256 of the
+backbone. The file is safetensors, written whole or not at all, and carries a digest of its content. No pickle, no
+code.
 
-A :class:`Resident` keeps the backbone in memory and gives each user's network, which shares every tensor that the package
-leaves alone. The backbone itself never changes, so that taking a package off restores it exactly.
-"""
+A :class:`Resident` keeps the backbone in memory and gives each user's network, which shares every tensor that the
+package leaves alone. The backbone itself never changes, so that taking a package off restores it exactly."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from lbt.edge.users.low_rank import adapters, combined
 from lbt.edge.users.structure import Group, Masks, Slices, compact, groups_of, slices
 from lbt.edge.users.values import FLOAT, Reader, Writer, code_bits
 from lbt.errors import LbtError
+from lbt.hardware.trace import trace
 from lbt.numerics.spec import RoleSpec
 
 Entry = list[int]
@@ -88,7 +89,9 @@ def read_package(path: str | Path) -> Package:
     header = parse(Header, extra, f"{path}: not a package: header")
     kinds = {"masks": torch.uint8, "codes": torch.uint8, "floats": torch.float32}
     if {name: blob.dtype for name, blob in blobs.items()} != kinds or any(blob.dim() != 1 for blob in blobs.values()):
-        raise LbtError(f"{path}: not a package: expected tensors {', '.join(kinds)}, found {', '.join(blobs) or 'none'}")
+        raise LbtError(
+            f"{path}: not a package: expected tensors {', '.join(kinds)}, found {', '.join(blobs) or 'none'}"
+        )
     if digest != _digest(header, blobs):
         raise LbtError(f"{path}: altered package: its digest is not that of its content")
     return Package(header, blobs, str(path))
@@ -119,6 +122,7 @@ class Resident:
 
     Attributes:
         network: what predicts now: the backbone, or the user's network.
+        graph: the backbone as :mod:`lbt.hardware` sees it.
         groups: layers whose channels can be masked.
         identity: the backbone's SHA-256.
         half: its packages store vectors in float16.
@@ -127,7 +131,8 @@ class Resident:
     def __init__(self, backbone: nn.Module, shape: tuple[int, ...]) -> None:
         self.backbone = self.network = backbone.eval()
         self.shape = shape
-        self.groups: dict[str, Group] = groups_of(backbone, shape)
+        self.graph = trace(backbone, shape)
+        self.groups: dict[str, Group] = groups_of(backbone, shape, self.graph)
         self.identity = identity(backbone)
         self.state = {name: tensor for name, tensor in backbone.state_dict().items() if tensor.is_floating_point()}
         self._names, self._maskable = list(self.state), list(self.groups)
@@ -142,7 +147,7 @@ class Resident:
         return sum(blob.numel() * blob.element_size() for blob in writer.blobs().values())
 
     def pack(self, network: nn.Module, masks: Masks, notes: Mapping[str, Any] | None = None) -> Package:
-        """The package of ``network``, which :func:`compact` made from this backbone with ``masks`` and which was trained."""
+        """The package of ``network``, made from this backbone by :func:`compact` with ``masks``, and trained."""
         kept, writer, entries = slices(self.groups, masks), Writer(half=self.half), []
         low, state = adapters(network), network.state_dict()
         for number, (name, whole) in enumerate(self.state.items()):
@@ -150,7 +155,9 @@ class Resident:
             spec = weight_spec(self.backbone, name)
             if tensor == "weight" and layer in low:
                 factors = (low[layer].u, low[layer].v)
-                entries.append([number, len(low[layer].v), *(n for f in factors for n in writer.put(f, _whole(spec), name))])
+                entries.append(
+                    [number, len(low[layer].v), *(n for f in factors for n in writer.put(f, _whole(spec), name))]
+                )
             elif not torch.equal(state[name], kept.get(name, Slices()).take(whole)):
                 entries.append([number, 0, *writer.put(state[name], spec, name)])
         order = [n for n, name in enumerate(self._maskable) if name in masks]
@@ -207,7 +214,7 @@ class Resident:
 
 
 def weight_spec(network: nn.Module, name: str) -> RoleSpec | None:
-    """The format of W for the tensor ``name`` of a converted network's state; None where it is no weight of a product."""
+    """The format of W for the tensor ``name`` of a converted network's state; None if it is no product's weight."""
     layer, _, tensor = name.rpartition(".")
     roles: Any = getattr(network.get_submodule(layer), "roles", None)
     return None if roles is None or tensor != "weight" else roles.W
@@ -238,4 +245,3 @@ def _bytes(bits: Tensor) -> Tensor:
     """Booleans (N,) as uint8 (⌈N/8⌉,), the first in the lowest bit."""
     padded = torch.cat([bits, bits.new_zeros(-len(bits) % 8)]).view(-1, 8).to(torch.uint8)
     return (padded << torch.arange(8, dtype=torch.uint8)).sum(1).to(torch.uint8)
-

@@ -1,8 +1,7 @@
 """Images with their users and times, and what one user gives to learn from.
 
-Users come from the column ``user`` of an image table or of a label table, or from a folder of folders, one a user; times
-from the column ``time``. Everything else works on arrays.
-"""
+Users come from the column ``user`` of an image table or of a label table, or from a folder of folders, one a user;
+times from the column ``time``. Everything else works on arrays."""
 
 from __future__ import annotations
 
@@ -117,7 +116,9 @@ def read_people(path: str) -> People:
     images = _read(Path(path))
     users = images.columns.get("user")
     if users is None:
-        raise LbtError(f"{path}: no column user; accepted: a column user in the table or CSV, or a folder for each user")
+        raise LbtError(
+            f"{path}: no column user; accepted: a column user in the table or CSV, or a folder for each user"
+        )
     if nobody := sum(user is None for user in users):
         raise LbtError(f"{path}: column user: {nobody} of {len(users)} images have none")
     times = images.columns.get("time")
@@ -129,7 +130,7 @@ def _read(path: Path) -> Images:
     """All images at ``path`` with their columns."""
     from lbt.data import DomainSpec, readers
 
-    listings = {None: path}
+    listings: dict[str | None, Path] = {None: path}
     if path.is_dir() and not list(path.glob("*.csv")) and _folders_of_users(path):
         listings = {folder.name: folder for folder in _folders(path)}
     parts = []

@@ -16,7 +16,7 @@ from lbt.edge.users.backbone import deployed, mean_feature, pretrained
 from lbt.edge.users.options import Options
 from lbt.edge.users.package import Package, Resident
 from lbt.edge.users.people import People, Person
-from lbt.edge.users.personalise import personalise
+from lbt.edge.users.personal import personalise
 from lbt.errors import LbtError
 from lbt.models import Architecture
 from lbt.models._network import Network
@@ -38,7 +38,7 @@ class Score:
         after: the same of the network that serves: the backbone again where the guard refused the other.
         rolled_back: 1 if it did.
         operations: multiply–accumulates of the personal network as a share of the backbone's.
-        step_operations: the same of a training step of what was trained, against a step that trains all of the backbone.
+        step_operations: the same of a training step, against a step that trains the whole backbone.
         package_bytes: size of the package's file.
         share_of_backbone: that, as a share of the backbone in the recipe's codes.
         peak_bytes: dearest training step, by the account of :mod:`lbt.hardware`.
@@ -99,7 +99,14 @@ def learnt(people: People, users: list[str], job: PretrainJob) -> tuple[Network,
 
 
 def base(
-    model: Network, architecture: Architecture, recipe: str, source: Examples, *, steps: int, augmentation: str, seed: int
+    model: Network,
+    architecture: Architecture,
+    recipe: str,
+    source: Examples,
+    *,
+    steps: int,
+    augmentation: str,
+    seed: int,
 ) -> Base:
     """The backbone of ``model`` in the numbers of ``recipe``; see :func:`lbt.edge.users.backbone.deployed`."""
     shape = (architecture.channels, architecture.size, architecture.size)

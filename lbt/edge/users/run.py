@@ -1,8 +1,8 @@
 """A run over users: backbones, packages and scores in a folder; a user that is done is not done again.
 
-The folder holds ``backbone-FOLD.safetensors``, for each user ``NUMBER-NAME.safetensors`` (the package; none where the
-guard refused it) and ``NUMBER-NAME.json`` (the :class:`~lbt.edge.users.protocol.Score`), and ``users.parquet``, all scores.
-"""
+The folder holds ``backbone-FOLD.safetensors``, for each user ``NUMBER-NAME.safetensors`` (the package; none where
+the guard refused it) and ``NUMBER-NAME.json`` (the :class:`~lbt.edge.users.protocol.Score`), and ``users.parquet``,
+all scores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lbt.artifacts import read_json, read_tensors, sha256, write_json, write_table
 from lbt.config import narrowed
@@ -23,6 +23,7 @@ from lbt.edge.users.package import Resident
 from lbt.edge.users.people import People, person, read_people
 from lbt.errors import LbtError, unknown
 from lbt.models import read_model, write_model
+from lbt.models._network import Network
 from lbt.nn import quantize
 from lbt.pretrain.params import PretrainJob
 
@@ -42,7 +43,9 @@ class Place:
     package: Path
 
 
-def run(path: str, out: Path, options: RunOptions, backbone: Path | None = None, users: tuple[str, ...] = ()) -> Iterator[Row]:
+def run(
+    path: str, out: Path, options: RunOptions, backbone: Path | None = None, users: tuple[str, ...] = ()
+) -> Iterator[Row]:
     """Personalise each user; yields the scores as they are made, or found.
 
     Args:
@@ -90,7 +93,9 @@ class _Fold:
         self.people = people.resized(architecture.channels, architecture.size)
         if self.people.images.classes != architecture.classes:
             found = list(self.people.images.classes)[:8]
-            raise LbtError(f"images: their classes {found} are not those of the backbone {list(architecture.classes)[:8]}")
+            raise LbtError(
+                f"images: their classes {found} are not those of the backbone {list(architecture.classes)[:8]}"
+            )
 
     def score(self, name: str, place: Place, identity: str) -> Row:
         """Personalise one user and write what came of it."""
@@ -125,7 +130,7 @@ def _given(path: Path, recipe: str) -> protocol.Base:
             raise LbtError(f"{path}: a backbone under the recipe {known!r}; found --recipe {recipe!r}")
     else:
         model, architecture = read_model(path)
-        network, features = quantize(model, recipe), None
+        network, features = cast("Network", quantize(model, recipe)), None
     shape = (architecture.channels, architecture.size, architecture.size)
     return protocol.Base(Resident(network, shape), features, architecture)
 

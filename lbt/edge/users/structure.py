@@ -1,13 +1,12 @@
 """Channels of a network that can be masked, the masked network, and the smaller one that computes the same.
 
 A mask names the output channels of a convolution or a linear layer that are kept. Masking channel c sets to zero its
-row of the weight, its bias, its scale and offset in the norms behind it, and its column of each layer that reads it. The
-compacted network has none of these: its layers are smaller, so that every product, norm and gradient costs less.
+row of the weight, its bias, its scale and offset in the norms behind it, and its column of each layer that reads it.
+The compacted network has none of these: its layers are smaller, so that every product, norm and gradient costs less.
 
-Both give the same output. With int8 products the bits are the same, since the zeros change neither a maximum range nor
-an integer sum; float kernels add in another order. A range rule that looks at all values (σ, percentile, mse) sees other
-ones in the smaller network.
-"""
+Both give the same output. With int8 products the bits are the same, since the zeros change neither a maximum range
+nor an integer sum; float kernels add in another order. A range rule that looks at all values (σ, percentile, mse)
+sees other ones in the smaller network."""
 
 from __future__ import annotations
 
@@ -89,10 +88,13 @@ def _reach(graph: Graph, start: Node, repeated: set[str]) -> Group | None:
     return Group(start.c_out, tuple(through), tuple(readers)) if readers else None
 
 
-def groups_of(network: nn.Module, shape: tuple[int, ...]) -> dict[str, Group]:
-    """:func:`groups` of a module, for images of ``shape`` (C, H, W); layers that are modules with parameters alone."""
+def groups_of(network: nn.Module, shape: tuple[int, ...], graph: Graph | None = None) -> dict[str, Group]:
+    """:func:`groups` of a module, for images of ``shape`` (C, H, W), of the layers that are modules.
+
+    ``graph`` is its trace, where there is one already.
+    """
     modules = dict(network.named_modules())
-    found = groups(trace(network, shape))
+    found = groups(graph or trace(network, shape))
     touched = {name: (name, *g.through, *(r for r, _ in g.readers)) for name, g in found.items()}
     return {name: g for name, g in found.items() if all(part in modules for part in touched[name])}
 
@@ -241,4 +243,3 @@ def work(network: nn.Module, shape: tuple[int, ...], recipe: Any, *, training: b
     graph = trace(network, shape)
     precision = of_recipe(recipe, [node.name for node in graph.nodes if node.kind in PRODUCTS])
     return sum(one.macs for one in count(graph, precision, batch=1, training=training))
-

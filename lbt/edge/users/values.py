@@ -45,7 +45,7 @@ class Writer:
     half: bool = False
 
     def put(self, values: Tensor, spec: RoleSpec | None, name: str) -> tuple[int, int]:
-        """Store ``values`` as the role ``spec`` reads them; (bits, number of scales), what :meth:`Reader.take` needs."""
+        """Store ``values`` as the role ``spec`` reads them; gives (bits, number of scales), for :meth:`Reader.take`."""
         values = values.detach()
         bits = code_bits(spec)
         if spec is None and self.half and values.dim() == 1 and values.abs().max() <= torch.finfo(torch.float16).max:
@@ -110,7 +110,9 @@ class Reader:
     def finish(self) -> None:
         """Refuse what nobody took."""
         if len(self.floats) or len(self.codes):
-            raise LbtError(f"{self.where}: damaged package: {len(self.floats)} values and {len(self.codes)} bytes too many")
+            raise LbtError(
+                f"{self.where}: damaged package: {len(self.floats)} values and {len(self.codes)} bytes too many"
+            )
 
 
 def packed(codes: np.ndarray, bits: int) -> np.ndarray:

@@ -1,9 +1,9 @@
-"""The guard of a personal network: the unlabelled evidence of :mod:`lbt.adapt.guard`, and the labels that were kept back.
+"""The guard of a personal network: the unlabelled evidence of :mod:`lbt.adapt.guard`, and the labels that were kept
+back.
 
-A quarter of each class's labels is kept from training where a class has four or more. On these the personal network must
-not be worse than the backbone. The unlabelled evidence decides where they say nothing: it is overruled only by labels on
-which the personal network is better.
-"""
+A quarter of each class's labels is kept from training where a class has four or more. On these the personal network
+must not be worse than the backbone. The unlabelled evidence decides where they say nothing: it is overruled only by
+labels on which the personal network is better."""
 
 from __future__ import annotations
 

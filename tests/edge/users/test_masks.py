@@ -76,7 +76,7 @@ def test_discrepancy_needs_the_source_and_changes_the_order(evidence, early):
 def test_the_masks_leave_what_is_asked_for_and_little_less(resident, share):
     random = torch.Generator().manual_seed(0)
     scores = {name: torch.rand(group.width, generator=random) for name, group in resident.groups.items()}
-    masks = choose(scores, resident.backbone, SHAPE, "int8", share)
+    masks = choose(scores, resident.graph, "int8", share)
     small = compact(resident.backbone, resident.groups, masks)
     left = work(small, SHAPE, "int8") / work(resident.backbone, SHAPE, "int8")
     assert share - 0.03 < left <= share
@@ -88,11 +88,11 @@ def test_the_masks_leave_what_is_asked_for_and_little_less(resident, share):
 def test_masks_are_nested_and_too_little_is_refused(resident):
     random = torch.Generator().manual_seed(0)
     scores = [{n: torch.rand(g.width, generator=random) for n, g in resident.groups.items()} for _ in range(2)]
-    first = choose(scores[0], resident.backbone, SHAPE, "int8", 0.7)
-    second = choose(scores[1], resident.backbone, SHAPE, "int8", 0.4, first)
+    first = choose(scores[0], resident.graph, "int8", 0.7)
+    second = choose(scores[1], resident.graph, "int8", 0.4, first)
     assert all(not (second[name] & ~mask).any() for name, mask in first.items())
     with pytest.raises(LbtError, match=r"operations: found 0.001; accepted: 0.0\d\d to 1"):
-        choose(scores[0], resident.backbone, SHAPE, "int8", 0.001)
+        choose(scores[0], resident.graph, "int8", 0.001)
 
 
 def test_the_schedule_falls_with_use_to_its_end():

@@ -66,6 +66,7 @@ def test_a_folder_for_each_user(people, tmp_path):
     assert found.times is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS.names())
 def test_embedded_users_are_whole_and_differ(name):
     found = read_people(name)

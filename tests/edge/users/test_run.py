@@ -15,8 +15,8 @@ from lbt.edge.users.package import Resident, read_package
 from lbt.edge.users.protocol import folds
 from lbt.errors import LbtError
 
-QUICK = ["--channels", "1", "--size", "12", "--pretrain-steps", "4", "--source-steps", "2", "--steps", "4", "--batch", "8",
-         "--rounds", "2", "--labels", "2", "--folds", "2"]  # fmt: skip
+QUICK = ["--channels", "1", "--size", "12", "--pretrain-steps", "4", "--source-steps", "2", "--steps", "4"]
+QUICK += ["--batch", "8", "--rounds", "2", "--labels", "2", "--folds", "2"]
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_run_leaves_packages_that_fit_their_backbones_and_is_resumable(table, 
     with pytest.raises(LbtError, match="made for the backbone"):
         resident.apply(read_package(out / "0000-_eve.safetensors"))
     monkeypatch.setattr(protocol, "score", None)  # nothing is computed again
-    assert lbt(table, "--out", out, *QUICK, "--guard", "false").output == first.output
+    assert lbt(table, "--out", out, *QUICK, "--guard", "false").stdout == first.stdout
 
 
 def test_a_given_backbone_serves_a_new_user(table, tmp_path, monkeypatch):
@@ -66,7 +66,10 @@ def test_a_given_backbone_serves_a_new_user(table, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--train", "nroms"], r"lbt personalise: train: unknown choice of what to train 'nroms'.*did you mean 'norms'"),
+        (
+            ["--train", "nroms"],
+            r"lbt personalise: train: unknown choice of what to train 'nroms'.*did you mean 'norms'",
+        ),
         (["--masks", "tailor"], r"masks: unknown criterion 'tailor'.*did you mean 'taylor'"),
         (["--operations", "2"], r"operations: found 2; input should be less than or equal to 1"),
         (["--user", "anne"], r"unknown user 'anne'.*did you mean 'ann'"),

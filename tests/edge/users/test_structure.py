@@ -40,9 +40,9 @@ def test_the_compacted_network_gives_the_bits_of_the_masked_one(name, engine):
 
 
 def test_float_and_depthwise_networks_agree_to_rounding():
-    layers = [nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU6(), nn.Conv2d(8, 8, 3, groups=8, bias=True), nn.BatchNorm2d(8),
-              nn.ReLU(), nn.Flatten(), nn.Linear(8 * 28 * 28, 5), nn.ReLU(), nn.Linear(5, 2)]  # fmt: skip
-    whole = nn.Sequential(*layers)
+    first = [nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU6(), nn.Conv2d(8, 8, 3, groups=8), nn.BatchNorm2d(8)]
+    last = [nn.ReLU(), nn.Flatten(), nn.Linear(8 * 28 * 28, 5), nn.ReLU(), nn.Linear(5, 2)]
+    whole = nn.Sequential(*first, *last)
     whole.train()(IMAGES)
     whole.eval()
     groups = groups_of(whole, (3, 32, 32))
@@ -96,9 +96,15 @@ def test_layers_that_meet_another_branch_stay_whole():
 @pytest.mark.parametrize(
     ("masks", "told"),
     [
-        ({"features.0.1": torch.ones(32, dtype=torch.bool)}, r"unknown layer 'features.0.1'.*did you mean 'features.0.0'"),
+        (
+            {"features.0.1": torch.ones(32, dtype=torch.bool)},
+            r"unknown layer 'features.0.1'.*did you mean 'features.0.0'",
+        ),
         ({"features.0.0": torch.ones(31, dtype=torch.bool)}, r"accepted: 32 booleans"),
-        ({"features.0.0": torch.zeros(32, dtype=torch.bool)}, r"0 kept; accepted: 32 booleans, one or more of them true"),
+        (
+            {"features.0.0": torch.zeros(32, dtype=torch.bool)},
+            r"0 kept; accepted: 32 booleans, one or more of them true",
+        ),
         ({"features.0.0": torch.ones(32)}, r"torch.float32 \(32,\)"),
     ],
 )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from lbt.edge.users.structure import Group
+    from lbt.hardware.trace import Graph
 
 CRITERIA = Registry("criterion", "lbt.edge.users.masks")
 CriterionName = Annotated[str, AfterValidator(CRITERIA.check)]
@@ -48,8 +49,7 @@ class Evidence:
 
 def choose(
     scores: Mapping[str, Tensor],
-    network: nn.Module,
-    shape: tuple[int, ...],
+    graph: Graph,
     recipe: Any,
     operations: float,
     dead: Mapping[str, Tensor] | None = None,
@@ -58,8 +58,7 @@ def choose(
 
     Args:
         scores: (c,) by layer, from a criterion.
-        network: of full size.
-        shape: of an image.
+        graph: the network of full size.
         recipe: counts the operations.
         operations: share of the forward pass, above 0 and at most 1.
         dead: masks that were chosen before; what they removed stays removed.
@@ -72,9 +71,8 @@ def choose(
     from lbt.edge.users.structure import as_lists
     from lbt.hardware.ops import count
     from lbt.hardware.precision import of_recipe
-    from lbt.hardware.trace import PRODUCTS, trace
+    from lbt.hardware.trace import PRODUCTS
 
-    graph = trace(network, shape)
     precision = of_recipe(recipe, [node.name for node in graph.nodes if node.kind in PRODUCTS])
 
     def macs(masks: Mapping[str, Tensor]) -> int:

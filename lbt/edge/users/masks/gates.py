@@ -1,6 +1,8 @@
 """Learned gates: a factor on each channel, trained while all weights stand still, and pressed towards zero.
 
-L = cross-entropy + λ · mean |g|    (network slimming, Liu et al. 2017, arXiv 1708.06519, on gates instead of norms' scales)
+L = cross-entropy + λ · mean |g|
+
+Network slimming (Liu et al. 2017, arXiv 1708.06519) does this to the norms' scales.
 
 Gates start at 1 and are trained by Adam; score(c) = |g_c|.
 """

@@ -1,4 +1,4 @@
-"""Taylor (Molchanov et al. 2019, arXiv 1906.10771, on gates): the loss that removing a channel would cost, to first order.
+"""Taylor (Molchanov et al. 2019, arXiv 1906.10771, on gates): the loss of removing a channel, to first order.
 
 score(c) = mean over images of (Σ over positions of a_c · ∂L/∂a_c)²    L: cross-entropy
 

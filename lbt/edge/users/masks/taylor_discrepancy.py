@@ -1,9 +1,8 @@
 """Taylor with domain discrepancy (transfer channel pruning, Yu et al. 2019, arXiv 1904.02654).
 
-As ``taylor``, of L + ‖mean feature of the user − mean feature of the source‖²: the discrepancy of a linear kernel. A channel
-that sets the user apart from the source counts as important in either direction. The source is its mean feature, which
-stays with the backbone; no image of it is needed.
-"""
+As ``taylor``, of L + ‖mean feature of the user − mean feature of the source‖²: the discrepancy of a linear kernel. A
+channel that sets the user apart from the source counts as important in either direction. The source is its mean
+feature, which stays with the backbone; no image of it is needed."""
 
 from __future__ import annotations
 
@@ -27,5 +26,7 @@ def scores(evidence: Evidence) -> dict[str, Tensor]:
         LbtError: nobody kept the source's mean feature.
     """
     if evidence.source_features is None:
-        raise LbtError("masks: taylor_discrepancy needs the source's mean feature, which this backbone lacks; try taylor")
+        raise LbtError(
+            "masks: taylor_discrepancy needs the source's mean feature, which this backbone lacks; try taylor"
+        )
     return squared(evidence, WEIGHT)

@@ -1,9 +1,8 @@
 """Fonts as users: 30 made users of 240 grey digits, 32 × 32. Nobody wrote them.
 
-A user is a face (the twelve DejaVu cuts and nine stroke fonts with two pens of :mod:`lbt.data.glyphs`) with habits of its
-own: a slant, a size, a width, grey levels of ink and paper, blur and noise. Each image varies around these. The habits are
-drawn once from a fixed seed; the time of an image is its number.
-"""
+A user is a face (the twelve DejaVu cuts and nine stroke fonts with two pens of :mod:`lbt.data.glyphs`) with habits
+of its own: a slant, a size, a width, grey levels of ink and paper, blur and noise. Each image varies around these.
+The habits are drawn once from a fixed seed; the time of an image is its number."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Styles of optdigits as users: 1,797 handwritten digits in five clusters of style, 32 × 32. The clusters are not writers.
+"""Styles of optdigits as users: 1,797 handwritten digits in five clusters of style, 32 × 32. The clusters are not
+writers.
 
-The published set does not say who wrote a digit. The style of an image is its difference from the mean image of its class;
-k-means on its first eight principal components makes five groups, which stand for users with different hands. A group's
-classes are unequal in number. No times.
-"""
+The published set does not say who wrote a digit. The style of an image is its difference from the mean image of its
+class; k-means on its first eight principal components makes five groups, which stand for users with different hands.
+A group's classes are unequal in number. No times."""
 
 from __future__ import annotations
 

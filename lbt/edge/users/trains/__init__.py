@@ -1,4 +1,4 @@
-"""Choices of what is trained for a user, one file each: ``choose(scene)`` gives the names of the parameters that move."""
+"""Choices of what is trained for a user, one file each: ``choose(scene)`` names the parameters that move."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Low rank: each layer but the last gets an adapter (:mod:`lbt.edge.users.low_rank`); all of the last, norms and biases move.
+"""Low rank: an adapter on each layer but the last (:mod:`lbt.edge.users.low_rank`); the last, norms, biases move.
 
 LoRA (arXiv 2106.09685) with a head that is trained whole, as in transfer to other classes; the head is a small part.
 """

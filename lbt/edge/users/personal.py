@@ -1,10 +1,10 @@
 """One user's package: statistics, masks, training in low bits, and the guard.
 
-The first round trains the whole network on the user's labels, by cross-entropy. The next ones take channels away, and add
-to the loss the cross-entropy, on all images, with what the network said of them before this round (distillation, Hinton et
-al. 2015, arXiv 1503.02531): it gives back what the channels knew. Norms use the user's statistics as constants. Without a
-label the first round learns nothing; without masks either, the statistics alone are the package.
-"""
+The first round trains the whole network on the user's labels, by cross-entropy. The next ones take channels away,
+and add to the loss the cross-entropy, on all images, with what the network said of them before this round
+(distillation, Hinton et al. 2015, arXiv 1503.02531): it gives back what the channels knew. Norms use the user's
+statistics as constants. Without a label the first round learns nothing; without masks either, the statistics alone
+are the package."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from lbt.edge.users.trains import TRAINS, Scene
 from lbt.edge.users.values import FLOAT, code_bits
 from lbt.edge.users.verdict import UserVerdict, kept_back, verdict
 from lbt.errors import LbtError
+from lbt.hardware.trace import Graph, trace
 from lbt.nn import optimizer, scale_loss, set_step
 from lbt.nn.context import context_of
 from lbt.train.augmentation import augment
 from lbt.train.batches import Examples, generator, indices
 from lbt.train.evaluation import predict
 from lbt.train.schedule import set_lr, warm_cosine
-
 
 HEADER = 1200
 """Bytes of a package's header, about."""
@@ -82,7 +82,7 @@ def personalise(
     package = resident.pack(work.network, work.masks, told)
     adapted = predict(resident.apply(package), early)
     resident.remove()
-    mine, whole = work.account(work.compacted), work.account(resident.backbone)
+    mine, whole = work.account(work.graph), work.account(resident.graph)
     layers = {layer_of(name) for name in work.trained}
     return Result(
         package, verdict(start, adapted, early.labels, kept), tuple(sorted(work.trained)), work.values, work.peak,
@@ -104,9 +104,9 @@ class _Work:
         self.targets = predict(self.full, early)
         self.labels = F.one_hot(early.labels.clamp_min(0), self.targets.shape[1]).to(self.targets.dtype)
         self.masks: Masks = {}
-        self.network, self.compacted = twin(self.full), resident.backbone
+        self.network, self.graph = twin(self.full), resident.graph
         self.trained: set[str] = set()
-        self.values, self.peak = 0, self.account(self.network).peak({})
+        self.values, self.peak = 0, self.account(self.graph).peak({})
 
     def run(self) -> None:
         """All rounds."""
@@ -140,31 +140,34 @@ class _Work:
         seen = masked(self.full, resident.groups, self.masks)
         evidence = Evidence(seen, resident.groups, self.early.images, targets, self.source_features, options.seed)
         scores = CRITERIA.load(options.masks).scores(evidence)
-        self.masks = choose(scores, resident.backbone, resident.shape, self.recipe, share, self.masks)
+        self.masks = choose(scores, resident.graph, self.recipe, share, self.masks)
         self.network = compact(self.full, resident.groups, self.masks)
-        self.compacted = compact(resident.backbone, resident.groups, self.masks, share=True)
+        self.graph = trace(compact(resident.backbone, resident.groups, self.masks, share=True), resident.shape)
         estimate(self.network, self.early.images)
 
     def _open(self) -> None:
         """Let the chosen parameters move, if a step of them fits the budget."""
         sizes = {name: p.numel() for name, p in self.network.named_parameters() if name in self.trained}
-        counted = self.account(self.compacted if self.masks else self.resident.backbone)
+        counted = self.account(self.graph if self.masks else self.resident.graph)
         self.values, self.peak = sum(sizes.values()), max(self.peak, counted.peak(sizes))
         if self.options.memory is not None and self.peak > self.options.memory:
             found = f"{self.options.train} needs {self.peak:,} bytes a step"
-            raise LbtError(f"memory: {found}, {self.options.memory:,} are given; try auto, a smaller batch or more masks")
+            raise LbtError(
+                f"memory: {found}, {self.options.memory:,} are given; try auto, a smaller batch or more masks"
+            )
         for name, parameter in self.network.named_parameters():
             parameter.requires_grad_(name in self.trained)
 
-    def account(self, network: nn.Module) -> Account:
-        """The account of training ``network``, which has no adapter."""
-        return account(network, self.resident.shape, self.recipe, self.resident.backbone, batch=self.options.batch,
-                       images=len(self.early), predictions=self.targets.numel())  # fmt: skip
+    def account(self, graph: Graph) -> Account:
+        """The account of training the network of ``graph`` beside the backbone."""
+        size, values = self.options.batch, self.targets.numel()
+        whole = self.resident.graph
+        return account(graph, self.recipe, whole, batch=size, images=len(self.early), predictions=values)
 
     def _scene(self) -> Scene:
         """Facts for the choice of what is trained: the budget of memory is judged on the whole network."""
         options, network = self.options, self.network
-        whole, counted = dict(self.full.named_parameters()), self.account(self.resident.backbone)
+        whole, counted = dict(self.full.named_parameters()), self.account(self.resident.graph)
         limit = None if options.package is None else options.package * self.resident.bytes()
         masks = sum(len(mask) for mask in self.masks.values()) / 8
         vector = 2 if self.resident.half else 4
@@ -175,7 +178,11 @@ class _Work:
 
         def packed(name: str) -> int:
             count, bits = network.get_parameter(name).numel(), code_bits(weight_spec(network, name))
-            return (vector if network.get_parameter(name).dim() == 1 else 4) * count if bits == FLOAT else -(-count * bits // 8) + 4
+            return (
+                (vector if network.get_parameter(name).dim() == 1 else 4) * count
+                if bits == FLOAT
+                else -(-count * bits // 8) + 4
+            )
 
         def fits(names: object) -> bool:
             small = limit is None or fixed + sum(map(packed, names)) <= limit  # type: ignore[call-overload]
@@ -216,7 +223,9 @@ class _Work:
         labelled = 0 if not len(self.known) else options.batch // 2 if agree else options.batch
         parts = []
         if labelled:
-            chosen = self.known[indices(len(self.known), labelled, options.seed, f"{self.early.name}/labelled/{number}", step)]
+            chosen = self.known[
+                indices(len(self.known), labelled, options.seed, f"{self.early.name}/labelled/{number}", step)
+            ]
             parts.append((chosen, self.labels[chosen], 1.0))
         if agree:
             chosen = indices(count, options.batch - labelled, options.seed, f"{self.early.name}/all/{number}", step)
@@ -235,5 +244,3 @@ class _Work:
             for name, tensor in self.full.state_dict().items():
                 if tensor.is_floating_point():
                     kept.get(name, Slices()).put(tensor, state[name])
-
-
