@@ -1,4 +1,4 @@
-"""Fills the tables of docs/edge.md from docs/results/edge.json.
+"""Fills the tables of docs/edge.md from docs/results/edge.json and docs/results/users.json.
 
     python benchmarks/edge_page.py
 
@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import _pages
+import users_page
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS, PAGE = ROOT / "docs" / "results" / "edge.json", ROOT / "docs" / "edge.md"
+RESULTS, PAGE = [ROOT / "docs" / "results" / f"{name}.json" for name in ("edge", "users")], ROOT / "docs" / "edge.md"
 STREAMS = ("continual", "mixed", "correlated")
 Rows = dict[str, dict[str, Any]]
 
@@ -26,12 +27,18 @@ def main() -> None:
 
 def read_rows() -> Rows:
     """All rows of the committed results, by name."""
-    return {row["name"]: row for row in json.loads(RESULTS.read_text(encoding="utf-8"))}
+    return {row["name"]: row for path in RESULTS for row in json.loads(path.read_text(encoding="utf-8"))}
 
 
 def filled(text: str, rows: Rows) -> str:
     """``text`` with each table that it marks written anew."""
-    return _pages.fill(text, {"errors": errors(rows), "cost": cost(rows)})
+    tables = {
+        "errors": errors(rows),
+        "cost": cost(rows),
+        "users": users_page.users(rows),
+        "package": users_page.package(rows),
+    }
+    return _pages.fill(text, tables)
 
 
 def errors(rows: Rows) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from lbt import reproducible
+from lbt.edge.users.command import personalise
 from lbt.errors import LbtError, one_line, told, unknown, warn
 from lbt.memory import keep_freed_memory
 from lbt.pipeline.execute import execute
@@ -478,6 +479,9 @@ def predict(table: Path, space: str, out: Path | None, top: int, fitted: Path | 
 
 def _names(text: str | None) -> list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+cli.add_command(personalise)
 
 
 def main(arguments: list[str] | None = None) -> None:

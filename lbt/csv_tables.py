@@ -1,4 +1,4 @@
-"""CSV files as tables of architectures: numbers where every cell of a column is one, text elsewhere."""
+"""CSV files as tables: numbers where every cell of a column is one, text elsewhere."""
 
 from __future__ import annotations
 
@@ -27,6 +27,17 @@ def read(path: str | Path) -> pa.Table:
         LbtError: not a text file, no or doubled column names, or a row with more or fewer cells than names.
     """
     return reading(path, "CSV", _read)
+
+
+def read_any(path: str | Path) -> pa.Table:
+    """A table that a user brings: CSV by its suffix (``SUFFIXES``), Parquet otherwise.
+
+    Raises:
+        LbtError: see :func:`read` and :func:`lbt.artifacts.read_table`.
+    """
+    from lbt.artifacts import read_table
+
+    return read(path) if str(path).lower().endswith(SUFFIXES) else read_table(path)
 
 
 def _read(path: Path) -> pa.Table:

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from lbt.artifacts import read_table
 from lbt.config import Section, find_yaml, load_yaml
-from lbt.csv_tables import SUFFIXES, read
+from lbt.csv_tables import read_any
 from lbt.errors import LbtError, told, unknown
 from lbt.hardware.layers import Layer, convolution, elementwise, pooling
 
@@ -180,8 +179,7 @@ def read_chains(path: str | Path, space: Blocks) -> tuple[list[Chain], list[dict
     Raises:
         LbtError: unreadable, empty, or see :func:`chain`.
     """
-    table = read(Path(path)) if str(path).lower().endswith(SUFFIXES) else read_table(path)
-    rows: list[dict[str, Any]] = table.to_pylist()
+    rows: list[dict[str, Any]] = read_any(path).to_pylist()
     if not rows:
         raise LbtError(f"{path}: holds no row")
     return [chain(space, row, f"{path}: row {number}") for number, row in enumerate(rows, start=1)], rows

@@ -27,9 +27,9 @@ from typing import Any
 
 import numpy as np
 
-from lbt.artifacts import read_table, write_table
+from lbt import csv_tables
+from lbt.artifacts import write_table
 from lbt.errors import LbtError, unknown
-from lbt.nas import csv_tables
 from lbt.nas.space import CellSpace, load
 
 NASBENCH201_TARGETS = ("fp", "ptq", "qat", "analog", "analog_day")
@@ -72,7 +72,7 @@ def read(path: str | Path, space: str | Path | CellSpace, *, complete: bool = Fa
     """Read and validate a table; every numeric column besides ``architecture`` is a target.
 
     Args:
-        path: the Parquet file, or a CSV file (``.csv``, ``.tsv``, see :mod:`lbt.nas.csv_tables`).
+        path: the Parquet file, or a CSV file (``.csv``, ``.tsv``, see :mod:`lbt.csv_tables`).
         space: name of a search space, a YAML file that describes one, or the space itself.
         complete: demand that every architecture of the space is there.
         unlabelled: let targets be absent, empty or NaN (read as NaN): architectures whose value is to be predicted.
@@ -84,7 +84,7 @@ def read(path: str | Path, space: str | Path | CellSpace, *, complete: bool = Fa
     import pyarrow.types as types
 
     space = load(space)
-    table = csv_tables.read(path) if str(path).lower().endswith(csv_tables.SUFFIXES) else read_table(path)
+    table = csv_tables.read_any(path)
     if "architecture" not in table.column_names:
         raise LbtError(f"{path}: no column 'architecture'; found: {', '.join(table.column_names)}")
     if not len(table):

@@ -2,8 +2,8 @@
 
 import pytest
 
+from lbt import csv_tables
 from lbt.errors import LbtError
-from lbt.nas import csv_tables
 
 
 def read(tmp_path, text, encoding="utf-8"):

@@ -1,0 +1,227 @@
+"""Claim: a personal int8 network of half the operations, sent as a package of kilobytes, against float32 fine-tuning.
+
+    python benchmarks/users.py --runs docs/results/users_runs.jsonl --json docs/results/users.json
+    python benchmarks/users.py --quick    # one set, one seed, three methods: about a minute
+
+Users are made, not people: 30 fonts with habits of their own, and five clusters of style of optdigits, both at 16 ×
+16. A seed leaves a part of the users out (every sixth font, every third style), trains a backbone (`digit_cnn`) on
+the others, and personalises for each user that was left out with labels of the first half of the images; the second
+half is the test. ``full`` (float32, every parameter, no mask) is the bound; ``package`` is the default of `lbt
+personalise`; others change one thing. ``source`` is the backbone as it is. Rows, over users and seeds:
+
+- ``users/SET/METHOD/RECIPE/accuracy`` in percent (with 5 labels a class, or as the method's name says);
+  ``…/minus_full``, paired points against ``full``, with the half width of the 95 % interval; ``…/worst_drop``,
+  points that the worst user lost; ``…/rolled_back``, share of users for whom the guard kept the backbone;
+- ``users/SET/worst_drop`` and ``package/SET/share_of_backbone`` of ``package``; ``…/operations`` and
+  ``…/step_operations``, shares of the whole backbone's; ``…/peak``, bytes against ``full``;
+- ``users/time/…``: milliseconds to put a package on and off, and of a training step of the compacted network as a
+  share of the whole one's. Wall-clock of this machine."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import statistics
+import time
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import _runs
+import numpy as np
+import torch
+from scipy.stats import t as student
+
+from lbt.edge.users import protocol
+from lbt.edge.users.options import Options
+from lbt.edge.users.people import People, person, read_people
+from lbt.edge.users.personal import personalise
+from lbt.edge.users.structure import compact
+from lbt.nn import optimizer
+from lbt.pretrain.params import PretrainJob
+
+SIZE = 16
+PARTS = {"fonts": 6, "styles": 3}
+"""Every so-manyth user is left out by a seed."""
+FULL = {"train": "all", "masks": None, "package": None, "lr": 0.003}
+METHODS: dict[str, tuple[int, dict[str, Any]]] = {
+    "full/fp32": (5, FULL),
+    "package/int8": (5, {}),
+    "full/int8": (5, FULL),
+    "no masks/int8": (5, {"masks": None}),
+    "all under masks/int8": (5, {"train": "all", "package": None}),
+    "0 labels/int8": (0, {}),
+    "statistics/int8": (0, {"masks": None}),
+    "1 label/int8": (1, {}),
+    "10 labels/int8": (10, {}),
+    "magnitude/int8": (5, {"masks": "magnitude"}),
+    "taylor_discrepancy/int8": (5, {"masks": "taylor_discrepancy"}),
+    "auto/int8": (5, {"train": "auto"}),
+    "norms/int8": (5, {"train": "norms"}),
+    "biases/int8": (5, {"train": "biases"}),
+    "last 1/int8": (5, {"train": "last", "last": 1}),
+    "gates/int8": (5, {"masks": "gates"}),
+}
+"""Method and recipe; labels a class, and what differs from the default options."""
+FIELDS = (
+    "before",
+    "adapted",
+    "after",
+    "rolled_back",
+    "operations",
+    "step_operations",
+    "share_of_backbone",
+    "peak_bytes",
+)
+Row = dict[str, Any]
+
+
+def main() -> None:
+    """Run the jobs, print the rows, write them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fonts, one seed, three methods")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--runs", type=Path, help="JSON lines, one a finished job")
+    parser.add_argument("--json", type=Path, help="write the rows to this file")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    made = rows(_runs.run(jobs(options.quick, options.seeds), options.runs))
+    for row in made:
+        interval = f" ± {row['interval']:.2f}" if "interval" in row else ""
+        print(f"{row['name']:<52} {row['value']:10.3f}{interval} {row['unit']:<7} n={row['n']} std={row['std']:.3f}")
+    if options.json:
+        _runs.write(options.json, made)
+
+
+def jobs(quick: bool, seeds: int) -> list[_runs.Job]:
+    """All jobs, most telling first: bound and default of every set and seed, then the others seed by seed."""
+    sets, names = (["fonts"], list(METHODS)[:2]) if quick else (list(PARTS), list(METHODS))
+    first = [(m, s, t) for s, t, m in product(range(1 if quick else seeds), sets, names[:2])]
+    rest = [(m, s, t) for s, m, t in product(range(1 if quick else seeds), names[2:], sets)]
+    made: list[_runs.Job] = [(f"{t}/{m}", s, functools.partial(run, t, m, s)) for m, s, t in first]
+    made.append(("time", 0, timing))
+    return made + [(f"{t}/{m}", s, functools.partial(run, t, m, s)) for m, s, t in rest]
+
+
+def run(kind: str, method: str, seed: int) -> Row:
+    """One method for all users that a seed leaves out: a list for each field."""
+    labels, changes = METHODS[method]
+    backbone, options = base(kind, method.partition("/")[2], seed), Options.model_validate({"seed": seed, **changes})
+    scores = [
+        protocol.score(backbone, person(users(kind), name, labels), labels, options)[0] for name in out(kind, seed)
+    ]
+    return {"users": [score.user for score in scores], **{f: [score.row()[f] for score in scores] for f in FIELDS}}
+
+
+@functools.cache
+def users(kind: str) -> People:
+    """A set of users at the size of the benchmark."""
+    return read_people(kind).resized(1, SIZE)
+
+
+def out(kind: str, seed: int) -> list[str]:
+    """The users that a seed leaves out."""
+    return users(kind).names()[seed % PARTS[kind] :: PARTS[kind]]
+
+
+@functools.cache
+def learnt(kind: str, seed: int) -> Any:
+    """The float network that never saw them, and the images that it saw."""
+    job = PretrainJob(model="digit_cnn", channels=1, size=SIZE, steps=300, augmentation="standard", seed=seed)
+    return protocol.learnt(users(kind), out(kind, seed), job)
+
+
+@functools.cache
+def base(kind: str, recipe: str, seed: int) -> protocol.Base:
+    """Its backbone in the numbers of a recipe."""
+    model, architecture, source = learnt(kind, seed)
+    return protocol.base(model, architecture, recipe, source, steps=200, augmentation="standard", seed=seed)
+
+
+def timing() -> Row:
+    """Milliseconds of a package on and off, and of a training step of all parameters, whole and compacted."""
+    backbone = base("fonts", "int8", 0)
+    resident, user = backbone.resident, person(users("fonts"), out("fonts", 0)[0], 5)
+    package = personalise(resident, user.early, Options(steps=3), backbone.features).package
+    masks = resident.masks(package)
+    steps = []
+    for chosen in ({}, masks):
+        network = compact(resident.backbone, resident.groups, chosen).requires_grad_(True)
+        trainer = optimizer(network, lr=1e-3)
+        images = user.early.images[:32]
+
+        def step(network: Any = network, trainer: Any = trainer, images: Any = images) -> None:
+            trainer.zero_grad()
+            network(images).logsumexp(1).sum().backward()
+            trainer.step()
+
+        steps.append(clock(step))
+    return {"apply_ms": clock(lambda: resident.apply(package)), "remove_ms": clock(resident.remove),
+            "whole_step_ms": steps[0], "masked_step_ms": steps[1]}  # fmt: skip
+
+
+def clock(do: Callable[[], object], repeats: int = 30) -> float:
+    """Median milliseconds of a call, after three that do not count."""
+    times = []
+    for number in range(repeats + 3):
+        start = time.perf_counter()
+        do()
+        times += [1e3 * (time.perf_counter() - start)] if number >= 3 else []
+    return statistics.median(times)
+
+
+def rows(found: list[_runs.Result]) -> list[Row]:
+    """Benchmark rows of the finished jobs."""
+    known = {(one["job"], one["seed"]): one for one in found}
+    made: list[Row] = []
+    for job in sorted({one["job"] for one in found} - {"time"}):
+        kind, method, recipe = job.split("/")
+        mine = sorted((one for one in found if one["job"] == job), key=lambda one: one["seed"])
+        gains = [after - before for one in mine for after, before in zip(one["after"], one["before"], strict=True)]
+        name = f"users/{job}"
+        made.append(row(f"{name}/accuracy", flat(mine, "after"), "%"))
+        made.append({**row(f"{name}/worst_drop", [max(0.0, -min(gains))], "points"), "n": len(gains)})
+        made.append(row(f"{name}/rolled_back", flat(mine, "rolled_back"), "share"))
+        if method in ("full", "package"):
+            made.append(row(f"users/{kind}/source/{recipe}/accuracy", flat(mine, "before"), "%"))
+        bound = [known.get((f"{kind}/full/fp32", one["seed"])) for one in mine]
+        pairs = [(one, other) for one, other in zip(mine, bound, strict=True) if other is not None]
+        if pairs and job != f"{kind}/full/fp32":
+            apart = [a - b for one, other in pairs for a, b in zip(one["after"], other["after"], strict=True)]
+            made.append(paired(f"{name}/minus_full", apart))
+            peaks = [a / b for one, other in pairs for a, b in zip(one["peak_bytes"], other["peak_bytes"], strict=True)]
+            made.append(row(f"{name}/peak", peaks, "ratio"))
+            made.append(row(f"{name}/share_of_backbone", flat(mine, "share_of_backbone"), "share"))
+        if method == "package":
+            made.append({**row(f"users/{kind}/worst_drop", [max(0.0, -min(gains))], "points"), "n": len(gains)})
+            made.append(row(f"package/{kind}/share_of_backbone", flat(mine, "share_of_backbone"), "share"))
+            made.append(row(f"package/{kind}/operations", flat(mine, "operations"), "share"))
+            made.append(row(f"package/{kind}/step_operations", flat(mine, "step_operations"), "share"))
+    for one in (one for one in found if one["job"] == "time"):
+        made += [row(f"users/time/{part}", [one[f"{part}_ms"]], "ms") for part in ("apply", "remove")]
+        made.append(row("users/time/masked_step/x_whole", [one["masked_step_ms"] / one["whole_step_ms"]], "ratio"))
+    return sorted({one["name"]: one for one in made}.values(), key=lambda one: one["name"])
+
+
+def flat(found: list[_runs.Result], field: str) -> list[float]:
+    """The values of all users and seeds."""
+    return [float(value) for one in found for value in one[field]]
+
+
+def row(name: str, values: list[float], unit: str) -> Row:
+    """Mean and sample standard deviation."""
+    spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return {"name": name, "value": float(np.mean(values)), "unit": unit, "n": len(values), "std": spread}
+
+
+def paired(name: str, differences: list[float]) -> Row:
+    """:func:`row` with the half width of the mean's 95 % interval; without one for a single user."""
+    made, count = row(name, differences, "points"), len(differences)
+    if count > 1:
+        made["interval"] = float(student.ppf(0.975, count - 1)) * made["std"] / count**0.5
+    return made
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""Images with their users and times, and what one user gives to learn from.
+
+Users come from the column ``user`` of an image table or of a label table, or from a folder of folders, one a user;
+times from the column ``time``. Everything else works on arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lbt.artifacts import Images, renumber
+from lbt.data.images import convert
+from lbt.data.inputs import to_input
+from lbt.data.splits import stratified_order
+from lbt.errors import LbtError, unknown
+from lbt.registry import Registry
+from lbt.train.batches import Examples
+
+SETS = Registry("set of users", "lbt.edge.users.sets")
+SEED = 20191001
+
+
+@dataclass(frozen=True)
+class People:
+    """Images of several users.
+
+    Attributes:
+        images: pixels, labels (-1 for none) and class names.
+        users: (N,) name of each image's user.
+        times: (N,) seconds; None where nobody told.
+    """
+
+    images: Images
+    users: np.ndarray
+    times: np.ndarray | None = None
+
+    def names(self) -> list[str]:
+        """The users, sorted."""
+        return sorted(set(self.users.tolist()))
+
+    def resized(self, channels: int, size: int) -> People:
+        """The same with images of a network's number of channels and size."""
+        return replace(self, images=convert(self.images, channels, size))
+
+    def others(self, users: list[str]) -> Images:
+        """The images of everybody but ``users``."""
+        return self.images.take(np.flatnonzero(~np.isin(self.users, users)))
+
+
+@dataclass(frozen=True)
+class Person:
+    """What a device has of its user, and the data of later that tell how well it did.
+
+    Attributes:
+        name: the user.
+        early: images to adapt with; the label is -1 but where it is given away.
+        later: images after those, for evaluation alone.
+    """
+
+    name: str
+    early: Examples
+    later: Examples
+
+
+def person(people: People, name: str, labels: int) -> Person:
+    """One user's first half, with ``labels`` labels a class, and the second half.
+
+    The order is that of time. Without times each half has the classes in their proportions.
+
+    Args:
+        people: all users.
+        name: the user.
+        labels: labels a class that the user gives, 0 or more; the earliest ones.
+
+    Raises:
+        LbtError: there is no such user, or the user has fewer than two images.
+    """
+    if name not in people.names():
+        raise unknown("user", name, people.names())
+    mine = np.flatnonzero(people.users == name)
+    if len(mine) < 2:
+        raise LbtError(f"user {name!r}: 1 image; accepted: 2 or more, to adapt with and to test on")
+    if people.times is None:
+        mine = mine[stratified_order(people.images.labels[mine], SEED)]
+    else:
+        mine = mine[np.argsort(people.times[mine], kind="stable")]
+    first, last = mine[: (len(mine) + 1) // 2], mine[(len(mine) + 1) // 2 :]
+    truth = people.images.labels[first]
+    given = np.full(len(first), -1)
+    for label in range(len(people.images.classes)):
+        chosen = np.flatnonzero(truth == label)[:labels]
+        given[chosen] = label
+    early = _examples(people.images, first, given, f"user/{name}")
+    return Person(name, early, _examples(people.images, last, people.images.labels[last], f"user/{name}/later"))
+
+
+def _examples(images: Images, index: np.ndarray, labels: np.ndarray, name: str) -> Examples:
+    pixels = to_input(images.pixels[index])
+    return Examples(pixels, torch.from_numpy(labels.astype(np.int64)), images.classes, name)
+
+
+def read_people(path: str) -> People:
+    """Users in an embedded set (a file of ``lbt/edge/users/sets``), or in any images that `lbt look` reads.
+
+    Raises:
+        LbtError: unreadable, without users, or an image of nobody.
+    """
+    if path in SETS.names():
+        found: People = SETS.load(path).load()
+        return found
+    if not Path(path).exists():
+        raise unknown("set of users, or file or folder", path, SETS.names())
+    images = _read(Path(path))
+    users = images.columns.get("user")
+    if users is None:
+        raise LbtError(
+            f"{path}: no column user; accepted: a column user in the table or CSV, or a folder for each user"
+        )
+    if nobody := sum(user is None for user in users):
+        raise LbtError(f"{path}: column user: {nobody} of {len(users)} images have none")
+    times = images.columns.get("time")
+    known = times is not None and all(time is not None for time in times)
+    return People(images, np.array(users, dtype=object), np.array(times, float) if known else None)
+
+
+def _read(path: Path) -> Images:
+    """All images at ``path`` with their columns."""
+    from lbt.data import DomainSpec, readers
+
+    listings: dict[str | None, Path] = {None: path}
+    if path.is_dir() and not list(path.glob("*.csv")) and _folders_of_users(path):
+        listings = {folder.name: folder for folder in _folders(path)}
+    parts = []
+    for user, where in listings.items():
+        from lbt.data.own import headers
+
+        heads = headers(readers.read(where), DomainSpec(kind="arrays", path=where.name))
+        decoded = heads.listing.decode(heads.index, None)
+        columns = {n: [v[i] for i in heads.index[decoded.kept].tolist()] for n, v in heads.listing.columns.items()}
+        if user is not None:
+            columns["user"] = [user] * len(decoded.kept)
+        parts.append(Images(decoded.pixels, heads.labels[decoded.kept].astype(np.int64), heads.classes, columns))
+    return _joined(parts, str(path))
+
+
+def _folders(path: Path) -> list[Path]:
+    return sorted(folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+
+
+def _folders_of_users(path: Path) -> bool:
+    """True if every folder holds folders itself (of classes), and none an image."""
+    return bool(_folders(path)) and all(_folders(folder) for folder in _folders(path))
+
+
+def _joined(parts: list[Images], where: str) -> Images:
+    """One set of several users' images; classes by name."""
+    classes = tuple(sorted({name for part in parts for name in part.classes})) if len(parts) > 1 else parts[0].classes
+    shapes = {part.pixels.shape[1:] for part in parts}
+    if len(shapes) > 1:
+        raise LbtError(f"{where}: the users' images have different sizes: {sorted(shapes)}; bring them to one size")
+    labels = np.concatenate([renumber(part.labels, part.classes, classes) for part in parts])
+    columns = {name: [v for part in parts for v in part.columns[name]] for name in ("user", "time", "file")
+               if all(name in part.columns for part in parts)}  # fmt: skip
+    return Images(np.concatenate([part.pixels for part in parts]), labels, classes, columns)

@@ -1,0 +1,82 @@
+"""Users from tables, folders and embedded sets; halves by time; labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lbt.artifacts import Images, write_images
+from lbt.edge.users.people import SETS, People, person, read_people
+from lbt.errors import LbtError
+
+
+def test_the_first_half_comes_before_the_second(people):
+    found = person(people, "ann", 2)
+    assert len(found.early) == len(found.later) == 15
+    pixels = people.images.pixels[people.users == "ann"]
+    assert torch.equal(found.early.images[0, 0], torch.from_numpy(pixels[0, ..., 0] / np.float32(127.5) - 1).float())
+    assert [(found.early.labels == label).sum() for label in (-1, 0, 1, 2)] == [9, 2, 2, 2]
+    assert (found.later.labels >= 0).all()
+    backwards = People(people.images, people.users, -people.times)
+    assert torch.equal(person(backwards, "ann", 0).early.images[0], found.later.images[-1])
+
+
+def test_without_times_the_halves_have_the_same_classes(people):
+    found = person(People(people.images, people.users), "ann", 100)
+    assert torch.bincount(found.early.labels).tolist() == torch.bincount(found.later.labels).tolist() == [5, 5, 5]
+
+
+def test_unknown_and_short_users(people):
+    with pytest.raises(LbtError, match=r"unknown user 'anne'.*did you mean 'ann'"):
+        person(people, "anne", 1)
+    one = People(people.images.take(np.arange(1)), people.users[:1])
+    with pytest.raises(LbtError, match=r"user 'ann': 1 image"):
+        person(one, "ann", 1)
+
+
+def test_a_table_with_users(people, tmp_path):
+    columns = {"user": people.users.tolist(), "time": people.times.tolist()}
+    path = tmp_path / "all.parquet"
+    write_images(path, Images(people.images.pixels, people.images.labels, people.images.classes, columns))
+    found = read_people(str(path))
+    assert found.names() == people.names()
+    assert np.array_equal(found.images.pixels, people.images.pixels)
+    assert np.array_equal(found.times, people.times)
+    write_images(path, people.images)
+    with pytest.raises(LbtError, match=r"all.parquet: no column user"):
+        read_people(str(path))
+    columns["user"][3] = None
+    write_images(path, Images(people.images.pixels, people.images.labels, people.images.classes, columns))
+    with pytest.raises(LbtError, match=r"column user: 1 of 90 images have none"):
+        read_people(str(path))
+
+
+def test_a_folder_for_each_user(people, tmp_path):
+    for number in range(90):
+        name = people.images.classes[people.images.labels[number]]
+        folder = tmp_path / f"user{number // 30}" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(people.images.pixels[number, ..., 0]).save(folder / f"{number}.png")
+    found = read_people(str(tmp_path))
+    assert found.names() == ["user0", "user1", "user2"]
+    assert found.images.classes == ("bottom", "left", "top")
+    assert len(found.images) == 90
+    assert found.times is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SETS.names())
+def test_embedded_users_are_whole_and_differ(name):
+    found = read_people(name)
+    assert len(found.images.classes) == 10
+    means = [found.images.pixels[found.users == user].mean() for user in found.names()]
+    assert len(set(means)) == len(means) >= 5
+    for user in found.names():
+        assert np.bincount(found.images.labels[found.users == user], minlength=10).min() >= 2
+
+
+def test_nothing_there():
+    with pytest.raises(LbtError, match=r"unknown set of users, or file or folder 'font'.*did you mean 'fonts'"):
+        read_people("font")
