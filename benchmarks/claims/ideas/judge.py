@@ -1,0 +1,185 @@
+"""Judgements: a number with its uncertainty, and which verdict it gives.
+
+A verdict is ``holds``, ``holds in part``, ``refuted`` or ``open``. What rests on fewer than :data:`SEEDS` seeds is open,
+whatever the number; what is exact (a count, a calculation) needs no seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scipy.stats import t as student
+
+SEEDS = 3
+"""Seeds that a verdict needs."""
+HOLDS, PART, REFUTED, OPEN = "holds", "holds in part", "refuted", "open"
+Rows = Mapping[str, Mapping[str, Any]]
+"""Rows of docs/results by ``FILE: ROW``."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A mean over seeds.
+
+    Attributes:
+        value: the mean.
+        std: sample standard deviation over seeds; of a difference of two means None.
+        half: half width of the 95 % interval of the mean; infinite for fewer than two seeds.
+        n: seeds.
+    """
+
+    value: float
+    std: float | None
+    half: float
+    n: int
+
+    def __format__(self, spec: str) -> str:
+        """``{:.1f}`` is ``3.1 ± 0.2``: mean and standard deviation, or half of the interval for a difference."""
+        shown = format(self.value, spec).replace("-", "−")
+        spread = self.half if self.std is None else self.std
+        if self.n < 2 or spread in (0.0, float("inf")):
+            return shown
+        return f"{shown} ± {format(spread, spec.replace('+', ''))}"
+
+
+Quantity = Callable[[Rows], Number]
+Judgement = Callable[[Rows], tuple[str, str, str]]
+"""Rows → verdict, sentence, seeds."""
+
+
+def row(key: str) -> Quantity:
+    """The row ``FILE: NAME``."""
+
+    def found(rows: Rows) -> Number:
+        one = rows[key]
+        n, std = int(one["n"]), float(one.get("std", 0.0))
+        return Number(float(one["value"]), std, _half(std, n), n)
+
+    return found
+
+
+def minus(left: str, right: str) -> Quantity:
+    """The difference of two rows' means, which are not paired; the interval is Welch's."""
+
+    def found(rows: Rows) -> Number:
+        a, b = row(left)(rows), row(right)(rows)
+        n, value = min(a.n, b.n), a.value - b.value
+        if n < 2:
+            return Number(value, None, float("inf"), n)
+        va, vb = (a.std or 0.0) ** 2 / a.n, (b.std or 0.0) ** 2 / b.n
+        if va + vb == 0:
+            return Number(value, None, 0.0, n)
+        freedom = (va + vb) ** 2 / (va**2 / (a.n - 1) + vb**2 / (b.n - 1))
+        return Number(value, None, float(student.ppf(0.975, freedom)) * (va + vb) ** 0.5, n)
+
+    return found
+
+
+def negated(key: str) -> Quantity:
+    """The row ``FILE: NAME`` with the other sign: a paired difference seen from its reference."""
+
+    def found(rows: Rows) -> Number:
+        one = row(key)(rows)
+        return Number(-one.value, one.std, one.half, one.n)
+
+    return found
+
+
+def ratio(left: str, right: str) -> Quantity:
+    """The quotient of two rows' means, with no interval of its own."""
+
+    def found(rows: Rows) -> Number:
+        a, b = row(left)(rows), row(right)(rows)
+        return Number(a.value / b.value, 0.0, 0.0, min(a.n, b.n))
+
+    return found
+
+
+def _half(std: float, n: int) -> float:
+    return float(student.ppf(0.975, n - 1)) * std / n**0.5 if n > 1 else float("inf")
+
+
+def above(quantity: Quantity, bar: float, says: str, *more: Quantity) -> Judgement:
+    """``holds`` where the whole interval lies above ``bar``, ``refuted`` where it lies below, else ``open``.
+
+    ``says`` is formatted with the numbers: ``{0:+.1f} points``, ``{1}`` the next of ``more``.
+    """
+    return _judged(quantity, lambda one: (one.value - one.half > bar, one.value + one.half < bar), says, more)
+
+
+def below(quantity: Quantity, bar: float, says: str, *more: Quantity) -> Judgement:
+    """As :func:`above`, the other way round."""
+    return _judged(quantity, lambda one: (one.value + one.half < bar, one.value - one.half > bar), says, more)
+
+
+def no_worse(quantity: Quantity, margin: float, says: str, *more: Quantity) -> Judgement:
+    """``holds`` where the interval of a difference lies above −``margin``; ``holds in part`` where only the mean does."""
+
+    def sides(one: Number) -> tuple[bool, bool]:
+        return one.value - one.half > -margin, one.value + one.half < -margin
+
+    return _judged(quantity, sides, says, more, between=lambda one: PART if one.value > -margin else OPEN)
+
+
+def helps(quantity: Quantity, by: float, says: str, *more: Quantity) -> Judgement:
+    """A gain: ``holds`` where it is above nought beyond its interval and at least ``by``, ``refuted`` where its interval
+    does not reach ``by``, ``holds in part`` for a gain that is smaller, else ``open``."""
+
+    def sides(one: Number) -> tuple[bool, bool]:
+        return one.value - one.half > 0 and one.value >= by, one.value + one.half < by and one.value - one.half <= 0
+
+    return _judged(quantity, sides, says, more, between=lambda one: PART if one.value - one.half > 0 else OPEN)
+
+
+def bars(quantity: Quantity, holds: float, part: float, says: str, *more: Quantity) -> Judgement:
+    """A count or a calculation: ``holds`` from ``holds`` on, ``holds in part`` from ``part`` on, below it ``refuted``.
+
+    With ``holds`` below ``part`` the other way round. Seeds are not asked for.
+    """
+    sign = 1 if holds >= part else -1
+
+    def judged(rows: Rows) -> tuple[str, str, str]:
+        one = quantity(rows)
+        verdict = HOLDS if sign * one.value >= sign * holds else PART if sign * one.value >= sign * part else REFUTED
+        return verdict, says.format(one, *(other(rows) for other in more)), str(one.n) if one.n > 1 else "exact"
+
+    return judged
+
+
+def reported(says: str, *quantities: Quantity, verdict: str = OPEN) -> Judgement:
+    """Numbers that do not decide the claim: ``open``, or ``holds in part`` where they decide a part of it."""
+
+    def judged(rows: Rows) -> tuple[str, str, str]:
+        found = [one(rows) for one in quantities]
+        known = min(one.n for one in found)
+        return (verdict if known >= SEEDS else OPEN), says.format(*found), str(known)
+
+    return judged
+
+
+def tested(says: str, verdict: str = HOLDS) -> Judgement:
+    """A property that a test decides; the idea's command is that test."""
+    return lambda rows: (verdict, says, "exact")
+
+
+def undone(says: str) -> Judgement:
+    """No experiment."""
+    return lambda rows: (OPEN, says, "")
+
+
+def _judged(
+    quantity: Quantity,
+    sides: Callable[[Number], tuple[bool, bool]],
+    says: str,
+    more: tuple[Quantity, ...],
+    between: Callable[[Number], str] = lambda one: OPEN,
+) -> Judgement:
+    def judged(rows: Rows) -> tuple[str, str, str]:
+        one = quantity(rows)
+        yes, no = sides(one)
+        verdict = OPEN if one.n < SEEDS else HOLDS if yes else REFUTED if no else between(one)
+        return verdict, says.format(one, *(other(rows) for other in more)), str(one.n)
+
+    return judged
