@@ -26,36 +26,25 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one seed, adaptations of 20 steps")
     parser.add_argument("--only", nargs="+", default=claims.NAMES, choices=claims.NAMES)
     parser.add_argument("--seeds", type=int, default=len(_setting.SEEDS), help="how many seeds each job has at most")
+    parser.add_argument("--jobs", default="", help="only jobs whose name contains this text, for several processes")
     parser.add_argument("--report", action="store_true", help="run nothing: rows of what --runs holds")
     parser.add_argument("--runs", type=Path, help="JSON lines, one a finished job")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     options = parser.parse_args()
     if options.quick:
         options.seeds, _setting.CAP = 1, 20
-    found = _runs.run([] if options.report else all_jobs(options.only, options.seeds), options.runs)
-    made = rows(found)
+    found = _runs.run([] if options.report else all_jobs(options), options.runs)
+    made = claims.rows(found)
     for row in made:
         print(f"{row['name']:<72} {row['value']:9.3f} {row['unit']:<7} n={row['n']} std={row['std']:.3f}")
     if options.json:
         _runs.write(options.json, made)
 
 
-def all_jobs(names: list[str], seeds: int) -> list[_runs.Job]:
-    """The jobs of the experiments, their names behind an experiment's own."""
-    jobs = [(f"{name}/{job}", seed, run) for name in names for job, seed, run in claims.load(name).jobs()]
-    return [job for job in jobs if job[1] < _setting.SEEDS[0] + seeds]
-
-
-def rows(found: list[_runs.Result]) -> list[_runs.Result]:
-    """The rows of all experiments that have finished jobs."""
-    made = []
-    for name in claims.NAMES:
-        mine = {}
-        for one in found:
-            if one["job"].startswith(f"{name}/"):
-                mine.setdefault(one["job"].removeprefix(f"{name}/"), {})[one["seed"]] = one
-        made += claims.load(name).rows(mine) if mine else []
-    return made
+def all_jobs(options: argparse.Namespace) -> list[_runs.Job]:
+    """The jobs of the experiments that are asked for, their names behind an experiment's own."""
+    jobs = [(f"{name}/{job}", seed, run) for name in options.only for job, seed, run in claims.load(name).jobs()]
+    return [job for job in jobs if job[1] < _setting.SEEDS[0] + options.seeds and options.jobs in job[0]]
 
 
 if __name__ == "__main__":

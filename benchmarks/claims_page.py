@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import _pages
+import _runs
 import adaptation
 import claims.ideas
 from claims.ideas import judge
@@ -50,14 +51,36 @@ def main() -> None:
 
 
 def read_rows() -> judge.Rows:
-    """All rows of docs/results, each named ``FILE: ROW``."""
+    """All rows of docs/results, each named ``FILE: ROW``, with ``seeds`` where the file of its runs lies beside."""
     rows: dict[str, dict[str, Any]] = {}
     for path in sorted(RESULTS.glob("*.json")):
         rows |= {f"{path.stem}: {row['name']}": row for row in json.loads(path.read_text(encoding="utf-8"))}
     for path in sorted(RESULTS.glob("adaptation*.parquet")):
         found = read_table(path).to_pylist()
-        rows |= {f"{path.stem}: {row['name']}": row for row in [*adaptation.rows(found), *images(found)]}
+        made = [*adaptation.rows(found), *images(found)]
+        rows |= {f"{path.stem}: {row['name']}": {**row, "seeds": of_seeds(found, row["name"])} for row in made}
+    for path in sorted(RESULTS.glob("*.jsonl")):
+        for run in _runs.lines(path):
+            job = run.get("job", f"{run.get('task')}/{run.get('label')}")
+            for metric, value in run.items():
+                row = rows.get(f"{path.stem.removesuffix('_runs')}: {job}/{metric}")
+                if row is not None and "seed" in run:
+                    row.setdefault("seeds", {})[run["seed"]] = value
     return rows
+
+
+def of_seeds(found: list[dict[str, Any]], name: str) -> dict[int, float]:
+    """Target accuracy, or points against float32, of each seed of an adaptation row; none for other metrics."""
+    recipe, pair, *method, metric = name.split("/")
+    mine = {
+        (one["recipe"], one["seed"]): one["target_accuracy"]
+        for one in found
+        if (one["pair"], one["method"]) == (pair, *(method or ["mean_teacher"]))
+    }
+    seeds = {seed: value for (of, seed), value in mine.items() if of == recipe}
+    if metric == "minus_fp32":
+        return {seed: value - mine["fp32", seed] for seed, value in seeds.items() if ("fp32", seed) in mine}
+    return seeds if metric == "target_accuracy" else {}
 
 
 def images(found: list[dict[str, Any]]) -> list[dict[str, Any]]:

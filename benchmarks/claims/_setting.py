@@ -65,7 +65,7 @@ def method(recipe: dict[str, Any], pair: str, seed: int, kind: type[Method] = Me
 
 @fixed_threads()
 def adapted(recipe: dict[str, Any], seed: int, pair: str = PAIR, **changed: Any) -> dict[str, float]:
-    """Test accuracies in percent and bytes on the device after adapting; accuracy 0 and ``diverged`` 1 if it blew up."""
+    """Test accuracies in percent and bytes on the device; accuracy 0 and ``diverged`` 1 if it blew up."""
     trained, tests = method(recipe, pair, seed, **changed), start(pair)[1]
     try:
         for step in range(trained.steps):

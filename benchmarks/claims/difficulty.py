@@ -1,7 +1,7 @@
 """Where the difficulty sits: W and A, then E, G, U, then everything, in 8 and in 4 bits.
 
-The task ``blended`` of benchmarks/recipes.py, trained from scratch for :data:`STEPS` steps, all layers alike (no first or
-last layer is spared). Each step of the ladder quantizes one thing more; one float scale a tensor, E and G rounded
+The task ``blended`` of benchmarks/recipes.py, trained from scratch for :data:`STEPS` steps, all layers alike (no first
+or last layer is spared). Each step of the ladder quantizes one thing more; one float scale a tensor, E and G rounded
 stochastically. ``U`` is the momentum; ``everything`` has integer master weights and the fixed-point batch norm too.
 """
 

@@ -3,11 +3,11 @@
 For every recipe and ablation that benchmarks/recipes.py trained on ``blended`` (norms apart, whose difficulty is no
 quantization error), the gradient of :data:`BATCHES` batches in a network after half of a training in float32, with
 :data:`DRAWS` draws of the stochastic rounding each: ``noise`` = length of the difference to the float32 gradient,
-``bias`` = length of the mean difference over the draws, ``deviation`` = root mean square distance of the draws from their
-mean, all as shares of the float32 gradient; ``cosine`` = 1 - cosine of a draw with it; ``sqnr/lowest`` and ``sqnr/mean`` =
-the lowest and the mean signal to noise ratio in dB of all tensors that lbt.explain describes.
-``below sqrt3`` = 1 where the gradient is shorter than sqrt(3) times its quantization noise, at which training is said to
-stop improving (Chmiel et al. 2025, arXiv 2505.19115).
+``bias`` = length of the mean difference over the draws, ``deviation`` = root mean square distance of the draws from
+their mean, all as shares of the float32 gradient; ``cosine`` = 1 - cosine of a draw with it; ``sqnr/lowest`` and
+``sqnr/mean`` = the lowest and the mean signal to noise ratio in dB of all tensors that lbt.explain describes.
+``below sqrt3`` = 1 where the gradient is shorter than sqrt(3) times its quantization noise, at which training is said
+to stop improving (Chmiel et al. 2025, arXiv 2505.19115).
 
 Rows: Spearman's rank correlation of each measure with the points lost against float32 (docs/results/recipes.json).
 """
@@ -37,7 +37,7 @@ from .rounding import gradient, warm
 
 BATCHES, DRAWS, NUMBER = 1, 4, 3
 SEEDS = setting.SEEDS[:3]
-LOST = Path("docs/results/recipes.json")
+LOST = Path(__file__).parents[2] / "docs" / "results" / "recipes.json"
 MEASURES = ("noise", "bias", "deviation", "cosine", "sqnr/lowest", "sqnr/mean")
 
 

@@ -2,8 +2,8 @@
 
 ``gradient``: one batch of the task ``blended`` in a network after :data:`WARM` steps in float32; errors and weight
 gradients in b bits, everything else in float32. The error of the mean of N stochastic draws, as a share of the float32
-gradient, stands beside the error of nearest rounding, which no averaging lowers. ``worth`` is how many more bits nearest
-rounding needs for the same error, interpolated between whole bits on the logarithm of the error.
+gradient, stands beside the error of nearest rounding, which no averaging lowers. ``worth`` is how many more bits
+nearest rounding needs for the same error, interpolated between whole bits on the logarithm of the error.
 
 ``accuracy``: trained from scratch for :data:`STEPS` steps, W, A and G in 8 bits, E in b bits under each rounding.
 """
@@ -55,7 +55,10 @@ def errors_in(bits: int, rounding: str) -> dict[str, Any]:
 def warm(seed: int) -> nn.Module:
     """The float32 network of ``seed`` after ``WARM`` steps at half of the benchmark's peak rate."""
     (x, y), model = task().train, recipes.network(seed, 3)
-    update, draw = optimizer(quantize(model, "fp32", inplace=True), lr=recipes.RATE / 2), torch.Generator().manual_seed(seed)
+    update, draw = (
+        optimizer(quantize(model, "fp32", inplace=True), lr=recipes.RATE / 2),
+        torch.Generator().manual_seed(seed),
+    )
     for _ in range(min(WARM, setting.CAP)):
         batch = torch.randint(0, len(x), (recipes.BATCH,), generator=draw)
         update.zero_grad()

@@ -1,8 +1,8 @@
 """Eight bits give four times: bytes on the device and points, when masters, moments and teacher leave float32 too.
 
-The mean teacher on optdigits→mnist, ``int8`` products throughout. ``masters 16`` has integer master weights and momentum
-of 16 bits, ``masters 8`` of 8; ``teacher 8`` rounds the teacher's average stochastically to 8 bits after each step, on
-the fixed grid of its first weights (its step is 1 - ema of a small update, which nearest rounding would never see).
+The mean teacher on optdigits→mnist, ``int8`` products throughout. ``masters 16`` has integer master weights and
+momentum of 16 bits, ``masters 8`` of 8; ``teacher 8`` rounds the teacher's average stochastically to 8 bits after each
+step, on the fixed grid of its first weights (it moves by 1 - ema of a small update, which nearest rounding would lose).
 Bytes are those of lbt.adapt.memory; a teacher in 8 bits is counted as one byte a weight where that counts four.
 """
 

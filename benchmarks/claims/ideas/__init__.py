@@ -6,7 +6,7 @@ A file has ``IDEAS``: a list of :class:`Idea`. Numbers come from docs/results by
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
@@ -32,7 +32,7 @@ class Idea:
     number: str
     claim: str
     where: str = ""
-    verdict: Judgement = undone("not built, not measured")
+    verdict: Judgement = field(default_factory=lambda: undone("not built, not measured"))
     command: str = ""
     data: str = ""
 

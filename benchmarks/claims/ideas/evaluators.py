@@ -24,8 +24,8 @@ IDEAS = [
         above(
             minus("predictors: one_shot/held_out/kendall_tau", SCORE),
             0.0,
-            "a predictor fitted on the scores is {0:+.3f} from them on cells that it has not seen; as a prior of 78 labels it "
-            "adds {1:+.3f}",
+            "a predictor fitted on the scores is {0:+.3f} from them on cells that it has not seen; as a prior of 78 "
+            "labels it adds {1:+.3f}",
             minus("predictors: one_shot/78/prior/kendall_tau", "predictors: one_shot/78/alone/kendall_tau"),
         ),
         PREDICTORS,
@@ -46,8 +46,8 @@ IDEAS = [
         above(
             minus("predictors: one_shot/subspace/0>1/none/kendall_tau", SCORE),
             0.0,
-            "where the first edge is `none` tau is {0:+.2f} above the whole space's; where a 3×3 convolution joins input and "
-            "output it is {1:.2f}",
+            "where the first edge is `none` tau is {0:+.2f} above the whole space's; where a 3×3 convolution joins "
+            "input and output it is {1:.2f}",
             row("predictors: one_shot/subspace/0>3/nor_conv_3x3/kendall_tau"),
         ),
         PREDICTORS,
@@ -68,7 +68,7 @@ IDEAS = [
             minus(NOISE.format("1.0/fitted"), NOISE.format("1.0/noisy")),
             0.0,
             "of made-up noise as large as the signal a predictor removes {0:+.3f} in tau ({1:.3f} to {2:.3f}); of the "
-            "supernet's own errors nothing, in its one run ({3:+.3f}): they are systematic there",
+            "supernet's own errors {3:+.3f}, in its one run",
             row(NOISE.format("1.0/noisy")),
             row(NOISE.format("1.0/fitted")),
             minus("predictors: one_shot/fitted/kendall_tau", SCORE),
@@ -77,4 +77,3 @@ IDEAS = [
         "NAS-Bench-201, made-up noise",
     ),
 ]
-

@@ -1,7 +1,7 @@
 """Part 4 of the notes: GATES."""
 
 from . import Idea
-from .judge import above, helps, minus, row, tested, undone
+from .judge import above, helps, minus, property_of, row, undone
 
 PREDICTORS, SEARCH = "python benchmarks/predictors.py", "python benchmarks/search.py"
 CELLS = "NAS-Bench-201, 78 labels"
@@ -18,7 +18,7 @@ IDEAS = [
         "4.02",
         "searching and evaluation are two modules; the controller samples with the predictor",
         "lbt/nas/search/run.py",
-        tested("every strategy asks a function that evaluates rows, whichever it is"),
+        property_of("every strategy asks a function that evaluates rows, whichever it is"),
         "pytest tests/nas/search/test_search.py",
         "NAS-Bench-201",
     ),
@@ -35,8 +35,8 @@ IDEAS = [
         above(
             minus("predictors_search: random/50/regret", "predictors_search: predictor/50/regret"),
             0.0,
-            "after 50 evaluations the predictor's search is {0:.2f} points of accuracy ahead of random choice, after 100 {1:.2f} ahead "
-            "of evolution",
+            "after 50 evaluations the predictor's search is {0:.2f} points of accuracy ahead of random choice, after "
+            "100 {1:.2f} ahead of evolution",
             minus("predictors_search: evolution/100/regret", "predictors_search: predictor/100/regret"),
         ),
         SEARCH,
@@ -76,9 +76,9 @@ IDEAS = [
         helps(
             minus(TAU.format("gates"), TAU.format("paths_gp")),
             0.01,
-            "best of the networks that were run, but {0:+.3f} from a Gaussian process on path features ({1:.3f}), which is no "
-            "network",
-            row(TAU.format("paths_gp")),
+            "{0:+.3f} from a Gaussian process on path features ({1:.3f}); of the networks GATES has {2:.3f}, TA-GATES "
+            "{3:.3f}, FLAN {4:.3f}, a GCN {5:.3f}, an LSTM {6:.3f}",
+            *(row(TAU.format(name)) for name in ("paths_gp", "gates", "ta_gates", "flan", "gcn", "lstm")),
         ),
         PREDICTORS,
         CELLS,
@@ -93,7 +93,7 @@ IDEAS = [
         "4.09",
         "isomorphic graphs get equal embeddings",
         "lbt/nas/predictors/encoders/gates.py",
-        tested("renumbered cells of three spaces have equal embeddings, operations on edges and on nodes"),
+        property_of("renumbered cells of three spaces have equal embeddings, operations on edges and on nodes"),
         "pytest tests/nas/predictors/test_cells.py",
         "three spaces",
     ),
@@ -105,4 +105,3 @@ IDEAS = [
         undone("the search's predictor is the Gaussian process; GATES was not run inside it"),
     ),
 ]
-

@@ -1,7 +1,7 @@
 """Judgements: a number with its uncertainty, and which verdict it gives.
 
-A verdict is ``holds``, ``holds in part``, ``refuted`` or ``open``. What rests on fewer than :data:`SEEDS` seeds is open,
-whatever the number; what is exact (a count, a calculation) needs no seeds.
+A verdict is ``holds``, ``holds in part``, ``refuted`` or ``open``. What rests on fewer than :data:`SEEDS` seeds is
+open, whatever the number; what is exact (a count, a calculation) needs no seeds.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from scipy.stats import t as student
 
 SEEDS = 3
 """Seeds that a verdict needs."""
 HOLDS, PART, REFUTED, OPEN = "holds", "holds in part", "refuted", "open"
 Rows = Mapping[str, Mapping[str, Any]]
-"""Rows of docs/results by ``FILE: ROW``."""
+"""Rows of docs/results by ``FILE: ROW``; where the runs are known, ``seeds`` has each seed's value."""
 
 
 @dataclass(frozen=True)
@@ -61,20 +62,49 @@ def row(key: str) -> Quantity:
 
 
 def minus(left: str, right: str) -> Quantity:
-    """The difference of two rows' means, which are not paired; the interval is Welch's."""
+    """The difference of two rows: paired where both know their runs' seeds and share two, else of the means (Welch)."""
 
     def found(rows: Rows) -> Number:
-        a, b = row(left)(rows), row(right)(rows)
-        n, value = min(a.n, b.n), a.value - b.value
-        if n < 2:
-            return Number(value, None, float("inf"), n)
-        va, vb = (a.std or 0.0) ** 2 / a.n, (b.std or 0.0) ** 2 / b.n
-        if va + vb == 0:
-            return Number(value, None, 0.0, n)
-        freedom = (va + vb) ** 2 / (va**2 / (a.n - 1) + vb**2 / (b.n - 1))
-        return Number(value, None, float(student.ppf(0.975, freedom)) * (va + vb) ** 0.5, n)
+        differences = _differences(rows, left, right)
+        return _mean(differences) if len(differences) > 1 else _welch(row(left)(rows), row(right)(rows))
 
     return found
+
+
+def pooled(*keys: str | tuple[str, str]) -> Quantity:
+    """The mean over the runs of several rows, or of several paired differences (left, right), all counting alike."""
+
+    def found(rows: Rows) -> Number:
+        runs: list[float] = []
+        for key in keys:
+            one = list(rows[key]["seeds"].values()) if isinstance(key, str) else _differences(rows, *key)
+            if not one:
+                raise KeyError(f"{key} by seed")
+            runs += one
+        return _mean(runs)
+
+    return found
+
+
+def _differences(rows: Rows, left: str, right: str) -> list[float]:
+    a, b = (rows[key].get("seeds", {}) for key in (left, right))
+    return [a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())]
+
+
+def _mean(runs: list[float]) -> Number:
+    std = float(np.std(runs, ddof=1)) if len(runs) > 1 else 0.0
+    return Number(float(np.mean(runs)), std, _half(std, len(runs)), len(runs))
+
+
+def _welch(a: Number, b: Number) -> Number:
+    n, value = min(a.n, b.n), a.value - b.value
+    if n < 2:
+        return Number(value, None, float("inf"), n)
+    va, vb = (a.std or 0.0) ** 2 / a.n, (b.std or 0.0) ** 2 / b.n
+    if va + vb == 0:
+        return Number(value, None, 0.0, n)
+    freedom = (va + vb) ** 2 / (va**2 / (a.n - 1) + vb**2 / (b.n - 1))
+    return Number(value, None, float(student.ppf(0.975, freedom)) * (va + vb) ** 0.5, n)
 
 
 def negated(key: str) -> Quantity:
@@ -83,16 +113,6 @@ def negated(key: str) -> Quantity:
     def found(rows: Rows) -> Number:
         one = row(key)(rows)
         return Number(-one.value, one.std, one.half, one.n)
-
-    return found
-
-
-def ratio(left: str, right: str) -> Quantity:
-    """The quotient of two rows' means, with no interval of its own."""
-
-    def found(rows: Rows) -> Number:
-        a, b = row(left)(rows), row(right)(rows)
-        return Number(a.value / b.value, 0.0, 0.0, min(a.n, b.n))
 
     return found
 
@@ -115,7 +135,7 @@ def below(quantity: Quantity, bar: float, says: str, *more: Quantity) -> Judgeme
 
 
 def no_worse(quantity: Quantity, margin: float, says: str, *more: Quantity) -> Judgement:
-    """``holds`` where the interval of a difference lies above −``margin``; ``holds in part`` where only the mean does."""
+    """``holds`` where the interval of a difference lies above −``margin``, ``holds in part`` where the mean does."""
 
     def sides(one: Number) -> tuple[bool, bool]:
         return one.value - one.half > -margin, one.value + one.half < -margin
@@ -124,8 +144,8 @@ def no_worse(quantity: Quantity, margin: float, says: str, *more: Quantity) -> J
 
 
 def helps(quantity: Quantity, by: float, says: str, *more: Quantity) -> Judgement:
-    """A gain: ``holds`` where it is above nought beyond its interval and at least ``by``, ``refuted`` where its interval
-    does not reach ``by``, ``holds in part`` for a gain that is smaller, else ``open``."""
+    """A gain: ``holds`` where its interval lies above 0 and its mean at ``by`` or more, ``holds in part`` where only
+    the former is so, ``refuted`` where the interval does not lie above 0 and ends below ``by``, else ``open``."""
 
     def sides(one: Number) -> tuple[bool, bool]:
         return one.value - one.half > 0 and one.value >= by, one.value + one.half < by and one.value - one.half <= 0
@@ -159,7 +179,7 @@ def reported(says: str, *quantities: Quantity, verdict: str = OPEN) -> Judgement
     return judged
 
 
-def tested(says: str, verdict: str = HOLDS) -> Judgement:
+def property_of(says: str, verdict: str = HOLDS) -> Judgement:
     """A property that a test decides; the idea's command is that test."""
     return lambda rows: (verdict, says, "exact")
 

@@ -17,8 +17,8 @@ IDEAS = [
         helps(
             minus(FEW.format("reconstruction", "reconstruction"), FEW.format("reconstruction", "labels")),
             0.01,
-            "GATES with a decoder on 1,000 unlabelled cells is {0:+.3f} from GATES on its labels alone ({1:.3f}), in one setting "
-            "of the loss's weight",
+            "GATES with a decoder on 1,000 unlabelled cells is {0:+.3f} from GATES on its labels alone ({1:.3f}), in "
+            "one setting of the loss's weight",
             row(FEW.format("reconstruction", "labels")),
         ),
         PREDICTORS,
@@ -46,8 +46,8 @@ IDEAS = [
         helps(
             minus(ACTIVE.format("uncertain", "120/kendall_tau"), ACTIVE.format("random", "120/kendall_tau")),
             0.01,
-            "choosing by uncertainty is {0:+.3f} in Kendall's tau from random choice at 120 labels; the most different cells "
-            "{1:+.3f} at 40",
+            "choosing by uncertainty is {0:+.3f} in Kendall's tau from random choice at 120 labels; the most "
+            "different cells {1:+.3f} at 40",
             minus(ACTIVE.format("diverse", "40/kendall_tau"), ACTIVE.format("random", "40/kendall_tau")),
         ),
         PREDICTORS,
@@ -60,8 +60,9 @@ IDEAS = [
         above(
             minus("predictors_search: random/50/regret", "predictors_search: predictor/50/regret"),
             0.0,
-            "a search that evaluates what its predictor expects to improve is {0:.2f} points of accuracy ahead of random choice after "
-            "50 evaluations; with expected improvement from 20 labels the regret at 80 is {1:.2f} against {2:.2f}",
+            "a search that evaluates what its predictor expects to improve is {0:.2f} points of accuracy ahead of "
+            "random choice after 50 evaluations; with expected improvement from 20 labels the regret at 80 is {1:.2f} "
+            "against {2:.2f}",
             row(ACTIVE.format("improvement", "80/regret")),
             row(ACTIVE.format("random", "80/regret")),
         ),
@@ -90,8 +91,8 @@ IDEAS = [
         above(
             minus(NOISE.format("fused"), NOISE.format("alone")),
             0.0,
-            "with noise as large as the signal 390 scores still add {0:+.3f} to 20 true values ({1:.3f}); with noise of four "
-            "times the signal {2:+.3f}",
+            "with noise as large as the signal 390 scores still add {0:+.3f} to 20 true values ({1:.3f}); with noise "
+            "of four times the signal {2:+.3f}",
             row(NOISE.format("alone")),
             minus("predictors: denoise/4.0/fused/kendall_tau", "predictors: denoise/4.0/alone/kendall_tau"),
         ),
@@ -110,8 +111,8 @@ IDEAS = [
         "objectives of different resolution go together",
         "lbt/nas/search/reward.py",
         reported(
-            "a coarse, a fine objective and a budget make one reward; five budgets reach {0:.3f} of the front's hypervolume with "
-            "evolution, {1:.3f} at random; labelled beside unlabelled was not run",
+            "a coarse, a fine objective and a budget make one reward; five budgets reach {0:.3f} of the front's "
+            "hypervolume with evolution, {1:.3f} at random; labelled beside unlabelled was not run",
             row("predictors_search: trade_off/evolution/hypervolume"),
             row("predictors_search: trade_off/random/hypervolume"),
             verdict="holds in part",
@@ -147,8 +148,8 @@ IDEAS = [
         helps(
             minus(FEW.format("pseudo_labels", "self"), FEW.format("pseudo_labels", "labels")),
             0.01,
-            "pseudo-labels of GATES itself are {0:+.3f} from labels alone; those of a Gaussian process lift it to {1:.3f}, the "
-            "process's own {2:.3f}; SemiNAS's loop was not run",
+            "pseudo-labels of GATES itself are {0:+.3f} from labels alone; those of a Gaussian process lift it to "
+            "{1:.3f}, the process's own {2:.3f}; SemiNAS's loop was not run",
             row(FEW.format("pseudo_labels", "process")),
             row(FEW.format("pseudo_labels", "teacher")),
         ),

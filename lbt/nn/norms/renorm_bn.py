@@ -73,9 +73,7 @@ class RenormBN(Norm):
         if self.weight is None:
             plain = functional.batch_norm(x, None, None, None, None, True, 0.0, self.eps)
             return plain * per_channel(r, x) + per_channel(d, x)
-        return functional.batch_norm(
-            x, None, None, self.weight * r, self.weight * d + self.bias, True, 0.0, self.eps
-        )
+        return functional.batch_norm(x, None, None, self.weight * r, self.weight * d + self.bias, True, 0.0, self.eps)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, r_max={self.r_max:g}, d_max={self.d_max:g}"
