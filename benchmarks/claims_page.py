@@ -20,6 +20,7 @@ import _pages
 import _runs
 import adaptation
 import claims.ideas
+from claims import _tables
 from claims.ideas import judge
 
 from lbt.artifacts import read_table
@@ -98,7 +99,9 @@ def filled(text: str, rows: judge.Rows) -> str:
     """``text`` with each table that it marks written anew."""
     lines = {idea.number: line(idea, rows) for idea in claims.ideas.ideas()}
     tables = {f"part {part}": table([one for number, one in lines.items() if number[0] == part]) for part in TITLES}
-    return _pages.fill(text, {**tables, "count": count(lines), "refuted": refuted(lines)})
+    measured = {name.removeprefix("claims: "): row for name, row in rows.items() if name.startswith("claims: ")}
+    summary = {"count": count(lines), "refuted": refuted(lines)}
+    return _pages.fill(text, {**tables, **summary, **_tables.tables(measured)})
 
 
 def line(idea: claims.ideas.Idea, rows: judge.Rows) -> list[str]:

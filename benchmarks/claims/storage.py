@@ -14,13 +14,14 @@ from typing import Any
 
 import torch
 
+from lbt.adapt.memory import device_memory
 from lbt.adapt.methods.mean_teacher import Method
 
 from . import _rows
 from . import _setting as setting
 
 NUMBER, SEEDS = 5, setting.SEEDS[:3]
-IMAGES = ("bytes/source_data", "bytes/target_data")
+IMAGES = ("source_data", "target_data")
 
 
 def lean(bits: int) -> dict[str, Any]:
@@ -54,34 +55,37 @@ VARIANTS = {
 
 
 def jobs() -> Iterator[tuple[str, int, Any]]:
-    """Every variant, seed by seed."""
+    """The bytes, which need no training; then every variant, seed by seed."""
+    for name, (recipe, kind) in VARIANTS.items():
+        yield f"bytes/{name}", SEEDS[0], functools.partial(sizes, recipe, kind)
     for seed in SEEDS:
         for name, (recipe, kind) in VARIANTS.items():
             yield name, seed, functools.partial(run, recipe, kind, seed)
 
 
-def run(recipe: dict[str, Any], kind: type[Method], seed: int) -> dict[str, float]:
-    """One adaptation: accuracy, all bytes, and those that are no images."""
-    found = setting.adapted(recipe, seed, kind=kind)
-    if found["diverged"]:
-        return {"target": 0.0}
+def sizes(recipe: dict[str, Any], kind: type[Method]) -> dict[str, float]:
+    """All bytes, and those that are no images."""
+    one = setting.method(recipe, setting.PAIR, SEEDS[0], kind)
+    found = {name: float(size) for name, size in device_memory(one).items()}
     if kind is LeanTeacher:
-        parameters = sum(p.numel() for p in setting.start(setting.PAIR)[0].parameters())
-        for name in ("bytes/second_network", "bytes/total"):
-            found[name] -= 3.0 * parameters
-    rest = found["bytes/total"] - sum(found[name] for name in IMAGES)
-    return {"target": found["target"], "bytes": found["bytes/total"], "bytes without images": rest}
+        found["total"] -= 3.0 * sum(p.numel() for p in one.teacher.parameters())
+    return {"bytes": found["total"], "without images": found["total"] - sum(found[name] for name in IMAGES)}
+
+
+def run(recipe: dict[str, Any], kind: type[Method], seed: int) -> dict[str, float]:
+    """One adaptation."""
+    return {"target": setting.adapted(recipe, seed, kind=kind)["target"]}
 
 
 def rows(found: _rows.Found) -> list[_rows.Row]:
     """Accuracy, points against float32, and how many times fewer bytes."""
     made: list[_rows.Row] = []
-    for name, seeds in found.items():
-        made.append(_rows.mean(f"claim/{NUMBER}/{name}/target_accuracy", _rows.values(found, name, "target"), "%"))
-        made += _rows.paired(f"claim/{NUMBER}/{name}/minus_fp32", found, name, "fp32", "target")
-        for bytes_of in ("bytes", "bytes without images"):
-            sizes = [one[bytes_of] for one in seeds.values() if bytes_of in one]
-            if sizes and "fp32" in found:
-                times = next(iter(found["fp32"].values()))[bytes_of] / sizes[0]
-                made.append(_rows.mean(f"claim/{NUMBER}/{name}/{bytes_of}/times_fewer", [times], "x"))
+    for name in VARIANTS:
+        if name in found:
+            made.append(_rows.mean(f"claim/{NUMBER}/{name}/target_accuracy", _rows.values(found, name, "target"), "%"))
+            made += _rows.paired(f"claim/{NUMBER}/{name}/minus_fp32", found, name, "fp32", "target")
+        for metric in ("bytes", "without images"):
+            one, full = (_rows.values(found, f"bytes/{of}", metric) for of in (name, "fp32"))
+            if one and full:
+                made.append(_rows.mean(f"claim/{NUMBER}/{name}/{metric}/times_fewer", [full[0] / one[0]], "x"))
     return made

@@ -28,7 +28,7 @@ from . import _setting as setting
 
 RATES, REFERENCE, TRIAL, TRIAL_SEED = (0.02, 0.0063, 0.002, 0.00063), "float_bn", 40, 4
 PAIRS = ("optdigits-mnist", "mnist-optdigits")
-WRITTEN, TELLING = "thesis-as-written", 6
+WRITTEN, TELLING = "thesis-as-written", 4
 
 
 def written(**changed: Any) -> dict[str, Any]:

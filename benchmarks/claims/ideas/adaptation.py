@@ -199,8 +199,8 @@ IDEAS = [
             "adaptation in `int8` keeps {0:.2f} times fewer bytes: images are 8 bits in float32 training too, "
             "masters, momentum and teacher stay in float32; without images {1:.2f} times, with 16-bit masters and "
             "momentum and an 8-bit teacher {2:.2f} times",
-            row("claims: claim/5/int8/bytes without images/times_fewer"),
-            row("claims: claim/5/masters 16, teacher 8/bytes without images/times_fewer"),
+            row("claims: claim/5/int8/without images/times_fewer"),
+            row("claims: claim/5/masters 16, teacher 8/without images/times_fewer"),
         ),
         CLAIMS.format("storage"),
         "`digit_cnn`, optdigits→mnist",

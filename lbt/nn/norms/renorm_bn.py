@@ -26,7 +26,7 @@ COST = NormCost(
         reads=2,
     ),
     inference=INFERENCE,
-    lane=FLOAT.lane,
+    lane="full_bn",
     saved_per_element=1,
     saved_per_channel=4,
 )
@@ -43,14 +43,14 @@ class RenormBN(Norm):
     r and d are constants in the backward pass; μ and σ are not, so that the coupling terms of batch norm stay. Where
     neither is clipped, y is γ·(x − μ_r)/σ_r + β: training computes what evaluation does, as ``running_bn`` does. The
     paper opens the limits from 1 and 0 while training begins; here they are constant, for networks that start from
-    trained statistics. σ_r is √(σ_r² + ε).
+    trained statistics. σ_r is √(σ_r² + ε). One value per channel has no spread, and is normalised as in ``running_bn``.
 
     Args:
         r_max: limit of r, at least 1; the paper's 3.
         d_max: limit of d, at least 0; the paper's 5.
 
     Raises:
-        LbtError: a limit is out of range, one value per channel in training, or ``track_running_stats=False``.
+        LbtError: a limit is out of range, or ``track_running_stats=False``.
     """
 
     cost = COST
@@ -64,8 +64,9 @@ class RenormBN(Norm):
         self.r_max, self.d_max = r_max, d_max
 
     def training_forward(self, x: Tensor) -> Tensor:
-        self.check_batch(x)
         mean_before, variance_before = (buffer.clone() for buffer in self.running())
+        if x.numel() == x.shape[1]:
+            return self.normalize_with(x, mean_before, variance_before)
         mean, variance = self.batch_statistics(x)
         spread = torch.sqrt(variance_before + self.eps)
         r = (torch.sqrt(variance + self.eps) / spread).clamp(1 / self.r_max, self.r_max)
