@@ -24,11 +24,15 @@ def mean(name: str, numbers: list[float], unit: str) -> Row:
 
 
 def paired(name: str, found: Found, job: str, reference: str, metric: str) -> list[Row]:
-    """Difference in points over the seeds that both jobs have, ``interval`` the half width of its 95 % interval."""
+    """Difference in points over the seeds that both jobs have, with its interval; no row where there is none."""
     both = sorted(found.get(job, {}).keys() & found.get(reference, {}).keys())
     if not both:
         return []
-    row = mean(name, [found[job][seed][metric] - found[reference][seed][metric] for seed in both], "points")
-    if len(both) > 1:
-        row["interval"] = float(student.ppf(0.975, len(both) - 1)) * row["std"] / len(both) ** 0.5
-    return [row]
+    differences = [found[job][seed][metric] - found[reference][seed][metric] for seed in both]
+    return [with_interval(mean(name, differences, "points"))]
+
+
+def with_interval(row: Row) -> Row:
+    """The row with the half width of its mean's 95 % interval (Student's t), where it has more than one seed."""
+    n = row["n"]
+    return {**row, "interval": float(student.ppf(0.975, n - 1)) * row["std"] / n**0.5} if n > 1 else row

@@ -74,4 +74,15 @@ def rows(found: _rows.Found) -> list[_rows.Row]:
             made += _rows.paired(f"claim/{NUMBER}/{name}/minus_fp32", found, name, "fp32", "accuracy")
             made += _rows.paired(f"claim/{NUMBER}/{name}/minus_rung_before", found, name, before, "accuracy")
             before = name
+        made += backward_against_forward(found, bits)
     return made
+
+
+def backward_against_forward(found: _rows.Found, bits: int) -> list[_rows.Row]:
+    """What E and G change on top of W and A, minus what W and A change: below 0 where gradients are the harder ones."""
+    jobs = [found.get(name, {}) for name in ("fp32", f"{bits} bits/W, A", f"{bits} bits/W, A, E, G")]
+    seeds = sorted(set.intersection(*(set(job) for job in jobs)))
+    full, forward, both = ([job[seed]["accuracy"] for seed in seeds] for job in jobs)
+    changes = [b + f - 2 * w for b, f, w in zip(both, full, forward, strict=True)]
+    name = f"claim/{NUMBER}/{bits} bits/E, G minus W, A"
+    return [_rows.with_interval(_rows.mean(name, changes, "points"))] if changes else []
