@@ -64,6 +64,8 @@ def test_a_missing_number_is_named_and_open() -> None:
 
     idea = Idea("9.99", "x", "", judge.above(judge.row("nothing: here"), 0.0, "{0:.1f}"), "python benchmarks/claims.py")
     assert claims_page.line(idea, {})[5:] == ["open", "no row nothing: here in docs/results"]
+    beside = judge.above(judge.row("x: a"), 0.0, "{0:.1f}, {1:.1f}", judge.row("nothing: here"))
+    assert beside(rows_of(1.0, 1.1, 1.2)) == ("holds", "1.1 ± 0.1, (not run)", "3")
 
 
 def rows_of(*values: float, other: tuple[float, ...] = ()) -> dict[str, dict[str, object]]:

@@ -52,7 +52,7 @@ IDEAS = [
         below(
             row("claims: claim/2/4 bits/E, G minus W, A"),
             0.0,
-            "in 4 bits W and A cost {1:+.1f} points, errors {2:+.1f} more and weight gradients {3:+.1f} more: what "
+            "in 4 bits W and A alone give {1:+.1f} points, errors {2:+.1f} more, weight gradients {3:+.1f} more: what "
             "the latter two change minus what the former change is {0:+.1f}",
             row("claims: claim/2/4 bits/W, A/minus_fp32"),
             row("claims: claim/2/4 bits/W, A, E/minus_rung_before"),

@@ -38,6 +38,8 @@ class Number:
 
     def __format__(self, spec: str) -> str:
         """``{:.1f}`` is ``3.1 ± 0.2``: mean and standard deviation, or half of the interval for a difference."""
+        if not self.n:
+            return "(not run)"
         shown = format(self.value, spec).replace("-", "−")
         spread = self.half if self.std is None else self.std
         if self.n < 2 or spread in (0.0, float("inf")):
@@ -163,7 +165,7 @@ def bars(quantity: Quantity, holds: float, part: float, says: str, *more: Quanti
     def judged(rows: Rows) -> tuple[str, str, str]:
         one = quantity(rows)
         verdict = HOLDS if sign * one.value >= sign * holds else PART if sign * one.value >= sign * part else REFUTED
-        return verdict, says.format(one, *(other(rows) for other in more)), str(one.n) if one.n > 1 else "exact"
+        return verdict, says.format(one, *_numbers(more, rows)), str(one.n) if one.n > 1 else "exact"
 
     return judged
 
@@ -189,6 +191,17 @@ def undone(says: str) -> Judgement:
     return lambda rows: (OPEN, says, "")
 
 
+def _numbers(quantities: tuple[Quantity, ...], rows: Rows) -> list[Number]:
+    """The numbers that a sentence mentions beside the one that decides; one that is missing says so."""
+    found = []
+    for one in quantities:
+        try:
+            found.append(one(rows))
+        except KeyError:
+            found.append(Number(float("nan"), None, float("inf"), 0))
+    return found
+
+
 def _judged(
     quantity: Quantity,
     sides: Callable[[Number], tuple[bool, bool]],
@@ -200,6 +213,6 @@ def _judged(
         one = quantity(rows)
         yes, no = sides(one)
         verdict = OPEN if one.n < SEEDS else HOLDS if yes else REFUTED if no else between(one)
-        return verdict, says.format(one, *(other(rows) for other in more)), str(one.n)
+        return verdict, says.format(one, *_numbers(more, rows)), str(one.n)
 
     return judged
