@@ -112,7 +112,7 @@ def line(idea: claims.ideas.Idea, rows: judge.Rows) -> list[str]:
         verdict, sentence, seeds = judge.OPEN, f"no row {missing.args[0]} in docs/results", ""
     data = ", n=".join(part for part in (idea.data, seeds) if part) if seeds.isdigit() else idea.data
     where = f"`{idea.where}`" if idea.where else "not built"
-    command = f"`{idea.command}`" if idea.command else ""
+    command = ", ".join(f"`{one}`" for one in idea.command.split("; ") if one)
     return [idea.number, idea.claim, where, command, data, verdict, sentence]
 
 

@@ -9,7 +9,8 @@ their mean, all as shares of the float32 gradient; ``cosine`` = 1 - cosine of a 
 ``below sqrt3`` = 1 where the gradient is shorter than sqrt(3) times its quantization noise, at which training is said
 to stop improving (Chmiel et al. 2025, arXiv 2505.19115).
 
-Rows: Spearman's rank correlation of each measure with the points lost against float32 (docs/results/recipes.json).
+Rows: Spearman's rank correlation of each measure with the points lost against float32 (docs/results/recipes.json), over
+the recipes that have most seeds; ``recipes`` says how many.
 """
 
 from __future__ import annotations
@@ -50,9 +51,9 @@ def candidates() -> dict[str, Recipe]:
 
 
 def jobs() -> Iterator[tuple[str, int, Any]]:
-    """Every recipe, seed by seed."""
-    for seed in SEEDS:
-        for name, recipe in candidates().items():
+    """Every recipe with all its seeds, first those whose losses differ most: the ablations."""
+    for name, recipe in sorted(candidates().items(), key=lambda one: not one[0].startswith("ablation/")):
+        for seed in SEEDS:
             yield name, seed, functools.partial(run, recipe, seed)
 
 
@@ -86,9 +87,11 @@ def rows(found: _rows.Found) -> list[_rows.Row]:
     """Rank correlations over the recipes, per seed; the loss on both sides of the threshold of the root of three."""
     known = {row["name"]: row["value"] for row in json.loads(LOST.read_text(encoding="utf-8"))}
     lost = {name: -known[key] for name in found if (key := f"blended/{name}/minus_fp32") in known}
-    seeds = sorted(set.intersection(*(set(found[name]) for name in lost))) if lost else []
-    if not seeds or len(lost) < 3:
+    most = max((len(found[name]) for name in lost), default=0)
+    lost = {name: points for name, points in lost.items() if len(found[name]) == most}
+    if len(lost) < 3:
         return []
+    seeds = sorted(set.intersection(*(set(found[name]) for name in lost)))
     made = []
     for measure in MEASURES:
         sign = -1 if measure.startswith("sqnr") else 1

@@ -5,7 +5,7 @@ from .judge import above, bars, below, helps, minus, no_worse, pooled, property_
 
 CLAIMS = "python benchmarks/claims.py --only {}"
 RECIPES = "python benchmarks/recipes.py"
-ABLATIONS = "python benchmarks/adaptation_ablations.py"
+ABLATIONS = "python benchmarks/adaptation_ablations.py --work .lbt/benchmarks/ablations"
 ADAPTATION = "python benchmarks/adaptation.py"
 HARDWARE = "python benchmarks/hardware.py"
 BLENDED = "digits over photos, 300 steps"
