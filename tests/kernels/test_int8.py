@@ -178,6 +178,13 @@ def test_windows_wholly_in_the_padding_give_zero(padding: tuple[int, int]) -> No
             assert torch.equal(y, torch.nn.functional.conv2d(x.float(), w.float(), padding=padding))
 
 
+def test_a_scale_beyond_float32_gives_no_number_and_no_other_error() -> None:
+    if direct.works():
+        ones = torch.ones(1, 16, 4, 4, dtype=torch.int8)
+        y = direct.convolve(ones, torch.ones(16, 16, 3, 3, dtype=torch.int8), 1e39)
+        assert not y.isfinite().any()  # the layer then stops the run with its line: role, layer, step
+
+
 def test_a_kernel_that_saturates_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def saturating(x: torch.Tensor, w: torch.Tensor, scale: float, geometry: Geometry):
         sums = torch.nn.functional.conv2d(x.double(), w.double(), None, *geometry[:3])

@@ -187,7 +187,7 @@ class TestEvery:
         assert losses[-1] < 0.3 * losses[0]
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"integer_bn", "affine_grad_bn"}))
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"integer_bn", "affine_grad_bn", "renorm_bn"}))
 def test_gradients_by_finite_differences(name: str) -> None:
     layer = norms.build(name, trained_batch_norm(3).double())
     if name == "seldom_bn":
@@ -310,16 +310,52 @@ def test_seldom_bn_changes_its_statistics_every_k_batches() -> None:
     assert changed == [True, False, False] * 3
 
 
-@pytest.mark.parametrize(("name", "options", "message"), [("seldom_bn", {"every": 0}, "every: found 0")])
+@pytest.mark.parametrize(("name", "options", "message"), [
+    ("seldom_bn", {"every": 0}, "every: found 0"),
+    ("renorm_bn", {"r_max": 0.5}, "r_max 0.5"),
+    ("renorm_bn", {"d_max": -1.0}, "d_max -1.0"),
+])  # fmt: skip
 def test_bad_options(name: str, options: dict[str, int], message: str) -> None:
     with pytest.raises(LbtError, match=message):
         norms.norm_class(name)(3, **options)
 
 
-@pytest.mark.parametrize("name", ["running_bn", "seldom_bn", "folded_bn"])
+@pytest.mark.parametrize("name", ["running_bn", "seldom_bn", "folded_bn", "renorm_bn"])
 def test_running_statistics_are_required(name: str) -> None:
     with pytest.raises(LbtError, match="track_running_stats=False"):
         norms.norm_class(name)(3, track_running_stats=False)
+
+
+def test_renormalisation_within_its_limits_computes_what_evaluation_does() -> None:
+    layer, x = norms.build("renorm_bn", trained_batch_norm()), images(16, 5, 6, 6, seed=5) * 2.2 + 0.4
+    expected = copy.deepcopy(layer).eval()(x)
+    torch.testing.assert_close(layer(x), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_renormalisation_with_closed_limits_is_batch_norm_with_its_gradient() -> None:
+    bn = trained_batch_norm()
+    layer = norms.build("renorm_bn", copy.deepcopy(bn), r_max=1.0, d_max=0.0)
+    x, z = (images(16, 5, 6, 6, seed=5).requires_grad_() for _ in range(2))
+    torch.testing.assert_close(layer(x), bn(z), atol=1e-5, rtol=1e-5)
+    layer(x).square().sum().backward()
+    bn(z).square().sum().backward()
+    torch.testing.assert_close(x.grad, z.grad, atol=1e-4, rtol=1e-4)
+
+
+def test_renormalisation_keeps_its_correction_out_of_the_gradient() -> None:
+    layer, bn = norms.build("renorm_bn", trained_batch_norm()), trained_batch_norm()
+    x = (images(16, 5, 6, 6, seed=5) * 1.5).requires_grad_()
+    z = x.detach().clone().requires_grad_()
+    spread = torch.sqrt(bn.running_var + bn.eps)
+    mean, variance = x.mean((0, 2, 3)), x.var((0, 2, 3), correction=0)
+    r = (torch.sqrt(variance + bn.eps) / spread).detach().view(1, -1, 1, 1)
+    d = ((mean - bn.running_mean) / spread).detach().view(1, -1, 1, 1)
+    plain = nn.functional.batch_norm(z, None, None, None, None, True, 0.0, bn.eps)
+    y = bn.weight.view(1, -1, 1, 1) * (plain * r + d) + bn.bias.view(1, -1, 1, 1)
+    torch.testing.assert_close(layer(x), y, atol=1e-5, rtol=1e-5)
+    (g,) = torch.autograd.grad(norms.build("renorm_bn", trained_batch_norm())(x).pow(3).sum(), x)
+    (h,) = torch.autograd.grad(y.pow(3).sum(), z)
+    torch.testing.assert_close(g, h, atol=1e-3, rtol=1e-3)
 
 
 def test_not_a_batch_norm() -> None:

@@ -85,7 +85,8 @@ def convolve(x: Tensor, weight: Tensor, scale: float, geometry: Geometry = PLAIN
     x = x.contiguous(memory_format=torch.channels_last)
     moved = buffer("moved", x.numel(), torch.int8).as_strided(x.shape, x.stride())
     torch.bitwise_xor(x, -128, out=moved)  # the bit pattern of code + 128 in an unsigned byte
-    scales, zeros = torch.full((1,), scale), torch.zeros(1, dtype=torch.int64)
+    # beyond float32's range the scale is infinite, as where a product is scaled afterwards, and no error of torch.full
+    scales, zeros = torch.tensor([scale], dtype=torch.float64).float(), torch.zeros(1, dtype=torch.int64)
     how = (list(stride), within, list(dilation), 1)
     packed = torch.ops.onednn.qconv_prepack(weight, scales, 1.0, 128, *how, list(x.shape))
     y: Tensor = torch.ops.onednn.qconv2d_pointwise(

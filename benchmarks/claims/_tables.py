@@ -1,0 +1,105 @@
+"""Tables of docs/claims.md that show an experiment whole: the rows of docs/results/claims.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import _pages
+
+from lbt.nn.norms import cost
+from lbt.recipe import Recipe
+
+from . import difficulty, rounding, storage, thesis
+
+Rows = dict[str, dict[str, Any]]
+
+
+def tables(rows: Rows) -> dict[str, str]:
+    """Every table by its name on the page; ``rows`` by the names that they have in docs/results/claims.json."""
+    return {
+        "thesis": of_thesis(rows),
+        "difficulty": of_difficulty(rows),
+        "rounding": of_rounding(rows),
+        "measures": of_measures(rows),
+        "storage": of_storage(rows),
+    }
+
+
+def of_thesis(rows: Rows) -> str:
+    """Each variant of the method: accuracy, differences, the rate, what its norm costs an accelerator."""
+    head = ["variant", "accuracy, %", "minus fp32", "minus int8", "minus as written", "rate", "norm", "reads", "n"]
+    lines = []
+    for name, (recipe, _) in thesis.VARIANTS.items():
+        label = f"claim/1/{thesis.PAIRS[0]}/{name}/"
+        norm = Recipe.model_validate(recipe).norm.name
+        reads = f"{cost(norm).forward.reads:g} + {cost(norm).backward.reads:g}"
+        accuracy, rate = rows.get(label + "target_accuracy"), rows.get(label + "lr")
+        if accuracy and rate:
+            minus = [interval(rows.get(f"{label}minus_{other}")) for other in ("fp32", "int8", "written")]
+            n = str(accuracy["n"])
+            lines.append([name, spread(accuracy), *minus, f"{rate['value']:g}", f"`{norm}`", reads, n])
+    return _pages.table(head, lines)
+
+
+def of_difficulty(rows: Rows) -> str:
+    """The ladder in both widths."""
+    lines = []
+    for rung in difficulty.LADDER:
+        cells = [rung]
+        for bits in difficulty.BITS:
+            name = f"claim/{difficulty.NUMBER}/{bits} bits/{rung}/"
+            cells += [interval(rows.get(name + metric)) for metric in ("minus_fp32", "minus_rung_before")]
+        lines.append(cells)
+    head = [f"{bits} bits, {what}" for bits in difficulty.BITS for what in ("minus fp32", "minus the row above")]
+    return _pages.table(["quantized", *head], lines)
+
+
+def of_rounding(rows: Rows) -> str:
+    """Bits that stochastic rounding is worth, by width and number of averaged steps."""
+    lines = []
+    for bits in rounding.WIDTHS:
+        name = f"claim/{rounding.NUMBER}/gradient/"
+        worth = [rows.get(f"{name}worth/{draws}/{bits}") for draws in rounding.DRAWS]
+        lines.append([str(bits), spread(rows.get(f"{name}nearest/{bits}"), 2), *(spread(one, 1, "+") for one in worth)])
+    head = [f"worth over {draws} step{'s' * (draws > 1)}, bits" for draws in rounding.DRAWS]
+    return _pages.table(["bits of E and G", "error of nearest, share of the gradient", *head], lines)
+
+
+def of_measures(rows: Rows) -> str:
+    """Rank correlations of measures with the loss of accuracy."""
+    found = {name.split("/", 2)[2]: row for name, row in rows.items() if name.startswith("claim/3/")}
+    lines = []
+    for name, row in found.items():
+        if name.endswith("/rank_correlation"):
+            lines.append([name.removesuffix("/rank_correlation"), spread(row, 2), str(row["recipes"]), str(row["n"])])
+    return _pages.table(["measure", "rank correlation with the points lost", "recipes", "n"], lines)
+
+
+def of_storage(rows: Rows) -> str:
+    """Bytes and points."""
+    lines = []
+    for name in storage.VARIANTS:
+        label = f"claim/{storage.NUMBER}/{name}/"
+        fewer = [rows.get(f"{label}{metric}/times_fewer") for metric in ("bytes", "without images")]
+        accuracy = rows.get(label + "target_accuracy")
+        shown = [f"{one['value']:.2f}" if one else "" for one in fewer]
+        minus = interval(rows.get(label + "minus_fp32"))
+        lines.append([name, *shown, spread(accuracy), minus, str(accuracy["n"]) if accuracy else ""])
+    head = ["bytes, times fewer than fp32", "without images", "accuracy, %", "minus fp32", "n"]
+    return _pages.table(["numbers", *head], lines)
+
+
+def spread(row: dict[str, Any] | None, digits: int = 1, sign: str = "") -> str:
+    """Mean ± standard deviation."""
+    if row is None:
+        return ""
+    shown = f"{row['value']:{sign}.{digits}f}".replace("-", "−")
+    return shown + (f" ± {row['std']:.{digits}f}" if row["n"] > 1 else "")
+
+
+def interval(row: dict[str, Any] | None) -> str:
+    """A paired difference ± the half width of its 95 % interval."""
+    if row is None:
+        return ""
+    shown = f"{row['value']:+.1f}".replace("-", "−")
+    return shown + (f" ± {row['interval']:.1f}" if "interval" in row else "")

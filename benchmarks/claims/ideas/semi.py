@@ -1,0 +1,160 @@
+"""Part 5 of the notes: SemiNAS."""
+
+from . import Idea
+from .gates import PREDICTORS, SEARCH
+from .judge import above, helps, minus, reported, row, undone
+
+FEW = "predictors: {}/78/{}/kendall_tau"
+ACTIVE = "predictors: active/{}/{}"
+NOISE = "predictors: denoise/1.0/{}/kendall_tau"
+CELLS = "NAS-Bench-201, 78 labels"
+
+IDEAS = [
+    Idea(
+        "5.01",
+        "the many unlabelled architectures can be used",
+        "benchmarks/few_labels/reconstruction.py",
+        helps(
+            minus(FEW.format("reconstruction", "reconstruction"), FEW.format("reconstruction", "labels")),
+            0.01,
+            "GATES with a decoder on 1,000 unlabelled cells is {0:+.3f} from GATES on its labels alone ({1:.3f}), in "
+            "one setting of the loss's weight",
+            row(FEW.format("reconstruction", "labels")),
+        ),
+        PREDICTORS,
+        CELLS,
+    ),
+    Idea("5.02", "semi-supervision makes sense for graphs, regression and ranking"),
+    Idea("5.03", "it improves the embedding space", "", undone("embeddings were not looked at")),
+    Idea("5.04", "or it is only a training trick"),
+    Idea(
+        "5.05",
+        "a momentum encoder helps a multi-stage GATES",
+        "benchmarks/few_labels/contrast.py",
+        helps(
+            minus(FEW.format("contrast", "contrast"), FEW.format("contrast", "labels")),
+            0.01,
+            "momentum contrast is {0:+.3f} from labels alone, in a GATES of one stage; several stages were not run",
+        ),
+        PREDICTORS,
+        CELLS,
+    ),
+    Idea(
+        "5.06",
+        "evaluating the hard samples orders the space better",
+        "benchmarks/few_labels/active.py",
+        helps(
+            minus(ACTIVE.format("uncertain", "120/kendall_tau"), ACTIVE.format("random", "120/kendall_tau")),
+            0.01,
+            "choosing by uncertainty is {0:+.3f} in Kendall's tau from random choice at 120 labels; the most "
+            "different cells {1:+.3f} at 40",
+            minus(ACTIVE.format("diverse", "40/kendall_tau"), ACTIVE.format("random", "40/kendall_tau")),
+        ),
+        PREDICTORS,
+        "NAS-Bench-201, 20 to 120 labels",
+    ),
+    Idea(
+        "5.07",
+        "active learning finds good architectures sooner",
+        "benchmarks/few_labels/active.py",
+        above(
+            minus("predictors_search: random/50/regret", "predictors_search: predictor/50/regret"),
+            0.0,
+            "a search that evaluates what its predictor expects to improve is {0:.2f} points of accuracy ahead of "
+            "random choice after 50 evaluations; with expected improvement from 20 labels the regret at 80 is {1:.2f} "
+            "against {2:.2f}",
+            row(ACTIVE.format("improvement", "80/regret")),
+            row(ACTIVE.format("random", "80/regret")),
+        ),
+        f"{SEARCH}; {PREDICTORS}",
+        "NAS-Bench-201",
+    ),
+    Idea("5.08", "architectures can be ranked with part of the data's labels"),
+    Idea("5.09", "architectures can be ranked by self-supervised objectives"),
+    Idea("5.10", "search early, while data grow, and train later"),
+    Idea("5.11", "training tricks may help but not serve as the measure"),
+    Idea(
+        "5.12",
+        "the correlation of evaluations is already low",
+        "lbt/nas/supernet",
+        reported(
+            "one-shot scores of the project's supernet have a tau of {0:.2f} with stand-alone accuracy",
+            row("predictors: one_shot/score/kendall_tau"),
+        ),
+        PREDICTORS,
+        "2,000 cells, MNIST against CIFAR-10",
+    ),
+    Idea(
+        "5.13",
+        "some more loss of it can be tolerated",
+        "benchmarks/few_labels/denoise.py",
+        above(
+            minus(NOISE.format("fused"), NOISE.format("alone")),
+            0.0,
+            "with noise as large as the signal 390 scores still add {0:+.3f} to 20 true values ({1:.3f}); with noise "
+            "of four times the signal {2:+.3f}",
+            row(NOISE.format("alone")),
+            minus("predictors: denoise/4.0/fused/kendall_tau", "predictors: denoise/4.0/alone/kendall_tau"),
+        ),
+        PREDICTORS,
+        "NAS-Bench-201, made-up noise",
+    ),
+    Idea(
+        "5.14",
+        "a classifier's head can be replaced by a ranking",
+        "lbt/nas/predictors/losses.py",
+        undone("ranking losses are the predictors' default; beside squared ones they have no row"),
+    ),
+    Idea("5.15", "the representation only has to separate ranks"),
+    Idea(
+        "5.16",
+        "objectives of different resolution go together",
+        "lbt/nas/search/reward.py",
+        reported(
+            "a coarse, a fine objective and a budget make one reward; five budgets reach {0:.3f} of the front's "
+            "hypervolume with evolution, {1:.3f} at random; labelled beside unlabelled was not run",
+            row("predictors_search: trade_off/evolution/hypervolume"),
+            row("predictors_search: trade_off/random/hypervolume"),
+            verdict="holds in part",
+        ),
+        SEARCH,
+        "NAS-Bench-201, energy on `zcu102`",
+    ),
+    Idea(
+        "5.17",
+        "above a threshold of the coarse objective the fine one is ignored, below it one leans on the fine one",
+        "lbt/nas/search/reward.py",
+        undone("the search's use of the threshold has no row of its own"),
+    ),
+    Idea("5.18", "ranking-based reinforcement learning that widens gaps where the order holds"),
+    Idea(
+        "5.19",
+        "annealing and evolution serve as controllers that are not trained",
+        "lbt/nas/search/strategies/annealing.py",
+        above(
+            minus("predictors_search: random/100/regret", "predictors_search: annealing/100/regret"),
+            0.0,
+            "after 100 evaluations annealing is {0:.2f} points of accuracy ahead of random choice, evolution {1:.2f}",
+            minus("predictors_search: random/100/regret", "predictors_search: evolution/100/regret"),
+        ),
+        SEARCH,
+        "NAS-Bench-201",
+    ),
+    Idea("5.20", "some architectures are good for semi-supervised learning"),
+    Idea(
+        "5.21",
+        "pseudo-labels carry the labelled architectures' knowledge (SemiNAS)",
+        "benchmarks/few_labels/pseudo_labels.py",
+        helps(
+            minus(FEW.format("pseudo_labels", "self"), FEW.format("pseudo_labels", "labels")),
+            0.01,
+            "pseudo-labels of GATES itself are {0:+.3f} from labels alone; those of a Gaussian process lift it to "
+            "{1:.3f}, the process's own {2:.3f}; SemiNAS's loop was not run",
+            row(FEW.format("pseudo_labels", "process")),
+            row(FEW.format("pseudo_labels", "teacher")),
+        ),
+        PREDICTORS,
+        CELLS,
+    ),
+    Idea("5.22", "is it the correlation of inputs, or a more reasonable embedding?"),
+]

@@ -1,0 +1,199 @@
+"""docs/claims.md: a row for every idea of the notes, verdicts that follow numbers, experiments that run."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MINE = ("claims", "claims_page", "_runs", "_pages", "adaptation", "recipes")
+
+
+@pytest.fixture(autouse=True)
+def _scripts(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] in MINE]:
+        sys.modules.pop(name)
+
+
+def test_the_page_follows_from_the_numbers() -> None:
+    import claims_page
+
+    text = claims_page.PAGE.read_text(encoding="utf-8")
+    assert "<!-- table refuted -->" in text
+    assert claims_page.filled(text, claims_page.read_rows()) == text, "run python benchmarks/claims_page.py"
+
+
+def test_every_idea_of_the_notes_has_a_row_and_no_other() -> None:
+    import claims.ideas
+
+    noted = re.findall(r"^- \*\*(\d\.\d\d)\*\* ", (ROOT / "docs/notes.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [idea.number for idea in claims.ideas.ideas()] == noted
+    assert len(noted) > 100
+
+
+def test_ideas_point_at_files_and_commands_that_exist() -> None:
+    import claims.ideas
+
+    for idea in claims.ideas.ideas():
+        assert not idea.where or (ROOT / idea.where).exists(), idea
+        for command in filter(None, idea.command.split("; ")):
+            program, script = command.split()[:2]
+            assert program in ("python", "pytest"), idea
+            assert (ROOT / script).is_file(), idea
+
+
+def test_an_idea_without_an_experiment_is_open() -> None:
+    import claims_page
+
+    rows = claims_page.read_rows()
+    lines = [claims_page.line(idea, rows) for idea in claims_page.claims.ideas.ideas()]
+    assert all(one[5] == "open" for one in lines if not one[3])
+    assert all(one[5] in claims_page.VERDICTS for one in lines)
+
+
+def test_a_missing_number_is_named_and_open() -> None:
+    import claims_page
+    from claims.ideas import Idea, judge
+
+    idea = Idea("9.99", "x", "", judge.above(judge.row("nothing: here"), 0.0, "{0:.1f}"), "python benchmarks/claims.py")
+    assert claims_page.line(idea, {})[5:] == ["open", "no row nothing: here in docs/results"]
+    beside = judge.above(judge.row("x: a"), 0.0, "{0:.1f}, {1:.1f}", judge.row("nothing: here"))
+    assert beside(rows_of(1.0, 1.1, 1.2)) == ("holds", "1.1 ± 0.1, (not run)", "3")
+
+
+def rows_of(*values: float, other: tuple[float, ...] = ()) -> dict[str, dict[str, object]]:
+    """``x: a`` with these values by seed, and ``x: b`` with the others."""
+    from claims._rows import mean
+
+    made = {}
+    for name, numbers in (("x: a", values), ("x: b", other)):
+        if numbers:
+            made[name] = {**mean(name, list(numbers), "points"), "seeds": dict(enumerate(numbers))}
+    return made
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((3.0, 3.1, 3.2), "holds"),
+        ((0.3, 0.31, 0.32), "holds in part"),
+        ((-1.0, -1.1, -1.2), "refuted"),
+        ((0.0, 0.1, -0.1), "refuted"),
+        ((5.0, -5.0, 3.0), "open"),
+        ((3.0, 3.1), "open"),
+    ],
+)
+def test_a_gain_is_judged_by_its_interval(values: tuple[float, ...], expected: str) -> None:
+    from claims.ideas import judge
+
+    assert judge.helps(judge.row("x: a"), 1.0, "{0:+.1f}")(rows_of(*values))[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [((0.1, 0.0, -0.1), "holds"), ((1.0, -2.0, 0.5), "holds in part"), ((-3.0, -3.1, -3.2), "refuted")],
+)
+def test_no_loss_is_judged_by_its_interval(values: tuple[float, ...], expected: str) -> None:
+    from claims.ideas import judge
+
+    assert judge.no_worse(judge.row("x: a"), 1.0, "{0:+.1f}")(rows_of(*values))[0] == expected
+
+
+def test_differences_are_paired_where_seeds_are_known_and_welch_s_where_not() -> None:
+    from claims.ideas import judge
+
+    rows = rows_of(10.0, 20.0, 30.0, other=(9.0, 19.1, 28.9))
+    paired = judge.minus("x: a", "x: b")(rows)
+    assert (paired.n, round(paired.value, 6)) == (3, 1.0)
+    assert paired.half == pytest.approx(4.303 * 0.1 / 3**0.5, rel=1e-3)
+    bare = {name: {k: v for k, v in row.items() if k != "seeds"} for name, row in rows.items()}
+    assert judge.minus("x: a", "x: b")(bare).half > 15  # the spread over seeds is in it
+
+
+def test_a_number_prints_as_the_pages_do() -> None:
+    from claims.ideas.judge import Number
+
+    assert f"{Number(-1.23, 0.44, 1.0, 3):+.1f}" == "−1.2 ± 0.4"
+    assert f"{Number(2.0, 0.0, 0.0, 1):.1f}" == "2.0"
+    assert f"{Number(1.0, None, 0.3, 3):+.1f}" == "+1.0 ± 0.3"
+
+
+def test_the_rows_follow_from_the_runs() -> None:
+    import _runs
+    import claims
+
+    rows = json.loads((ROOT / "docs/results/claims.json").read_text(encoding="utf-8"))
+    assert claims.rows(_runs.read(ROOT / "docs/results/claims_runs.jsonl")) == rows
+    assert all(row["name"].startswith("claim/") and math.isfinite(row["value"]) for row in rows)
+
+
+def test_the_worth_in_bits_is_found_between_widths() -> None:
+    from claims.rounding import wider
+
+    nearest = {2: 0.8, 3: 0.4, 4: 0.2}
+    assert wider(nearest, 0.4) == pytest.approx(3)
+    assert wider(nearest, 0.4 / 2**0.5) == pytest.approx(3.5)
+    assert wider(nearest, 0.1) == pytest.approx(5)
+    assert wider(nearest, 1.6) == pytest.approx(1)
+
+
+@pytest.mark.float
+def test_an_experiment_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    from claims import _setting, difficulty
+
+    monkeypatch.setattr(_setting, "CAP", 2)
+    found = difficulty.run(difficulty.recipe("everything", 4), 5)
+    assert 0 <= found["accuracy"] <= 100
+
+
+@pytest.mark.slow
+@pytest.mark.float
+def test_every_experiment_gives_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import claims
+    from claims import _setting, measures, rounding, thesis
+
+    monkeypatch.setattr(_setting, "CAP", 2)
+    monkeypatch.setattr(_setting, "WORK", tmp_path)
+    monkeypatch.setattr(_setting, "load_params", _few_steps(_setting.load_params))
+    monkeypatch.setattr(thesis, "TRIAL", 2)
+    monkeypatch.setattr(rounding, "DRAWS", (1, 2))
+    monkeypatch.setattr(measures, "DRAWS", 2)
+    for name in claims.NAMES:
+        first = {}
+        for job, seed, run in claims.load(name).jobs():
+            if seed == _setting.SEEDS[0] and len(first) < 4:
+                first[job] = {seed: run()}
+        made = claims.load(name).rows(first)
+        assert made
+        assert all(math.isfinite(row["value"]) for row in made)
+
+
+def _few_steps(load):
+    def loaded(path: Path):
+        params = load(path)
+        return params.model_copy(update={"pretrain": params.pretrain.model_copy(update={"steps": 2})})
+
+    return loaded
+
+
+def test_the_check_says_that_a_page_is_old(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import claims_page
+
+    page = tmp_path / "claims.md"
+    page.write_text("<!-- table count -->\n\nold\n\n<!-- end -->\n", encoding="utf-8")
+    monkeypatch.setattr(claims_page, "PAGE", page)
+    monkeypatch.setattr(sys, "argv", ["claims_page.py", "--check"])
+    with pytest.raises(SystemExit, match="out of date"):
+        claims_page.main()
+    monkeypatch.setattr(sys, "argv", ["claims_page.py"])
+    claims_page.main()
+    monkeypatch.setattr(sys, "argv", ["claims_page.py", "--check"])
+    claims_page.main()
+    assert page.read_text(encoding="utf-8").count("|") > 20
