@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .judge import Judgement, undone
 
-PARTS = ("adaptation", "norms", "accelerator", "edge", "gates", "semi", "evaluators")
+PARTS = ("adaptation", "method", "norms", "accelerator", "edge", "gates", "semi", "evaluators")
 """Files, in the order of the notes."""
 
 

@@ -155,6 +155,16 @@ def helps(quantity: Quantity, by: float, says: str, *more: Quantity) -> Judgemen
     return _judged(quantity, sides, says, more, between=lambda one: PART if one.value - one.half > 0 else OPEN)
 
 
+def in_part(judgement: Judgement) -> Judgement:
+    """The judgement of a part of the claim: it holds in part at most."""
+
+    def judged(rows: Rows) -> tuple[str, str, str]:
+        verdict, sentence, seeds = judgement(rows)
+        return PART if verdict == HOLDS else verdict, sentence, seeds
+
+    return judged
+
+
 def bars(quantity: Quantity, holds: float, part: float, says: str, *more: Quantity) -> Judgement:
     """A count or a calculation: ``holds`` from ``holds`` on, ``holds in part`` from ``part`` on, below it ``refuted``.
 

@@ -29,6 +29,7 @@ from lbt.edge.users.structure import Group, Masks, Slices, compact, groups_of, s
 from lbt.edge.users.values import FLOAT, Reader, Writer, code_bits
 from lbt.errors import LbtError
 from lbt.hardware.trace import trace
+from lbt.nn import set_step
 from lbt.numerics.spec import RoleSpec
 
 Entry = list[int]
@@ -177,6 +178,7 @@ class Resident:
         masks = self.masks(package)
         network = compact(self.backbone, self.groups, masks, share=True)
         self._change(network, slices(self.groups, masks), package)
+        set_step(network, 0)  # its random numbers, if it has any, do not depend on what the backbone did before
         self.network = network.eval()
         return self.network
 

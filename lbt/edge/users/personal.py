@@ -75,7 +75,7 @@ def personalise(
     Raises:
         LbtError: what is to be trained does not fit the budget of memory, or the options do not fit the network.
     """
-    start, kept = predict(resident.backbone, early), kept_back(early.labels)
+    start, kept = predict(fresh(resident.backbone), early), kept_back(early.labels)
     work = _Work(resident, early, options, source_features, kept)
     work.run()
     told = {"recipe": work.recipe.name, "train": options.train, "criterion": options.masks or "none", **notes}
@@ -90,6 +90,13 @@ def personalise(
     )  # fmt: skip
 
 
+def fresh(network: nn.Module) -> nn.Module:
+    """A copy at step 0, whose random numbers do not depend on what the network did before."""
+    made = twin(network)
+    set_step(made, 0)
+    return made
+
+
 class _Work:
     """The state of one personalisation."""
 
@@ -98,7 +105,7 @@ class _Work:
     ) -> None:
         self.resident, self.early, self.options, self.source_features = resident, early, options, source_features
         self.recipe = context_of(resident.backbone, "personalise").recipe
-        self.full = twin(resident.backbone).requires_grad_(False)
+        self.full = fresh(resident.backbone).requires_grad_(False)
         estimate(self.full, early.images)
         self.known = ((early.labels >= 0) & ~kept).nonzero().flatten()
         self.targets = predict(self.full, early)

@@ -44,9 +44,16 @@ def network(recipe: str = "int8", seed: int = 0) -> torch.nn.Module:
     return quantize(model, recipe).to(memory_format=torch.channels_last)
 
 
-@pytest.fixture
-def resident() -> Resident:
+@pytest.fixture(scope="session")
+def everybodys() -> Resident:
     return Resident(network(), SHAPE)
+
+
+@pytest.fixture
+def resident(everybodys) -> Resident:
+    """One for all tests; none may change its backbone."""
+    everybodys.remove()
+    return everybodys
 
 
 @pytest.fixture

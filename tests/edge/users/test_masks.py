@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -57,10 +59,11 @@ def test_sensitivities_are_the_derivative_by_a_factor_on_the_channel(early):
 
 
 def test_taylor_counts_a_dead_channel_as_nothing(evidence):
-    norm = evidence.network.get_submodule("features.1.1")
+    dead = replace(evidence, network=network().eval().requires_grad_(False))
+    norm = dead.network.get_submodule("features.1.1")
     norm.weight.data[5], norm.bias.data[5] = 0.0, 0.0
     for name in ("taylor", "magnitude"):
-        scores = CRITERIA.load(name).scores(evidence)
+        scores = CRITERIA.load(name).scores(dead)
         assert scores["features.1.0"][5] == 0
 
 

@@ -14,6 +14,7 @@ from lbt.artifacts import write_tensors
 from lbt.edge.users.low_rank import adapters
 from lbt.edge.users.options import Options
 from lbt.edge.users.package import Resident, identity, read_package, weight_spec
+from lbt.edge.users.people import person
 from lbt.edge.users.personal import personalise
 from lbt.edge.users.structure import compact
 from lbt.edge.users.values import packed, unpacked
@@ -26,6 +27,12 @@ from .conftest import SHAPE, network
 from .test_structure import some
 
 QUICK = {"steps": 2, "rounds": 2, "batch": 8, "operations": 0.6, "package": None}
+
+
+@pytest.fixture(scope="module")
+def last(everybodys, people):
+    """A package in which the last layer was trained."""
+    return personalise(everybodys, person(people, "bob", 4).early, Options(train="last", last=1, **QUICK)).package
 
 
 def test_on_and_off_leaves_every_bit_of_the_backbone(resident, early, tmp_path):
@@ -64,8 +71,8 @@ def test_the_applied_network_is_the_trained_one_in_the_recipes_codes(recipe):
             assert len(tensor[0].unique()) < 2**spec.format.bits
 
 
-def test_a_package_of_codes_is_small_and_its_masks_are_a_bit_a_channel(resident, early):
-    package = personalise(resident, early, Options(train="last", last=1, **QUICK)).package
+def test_a_package_of_codes_is_small_and_its_masks_are_a_bit_a_channel(resident, last):
+    package = last
     masks = resident.masks(package)
     assert len(package.blobs["masks"]) == -(-sum(map(len, masks.values())) // 8)
     assert package.blobs["codes"].dtype == torch.uint8
@@ -84,9 +91,9 @@ def test_the_file_is_no_pickle_and_says_its_backbone(resident, early, tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_another_backbone_is_refused_in_one_line(resident, early, tmp_path):
+def test_another_backbone_is_refused_in_one_line(last, tmp_path):
     path = tmp_path / "p.safetensors"
-    personalise(resident, early, Options(**QUICK)).package.write(path)
+    last.write(path)
     other = Resident(network(seed=1), SHAPE)
     with pytest.raises(LbtError, match=r"p.safetensors: made for the backbone [0-9a-f]{12}…, this one is") as error:
         other.apply(read_package(path))
@@ -94,9 +101,9 @@ def test_another_backbone_is_refused_in_one_line(resident, early, tmp_path):
     assert other.network is other.backbone
 
 
-def test_every_altered_byte_is_noticed(resident, early, tmp_path):
+def test_every_altered_byte_is_noticed(resident, last, tmp_path):
     path, bad = tmp_path / "p.safetensors", tmp_path / "bad.safetensors"
-    personalise(resident, early, Options(train="last", last=1, **QUICK)).package.write(path)
+    last.write(path)
     whole = path.read_bytes()
     random = np.random.default_rng(0)
     for place in random.integers(0, len(whole), 60):
@@ -131,12 +138,11 @@ def test_foreign_files_are_refused(tmp_path):
         lambda header, blobs: blobs.update(codes=torch.cat([blobs["codes"], blobs["codes"][:1]])),
     ],
 )
-def test_a_consistent_lie_is_refused_too(resident, early, tmp_path, change):
+def test_a_consistent_lie_is_refused_too(resident, last, tmp_path, change):
     """A file with a right digest whose content does not fit the backbone."""
     from lbt.edge.users.package import Header, _digest
 
-    package = personalise(resident, early, Options(train="last", last=1, **QUICK)).package
-    header, blobs = package.header.model_dump(), dict(package.blobs)
+    header, blobs = last.header.model_dump(), dict(last.blobs)
     change(header, blobs)
     write_tensors(tmp_path / "p.safetensors", blobs, {**header, "digest": _digest(Header(**header), blobs)})
     with pytest.raises(LbtError):
@@ -172,6 +178,6 @@ def test_unchanged_tensors_are_shared_with_the_backbone(resident, early):
     assert len(shared) == len(mine) - 2
 
 
-def test_the_blobs_are_what_safetensors_reads(resident, early, tmp_path):
-    personalise(resident, early, Options(**QUICK)).package.write(tmp_path / "p.safetensors")
+def test_the_blobs_are_what_safetensors_reads(last, tmp_path):
+    last.write(tmp_path / "p.safetensors")
     assert set(load_file(tmp_path / "p.safetensors")) == {"masks", "codes", "floats"}

@@ -50,6 +50,7 @@ def test_a_run_leaves_packages_that_fit_their_backbones_and_is_resumable(table, 
     assert lbt(table, "--out", out, *QUICK, "--guard", "false").stdout == first.stdout
 
 
+@pytest.mark.slow
 def test_a_given_backbone_serves_a_new_user(table, tmp_path, monkeypatch):
     assert lbt(table, "--out", tmp_path / "out", *QUICK, "--user", "ann").exit_code == 0
     backbone = tmp_path / "out/backbone-1.safetensors"
