@@ -10,42 +10,42 @@ SETS = ("fonts", "styles")
 Rows = dict[str, dict[str, Any]]
 
 
+FEWEST = 5
+"""Users below which an interval says nothing."""
+
+
 def users(rows: Rows) -> str:
-    """Accuracy, worst user and cost of each method on each set."""
-    head = ["method", *(f"{kind}, %" for kind in SETS), *(f"worst loss, {kind}" for kind in SETS), "kept backbone",
-            "package, share of backbone", "peak, share of `full`"]  # fmt: skip
+    """Each method against the bound, on the users that both were measured on; the best on the first set first."""
+    head = ["method", "users", *(f"{kind}, points to `full`" for kind in SETS), "worst loss", "kept backbone"]
     lines = []
     for method, recipe in methods(rows):
         names = [f"users/{kind}/{method}/{recipe}" for kind in SETS]
-        cells = [_cell(rows.get(f"{name}/accuracy")) + _difference(rows.get(f"{name}/minus_full")) for name in names]
-        worst = [_number(rows.get(f"{name}/worst_drop"), "{:.1f}") for name in names]
-        parts = [
-            (f"{names[0]}/rolled_back", "{:.0%}"),
-            (f"{names[0]}/share_of_backbone", "{:.1%}"),
-            (f"{names[0]}/peak", "{:.2f}"),
-        ]
-        lines.append([f"`{method}`, {recipe}", *cells, *worst, *(_number(rows.get(n), form) for n, form in parts)])
-    return _pages.table(head, lines)
+        found = [rows[f"{name}/minus_full"] for name in names if f"{name}/minus_full" in rows]
+        apart = [_difference(rows.get(f"{name}/minus_full")) for name in names]
+        worst = max(rows[f"{name}/worst_drop"]["value"] for name in names if f"{name}/worst_drop" in rows)
+        back = [rows[f"{name}/rolled_back"] for name in names if f"{name}/rolled_back" in rows]
+        kept = sum(row["n"] * row["value"] for row in back)
+        count = " + ".join(str(row["n"]) for row in found)
+        shares = [rows.get(f"{names[0]}/share_of_backbone"), rows.get(f"{names[0]}/peak")]
+        cells = [f"`{method}`, {recipe}", count, *apart, f"{worst:.1f}", f"{kept:.0f}"]
+        lines.append([*cells, _number(shares[0], "{:.1%}"), _number(shares[1], "{:.2f}")])
+    return _pages.table([*head, "package", "peak, x `full`"], lines)
 
 
 def package(rows: Rows) -> str:
-    """The goals' numbers of the default."""
+    """The numbers of the goals, for the default."""
+    head = ["set", "users", "before, %", "package, %", "`full` in fp32, %", "package − `full`", "worst loss"]
     lines = []
     for kind in SETS:
-        apart, worst = rows.get(f"users/{kind}/package/int8/minus_full"), rows.get(f"users/{kind}/worst_drop")
-        shares = [rows.get(f"package/{kind}/{part}") for part in ("operations", "step_operations", "share_of_backbone")]
+        parts = ["source/int8/accuracy", "package/int8/accuracy", "full/fp32/accuracy"]
+        apart = rows.get(f"users/{kind}/package/int8/minus_full")
         count = "" if apart is None else str(apart["n"])
-        lines.append(
-            [
-                f"`{kind}`",
-                count,
-                _difference(apart).strip(" ()"),
-                _number(worst, "{:.1f}"),
-                *(_number(s, "{:.1%}") for s in shares),
-            ]
-        )
-    table = _pages.table(["set", "users × seeds", "int8 package − `full`, points", "worst loss, points", "operations",
-                          "operations of a training step", "package"], lines)  # fmt: skip
+        shown = [_cell(rows.get(f"users/{kind}/{part}")) for part in parts]
+        worst = _number(rows.get(f"users/{kind}/worst_drop"), "{:.1f}")
+        shares = [rows.get(f"package/{kind}/{part}") for part in ("operations", "share_of_backbone")]
+        cells = [f"`{kind}`", count, *shown, _difference(apart), worst]
+        lines.append([*cells, *(_number(share, "{:.1%}") for share in shares)])
+    table = _pages.table([*head, "operations", "size"], lines)
     times = [rows.get(f"users/time/{part}") for part in ("apply", "masked_step/x_whole")]
     if None in times:
         return table
@@ -58,9 +58,12 @@ def package(rows: Rows) -> str:
 
 
 def methods(rows: Rows) -> list[tuple[str, str]]:
-    """Methods and recipes, best first on the first set; sources last."""
-    found = {tuple(name.split("/")[2:4]): row["value"] for name, row in rows.items()
-             if name.startswith(f"users/{SETS[0]}/") and name.endswith("/accuracy")}  # fmt: skip
+    """Methods and recipes, the nearest to the bound on the first set first."""
+    found = {
+        tuple(name.split("/")[2:4]): row["value"]
+        for name, row in rows.items()
+        if name.startswith(f"users/{SETS[0]}/") and name.endswith("/minus_full")
+    }
     return sorted(found, key=lambda key: -found[key])  # type: ignore[return-value]
 
 
@@ -75,4 +78,4 @@ def _number(row: dict[str, Any] | None, form: str) -> str:
 def _difference(row: dict[str, Any] | None) -> str:
     if row is None:
         return ""
-    return f" ({row['value']:+.1f}" + (f" ± {row['interval']:.1f})" if "interval" in row else ")")
+    return f"{row['value']:+.1f}" + (f" ± {row['interval']:.1f}" if row["n"] >= FEWEST else "")
