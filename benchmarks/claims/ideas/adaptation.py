@@ -109,7 +109,7 @@ IDEAS = [
         "lbt/numerics/formats/int.py",
         helps(
             minus(UNIFORM, "recipes: blended/ablation/scale/pow2-int4/accuracy"),
-            1.0,
+            0.5,
             "{0:+.1f} points against a power of two in 4 bits; in adaptation with 4-bit errors and gradients "
             "{1:+.1f}; in 8 bits the power of two costs {2:+.1f} points",
             minus(ABLATION.format("scale/float"), ABLATION.format("scale/power of two")),
@@ -124,7 +124,7 @@ IDEAS = [
         "lbt/numerics/rounding.py",
         helps(
             minus(UNIFORM, "recipes: blended/ablation/rounding/E-nearest/accuracy"),
-            1.0,
+            0.5,
             "of 4-bit errors {0:+.1f} points against nearest, of 4-bit weight gradients {1:+.1f}; of both in "
             "adaptation {2:+.1f}; in 8 bits the method with nearest rounding is {3:+.1f} points from the method",
             minus(
@@ -159,7 +159,7 @@ IDEAS = [
         "lbt/numerics/ranges",
         helps(
             pooled(*((f"recipes: blended/ablation/clip-E/{rule}/accuracy", UNIFORM) for rule in RULES)),
-            1.0,
+            0.5,
             "4-bit errors clipped by cosine, by mean squared error and at 4σ: {0:+.1f} points against no clipping, "
             "all runs together; in adaptation, errors and gradients cut at 3σ, {1:+.1f}; in 8 bits the method without "
             "any clipping is {2:+.1f} points from the method",
@@ -175,7 +175,7 @@ IDEAS = [
         "lbt/nn/optim",
         helps(
             minus(ABLATION.format("clipping/of the norm"), ABLATION.format("clipping/none")),
-            1.0,
+            0.5,
             "at a norm of 1, with 4-bit errors and gradients: {0:+.1f} points against no clipping",
         ),
         ABLATIONS,

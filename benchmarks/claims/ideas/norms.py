@@ -33,7 +33,7 @@ IDEAS = [
             minus(
                 "recipes: blended/ablation/norm/float_bn/accuracy", "recipes: blended/ablation/norm/integer_bn/accuracy"
             ),
-            1.0,
+            0.5,
             "float statistics are {0:+.1f} points from fixed-point ones",
         ),
         RECIPES,
@@ -94,7 +94,7 @@ IDEAS = [
         "lbt/nn/domains.py",
         helps(
             minus(ABLATION.format("statistics/separate"), ABLATION.format("statistics/shared")),
-            1.0,
+            0.5,
             "{0:+.1f} points against one set for all in `int8`; in the method as written one set for all is {1:+.1f} "
             "points from separate ones",
             row(WRITTEN + "without separate statistics/minus_written"),
@@ -108,7 +108,7 @@ IDEAS = [
         "lbt/adapt/methods/mean_teacher.py",
         helps(
             minus(ABLATION.format("statistics/separate"), ABLATION.format("statistics/domain")),
-            1.0,
+            0.5,
             "{0:+.1f} points against the student's statistics in the teacher",
         ),
         ABLATIONS,
