@@ -2,7 +2,8 @@
 
 Each becomes a square: its middle, turned as EXIF says, transparency laid on white. Where no size is asked for, images
 that are all squares of one size (8 to 128 pixels) keep it, and others become 64×64. They are grey if all are, and
-colour otherwise. Images of more than 8 bits are scaled by the range of all of them (:mod:`lbt.data.depth`).
+colour otherwise. Images of more than 8 bits are scaled by the range of all of them (:mod:`lbt.data.depth`). Recordings
+(WAV) are images of their spectrum (:mod:`lbt.data.audio`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from lbt.data import audio
 from lbt.data.depth import Extent, to_uint8
 from lbt.data.listing import Decoded
 from lbt.progress import track
@@ -49,6 +51,8 @@ def readable() -> tuple[str, ...]:
 
 def why_not(suffix: str) -> str:
     """Why a file with this suffix is no image that can be read; empty if it may be one."""
+    if suffix.lower() in audio.SUFFIXES:
+        return ""
     name = SUFFIXES.get(suffix.lower())
     if name is None:
         return f"no image by its suffix {suffix}" if suffix else "no suffix"
@@ -114,6 +118,8 @@ def _common(heads: Sequence[Head]) -> int:
 
 
 def _opened(source: bytes | Path) -> Image.Image:
+    if audio.is_wave(source):
+        return Image.fromarray(audio.spectrogram(source))
     return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=readable())
 
 
