@@ -61,6 +61,10 @@ class Options(Section):
 class RunOptions(Options):
     """A run over users: labels, number formats, and the backbone where none is given."""
 
+    layout: str | None = None
+    """Meaning of a folder's folders, from the outside in, such as user/class. Default: by their names."""
+    name: str | None = None
+    """Pattern of file names that hold a label or a user: {label}_{user}_{index}."""
     labels: int = Field(5, ge=0, le=1_000_000)
     """Labels a class that each user gives, the earliest ones; 0: none."""
     recipe: str = "int8"

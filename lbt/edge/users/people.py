@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lbt.artifacts import Images, renumber
+from lbt.artifacts import Images
 from lbt.data.images import convert
 from lbt.data.inputs import to_input
 from lbt.data.splits import stratified_order
@@ -102,8 +102,14 @@ def _examples(images: Images, index: np.ndarray, labels: np.ndarray, name: str) 
     return Examples(pixels, torch.from_numpy(labels.astype(np.int64)), images.classes, name)
 
 
-def read_people(path: str) -> People:
+def read_people(path: str, layout: str | None = None, name: str | None = None) -> People:
     """Users in an embedded set (a file of ``lbt/edge/users/sets``), or in any images that `lbt look` reads.
+
+    Args:
+        path: name of a set, file or folder.
+        layout: meaning of the folders, see :mod:`lbt.data.layout`. Default: by their names; folders in folders are
+            users and their classes.
+        name: pattern of file names, see :mod:`lbt.data.names`.
 
     Raises:
         LbtError: unreadable, without users, or an image of nobody.
@@ -113,11 +119,12 @@ def read_people(path: str) -> People:
         return found
     if not Path(path).exists():
         raise unknown("set of users, or file or folder", path, SETS.names())
-    images = _read(Path(path))
+    images = _read(Path(path), layout, name)
     users = images.columns.get("user")
     if users is None:
         raise LbtError(
-            f"{path}: no column user; accepted: a column user in the table or CSV, or a folder for each user"
+            f"{path}: no column user; accepted: a column user in the table or CSV, a folder for each user, or file "
+            "names that hold it (--name '{label}_{user}_{index}')"
         )
     if nobody := sum(user is None for user in users):
         raise LbtError(f"{path}: column user: {nobody} of {len(users)} images have none")
@@ -126,24 +133,21 @@ def read_people(path: str) -> People:
     return People(images, np.array(users, dtype=object), np.array(times, float) if known else None)
 
 
-def _read(path: Path) -> Images:
+def _read(path: Path, layout: str | None, name: str | None) -> Images:
     """All images at ``path`` with their columns."""
     from lbt.data import DomainSpec, readers
+    from lbt.data.own import check_skipped, headers, merged
+    from lbt.data.readers import tree
 
-    listings: dict[str | None, Path] = {None: path}
-    if path.is_dir() and not list(path.glob("*.csv")) and _folders_of_users(path):
-        listings = {folder.name: folder for folder in _folders(path)}
-    parts = []
-    for user, where in listings.items():
-        from lbt.data.own import headers
-
-        heads = headers(readers.read(where), DomainSpec(kind="arrays", path=where.name))
-        decoded = heads.listing.decode(heads.index, None)
-        columns = {n: [v[i] for i in heads.index[decoded.kept].tolist()] for n, v in heads.listing.columns.items()}
-        if user is not None:
-            columns["user"] = [user] * len(decoded.kept)
-        parts.append(Images(decoded.pixels, heads.labels[decoded.kept].astype(np.int64), heads.classes, columns))
-    return _joined(parts, str(path))
+    listing = tree.read(path, layout, name) if layout or name else readers.read(path)
+    if "user" not in listing.columns and path.is_dir() and _folders_of_users(path):
+        listing = tree.read(path, "user/class", name)
+    spec = DomainSpec(kind="arrays", path=path.name)
+    heads = headers(listing, spec)
+    decoded = listing.decode(heads.index, None)
+    check_skipped(merged(listing.skipped, decoded.skipped), len(decoded.kept), spec.max_skipped, str(path))
+    columns = {word: [cells[n] for n in heads.index[decoded.kept].tolist()] for word, cells in listing.columns.items()}
+    return Images(decoded.pixels, heads.labels[decoded.kept].astype(np.int64), heads.classes, columns)
 
 
 def _folders(path: Path) -> list[Path]:
@@ -153,15 +157,3 @@ def _folders(path: Path) -> list[Path]:
 def _folders_of_users(path: Path) -> bool:
     """True if every folder holds folders itself (of classes), and none an image."""
     return bool(_folders(path)) and all(_folders(folder) for folder in _folders(path))
-
-
-def _joined(parts: list[Images], where: str) -> Images:
-    """One set of several users' images; classes by name."""
-    classes = tuple(sorted({name for part in parts for name in part.classes})) if len(parts) > 1 else parts[0].classes
-    shapes = {part.pixels.shape[1:] for part in parts}
-    if len(shapes) > 1:
-        raise LbtError(f"{where}: the users' images have different sizes: {sorted(shapes)}; bring them to one size")
-    labels = np.concatenate([renumber(part.labels, part.classes, classes) for part in parts])
-    columns = {name: [v for part in parts for v in part.columns[name]] for name in ("user", "time", "file")
-               if all(name in part.columns for part in parts)}  # fmt: skip
-    return Images(np.concatenate([part.pixels for part in parts]), labels, classes, columns)

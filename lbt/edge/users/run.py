@@ -58,7 +58,7 @@ def run(
     Raises:
         LbtError: unreadable images, an unknown user, options that do not fit.
     """
-    people = read_people(path)
+    people = read_people(path, options.layout, options.name)
     names = people.names()
     for name in users:
         if name not in names:

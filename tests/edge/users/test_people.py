@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.io import wavfile
 
 from lbt.artifacts import Images, write_images
 from lbt.edge.users.people import SETS, People, person, read_people
@@ -80,3 +81,27 @@ def test_embedded_users_are_whole_and_differ(name):
 def test_nothing_there():
     with pytest.raises(LbtError, match=r"unknown set of users, or file or folder 'font'.*did you mean 'fonts'"):
         read_people("font")
+
+
+def test_speakers_by_the_names_of_their_recordings(tmp_path):
+    random = np.random.default_rng(0)
+    for user in ("jackson", "theo_b"):
+        for label in range(3):
+            for number in range(4):
+                samples = (random.normal(0, 3000, 4000) * (label + 1) / 3).astype(np.int16)
+                wavfile.write(tmp_path / f"{label}_{user}_{number}.wav", 8000, samples)
+    found = read_people(str(tmp_path), name="{label}_{user}_{index}")
+    assert found.names() == ["jackson", "theo_b"]
+    assert found.images.classes == ("0", "1", "2")
+    assert found.images.pixels.shape == (24, 64, 64, 1)
+    assert len(person(found, "theo_b", 1).early.labels) == 6
+
+
+def test_folders_of_people_without_a_class_in_common(tmp_path):
+    for user, label in (("ann", "cup"), ("ann", "mug"), ("ben", "pan"), ("ben", "pot")):
+        (tmp_path / user / label).mkdir(parents=True)
+        for number in range(3):
+            Image.new("L", (16, 16), 60 * number).save(tmp_path / user / label / f"{number}.png")
+    found = read_people(str(tmp_path))
+    assert found.names() == ["ann", "ben"]
+    assert found.images.classes == ("cup", "mug", "pan", "pot")
