@@ -205,7 +205,7 @@ class Images:
         labels: int64 array of shape (N,), class indices; -1 marks an image without a label.
         classes: the class names, in the order of their indices; empty where nobody named a class.
         columns: any of ``NOTES``, each a list of N values or None: ``file`` and ``user`` names, ``time`` in seconds
-            since 1970, ``split`` as the user gave it.
+            since 1970, ``split`` the user's own (train, validation or test).
     """
 
     pixels: np.ndarray

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from lbt.data.columns import column as cells
 from lbt.data.depth import to_uint8
 from lbt.data.listing import SPLIT_NAMES, Decoded, Listing, split_name
 from lbt.errors import LbtError, nearest
@@ -114,12 +115,7 @@ def _column(path: Path, name: str, array: np.ndarray, length: int) -> list[Any]:
     values = _labels(path, name, array)
     if len(values) != length:
         raise LbtError(f"{path}: {length} images but {len(values)} values in {name}")
-    if name != "time":
-        return [None if value is None else str(value) for value in values]
-    try:
-        return [float(value) for value in values]  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise LbtError(f"{path}: time: accepted: seconds since 1970") from None
+    return cells(name, values, str(path))
 
 
 def _decode(

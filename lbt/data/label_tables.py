@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from lbt.data.columns import column as cells
 from lbt.data.listing import split_name
 from lbt.errors import LbtError, nearest, reading, told
 
@@ -57,11 +58,8 @@ def _cell(column: str, text: str | None, where: str) -> Any:
         return None
     if column == "split":
         return split_name(text, where)
-    if column == "time":
-        try:
-            return float(text)
-        except ValueError:
-            raise LbtError(f"{where}: time: found {told(text)}; accepted: seconds since 1970") from None
+    if column != "label":
+        return cells(column, [text], where)[0]
     return None if text == "-1" else text
 
 

@@ -1,14 +1,15 @@
-"""A list of the images at a path: labels, splits and names are read, pixels are not decoded yet."""
+"""A list of the images at a path: labels, splits and names are read, pixels are not decoded yet. Light: no NumPy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from lbt.errors import LbtError, told
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SPLIT_NAMES = {"train": "train", "training": "train", "validation": "validation", "valid": "validation",
                "val": "validation", "dev": "validation", "test": "test", "testing": "test"}  # fmt: skip

@@ -99,13 +99,20 @@ def assemble(listing: Listing, spec: DomainSpec) -> Splits:
         none = f": none of its {listed} images can be read" if listed else ""
         raise LbtError(f"{listing.where}: class {empty[0]} is empty{none}")
     notes += _odd(decoded.pixels, labels, heads.classes, listing.where)
-    columns = {name: [cells[n] for n in heads.index[decoded.kept].tolist()] for name, cells in listing.columns.items()}
+    columns = {
+        name: [cells[n] for n in heads.index[decoded.kept].tolist()] for name, cells in _columns(listing).items()
+    }
     images = Images(decoded.pixels, labels, heads.classes, columns)
     parts = heads.parts(decoded.kept)
     splits = cut(images, parts)
     if listing.splits is not None:
         notes += _unlabelled_parts(splits, listing.where)
     return Splits(splits.train, splits.validation, splits.test, skipped, tuple(notes))
+
+
+def _columns(listing: Listing) -> dict[str, Sequence[object]]:
+    """The columns of the image table beside image and label, the user's own split among them."""
+    return {**listing.columns, **({} if listing.splits is None else {"split": listing.splits})}
 
 
 def merged(*all_skipped: Skipped) -> dict[str, tuple[str, ...]]:

@@ -9,6 +9,8 @@ from pydantic import Field, field_validator, model_validator
 
 from lbt.config import Section, Seed, in_workspace
 from lbt.data.domains import DOMAINS
+from lbt.data.layout import parse as levels
+from lbt.data.names import compiled
 from lbt.errors import unknown
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -36,6 +38,11 @@ class DomainSpec(Section):
     classes: list[str] | None = Field(default=None, min_length=2)
     """Take only these classes, in this order; names of numbered classes that have none. Default: all, in alphabetical
     order (digits: 0 to 9)."""
+    layout: str | None = None
+    """The meaning of a folder's folders, from the outside in: different ones of class, user and split, as in
+    user/class. Default: by their names (docs/data.md)."""
+    name: str | None = None
+    """Pattern of file names, without the suffix, that hold a label, user, time or split: {label}_{user}_{index}."""
     max_skipped: float = Field(default=0.1, ge=0, le=1)
     """Largest share of a folder's files that may be left out because they are no readable images."""
     train: int | None = Field(default=None, ge=1, le=100_000_000)
@@ -54,6 +61,18 @@ class DomainSpec(Section):
         if twice:
             raise ValueError(f"class {twice[0]!r} is there twice")
         return classes
+
+    @field_validator("layout")
+    @classmethod
+    def _levels(cls, layout: str | None) -> str | None:
+        return layout and "/".join(levels(layout))
+
+    @field_validator("name")
+    @classmethod
+    def _pattern(cls, name: str | None) -> str | None:
+        if name is not None:
+            compiled(name)
+        return name
 
     @field_validator("kind")
     @classmethod

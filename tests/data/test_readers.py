@@ -195,7 +195,7 @@ def test_a_column_of_splits_and_columns_that_are_not_read(workspace: Path) -> No
     shard("mine.parquet", slice(40), split=parts, user=["ann"] * 40, weather=["rain"] * 40)
     splits = load("mine.parquet")
     assert [len(images) for _, images in splits.items()] == [20, 10, 10]
-    assert splits.train.columns == {"user": ["ann"] * 20}
+    assert splits.train.columns == {"user": ["ann"] * 20, "split": ["train"] * 20}
     assert splits.notes == ("mine.parquet: columns that are not read: weather",)
 
 

@@ -13,7 +13,7 @@ from lbt.data.splits import Splits
 
 def listing(spec: DomainSpec) -> Listing:
     """The images under ``spec.path``, not decoded."""
-    return tree.read(Path(spec.path or ""))
+    return tree.read(Path(spec.path or ""), spec.layout, spec.name)
 
 
 def load(spec: DomainSpec) -> Splits:

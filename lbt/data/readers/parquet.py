@@ -1,8 +1,9 @@
 """Parquet: one file, or a folder of shards, as on the Hugging Face hub; lbt's own image tables too.
 
 Columns ``image`` (or ``img``: encoded bytes, or a struct with ``bytes``) and ``label`` (null for none), optional
-``file``, ``user``, ``time``, ``split``. Class names come from the schema's ``huggingface`` metadata. A shard's split is
-the first word of its name (``train-00000-of-00002.parquet``) or the name of its folder.
+``file`` (else the ``path`` in an image's struct), ``user``, ``time``, ``split``. Class names come from the schema's
+``huggingface`` metadata. A shard's split is the first word of its name (``train-00000-of-00002.parquet``) or the name
+of its folder.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lbt.artifacts import read_images, read_table
+from lbt.data.columns import column
 from lbt.data.encoded import decode
 from lbt.data.listing import SPLIT_NAMES, Decoded, Listing, split_name
 from lbt.errors import LbtError, nearest
@@ -67,8 +70,7 @@ def read(path: Path) -> Listing:
         splits += [split_name(word, str(shard)) for word in own] if own else [split] * len(table)
         names += [f"row {row}" if shard == path else f"{shard.name}: row {row}" for row in range(len(table))]
         for name in NOTES:
-            cells = table.column(name).to_pylist() if name in table.column_names else [None] * len(table)
-            notes.setdefault(name, []).extend(cells)
+            notes.setdefault(name, []).extend(_cells(table, name, image))
     told = []
     if bare:
         told.append(f"{path}: no column 'label' in {', '.join(bare[:3])}: images without labels")
@@ -81,7 +83,9 @@ def read(path: Path) -> Listing:
         decode=partial(_decode, path, images, names),
         names=classes,
         splits=splits if any(splits) else None,
-        columns={name: _typed(path, name, cells) for name, cells in notes.items() if any(c is not None for c in cells)},
+        columns={
+            name: column(name, cells, str(path)) for name, cells in notes.items() if any(c is not None for c in cells)
+        },
         notes=tuple(told),
     )
 
@@ -113,12 +117,14 @@ def _class_names(path: Path, table: pa.Table) -> tuple[str, ...] | None:
     return tuple(names) if names else None
 
 
-def _typed(path: Path, name: str, cells: list[Any]) -> list[Any]:
-    if name != "time":
-        return [None if cell is None else str(cell) for cell in cells]
-    if not all(cell is None or isinstance(cell, int | float) for cell in cells):
-        raise LbtError(f"{path}: column time: accepted: seconds since 1970")
-    return [None if cell is None else float(cell) for cell in cells]
+def _cells(table: pa.Table, name: str, image: str) -> list[Any]:
+    """The cells of a column; file names of the images themselves (``image.path``) where no column ``file`` has them."""
+    if name in table.column_names:
+        return list(table.column(name).to_pylist())
+    kind = table.column(image).type
+    if name == "file" and pa.types.is_struct(kind) and kind.get_field_index("path") >= 0:
+        return list(pc.struct_field(table.column(image), "path").to_pylist())
+    return [None] * len(table)
 
 
 def _decode(
