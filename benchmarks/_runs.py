@@ -72,10 +72,21 @@ def summary(results: Iterable[Result]) -> Iterator[Result]:
             if isinstance(value, float):
                 found.setdefault(f"{result['job']}/{metric}", []).append(value)
     for name in sorted(found):
-        values = found[name]
-        spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-        unit = "s" if name.endswith("seconds") else "1"
-        yield {"name": name, "value": float(np.mean(values)), "unit": unit, "n": len(values), "std": spread}
+        yield row(name, found[name], "s" if name.endswith("seconds") else "1")
+
+
+def row(name: str, values: list[float], unit: str) -> Result:
+    """Mean and sample standard deviation (0 for one value)."""
+    spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return {"name": name, "value": float(np.mean(values)), "unit": unit, "n": len(values), "std": spread}
+
+
+def paired(name: str, differences: list[float]) -> Result:
+    """:func:`row` in points with the half width of the mean's 95 % interval (Student's t) from two differences on."""
+    from scipy.stats import t as student
+
+    made, count = row(name, differences, "points"), len(differences)
+    return {**made, "interval": float(student.ppf(0.975, count - 1)) * made["std"] / count**0.5} if count > 1 else made
 
 
 def write(path: Path, rows: Iterable[Result]) -> None:

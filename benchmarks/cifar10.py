@@ -10,7 +10,7 @@ cosine to 0: settings of the literature for FP32, none chosen here, and the same
 counts. Seeds are paired: a recipe and FP32 start from the same weights and see the same batches.
 
 Rows: ``cifar10/NETWORK/RECIPE/test_accuracy`` in percent and ``…/minus_fp32`` in points, mean and standard deviation
-over seeds, with the paired 95 % interval (Student's t) as ``low`` and ``high`` from two seeds on. Every run with its
+over seeds, with the half width of the paired 95 % interval as ``interval`` from two seeds on. Every run with its
 curve (loss and test accuracy by epoch) is appended to ``--runs`` at once; one that is killed goes on from its last
 epoch in ``--work``, where the networks of FP32 are kept (``edge.py --work`` takes them).
 """
@@ -27,7 +27,6 @@ from typing import Any
 import _runs
 import numpy as np
 import torch
-from scipy.stats import t as student
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -135,17 +134,13 @@ def rows_of(results: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for name, by_seed in found.items():
         reference = found.get(f"{name.partition('/')[0]}/fp32", {})
         minus = [value - reference[seed] for seed, value in by_seed.items() if seed in reference]
-        for metric, unit, values in (("test_accuracy", "%", list(by_seed.values())), ("minus_fp32", "points", minus)):
-            if not values or (name.endswith("/fp32") and metric == "minus_fp32"):
-                continue
-            mean, n = float(np.mean(values)), len(values)
-            std = float(np.std(values, ddof=1)) if n > 1 else 0.0
-            row = {"name": f"cifar10/{name}/{metric}", "value": round(mean, 3), "unit": unit, "n": n,
-                   "std": round(std, 3)}  # fmt: skip
-            if metric == "minus_fp32" and n > 1:
-                half = float(student.ppf(0.975, n - 1)) * std / n**0.5
-                row |= {"low": round(mean - half, 3), "high": round(mean + half, 3)}
-            yield row
+        yield _rounded(_runs.row(f"cifar10/{name}/test_accuracy", list(by_seed.values()), "%"))
+        if minus and not name.endswith("/fp32"):
+            yield _rounded(_runs.paired(f"cifar10/{name}/minus_fp32", minus))
+
+
+def _rounded(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()}
 
 
 def main() -> None:

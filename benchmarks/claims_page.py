@@ -123,7 +123,7 @@ def table(lines: list[list[str]]) -> str:
 
 
 def count(lines: dict[str, list[str]]) -> str:
-    """How many ideas of each part have which verdict."""
+    """Number of ideas by part and verdict."""
     found = Counter((number[0], one[5]) for number, one in lines.items())
     body = [[title, *(str(found[part, verdict]) for verdict in VERDICTS)] for part, title in TITLES.items()]
     total = ["all", *(str(sum(found[part, verdict] for part in TITLES)) for verdict in VERDICTS)]

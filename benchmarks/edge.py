@@ -24,8 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import _runs
-import numpy as np
-from scipy.stats import t as student
+from _runs import paired, row
 
 from lbt.artifacts import write_images
 from lbt.data import DomainSpec, load_domain, readers
@@ -61,9 +60,9 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         made = rows(_runs.run(jobs(options, options.work or Path(temporary)), options.runs))
-    for row in made:
-        interval = f" ± {row['interval']:.2f}" if "interval" in row else ""
-        print(f"{row['name']:<52} {row['value']:8.2f}{interval} {row['unit']:<7} n={row['n']} std={row['std']:.2f}")
+    for one in made:
+        interval = f" ± {one['interval']:.2f}" if "interval" in one else ""
+        print(f"{one['name']:<52} {one['value']:8.2f}{interval} {one['unit']:<7} n={one['n']} std={one['std']:.2f}")
     if options.json:
         _runs.write(options.json, made)
 
@@ -124,20 +123,6 @@ def rows(found: list[_runs.Result]) -> list[Row]:
             for part in ("kept", "peak"):
                 share = [one[f"memory/{part}_bytes"] / other[f"memory/{part}_bytes"] for one, other in pairs]
                 made.append(row(f"tta/{job}/x_{part}_fp32", share, "ratio"))
-    return made
-
-
-def row(name: str, values: list[float], unit: str) -> Row:
-    """Mean and sample standard deviation."""
-    spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return {"name": name, "value": float(np.mean(values)), "unit": unit, "n": len(values), "std": spread}
-
-
-def paired(name: str, differences: list[float]) -> Row:
-    """:func:`row` with the half width of the mean's 95 % interval; without one for a single seed."""
-    made, count = row(name, differences, "points"), len(differences)
-    if count > 1:
-        made["interval"] = float(student.ppf(0.975, count - 1)) * made["std"] / count**0.5
     return made
 
 

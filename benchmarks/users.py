@@ -28,9 +28,8 @@ from pathlib import Path
 from typing import Any
 
 import _runs
-import numpy as np
 import torch
-from scipy.stats import t as student
+from _runs import paired, row
 
 from lbt.edge.users import protocol
 from lbt.edge.users.masks import choose
@@ -89,9 +88,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     made = rows(_runs.run(jobs(options.quick, options.seeds), options.runs))
-    for row in made:
-        interval = f" ± {row['interval']:.2f}" if "interval" in row else ""
-        print(f"{row['name']:<52} {row['value']:10.3f}{interval} {row['unit']:<7} n={row['n']} std={row['std']:.3f}")
+    for one in made:
+        interval = f" ± {one['interval']:.2f}" if "interval" in one else ""
+        print(f"{one['name']:<52} {one['value']:10.3f}{interval} {one['unit']:<7} n={one['n']} std={one['std']:.3f}")
     if options.json:
         _runs.write(options.json, made)
 
@@ -220,20 +219,6 @@ def rows(found: list[_runs.Result]) -> list[Row]:
 def flat(found: list[_runs.Result], field: str) -> list[float]:
     """The values of all users and seeds."""
     return [float(value) for one in found for value in one[field]]
-
-
-def row(name: str, values: list[float], unit: str) -> Row:
-    """Mean and sample standard deviation."""
-    spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return {"name": name, "value": float(np.mean(values)), "unit": unit, "n": len(values), "std": spread}
-
-
-def paired(name: str, differences: list[float]) -> Row:
-    """:func:`row` with the half width of the mean's 95 % interval; without one for a single user."""
-    made, count = row(name, differences, "points"), len(differences)
-    if count > 1:
-        made["interval"] = float(student.ppf(0.975, count - 1)) * made["std"] / count**0.5
-    return made
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
+import _runs
 import recipes
 
 from lbt.errors import LbtError
@@ -66,7 +67,7 @@ def rows(found: _rows.Found) -> list[_rows.Row]:
     """Accuracy of each rung, points against float32 of the same seed, and what a rung costs beside the one before."""
     made: list[_rows.Row] = []
     for name in found:
-        made.append(_rows.mean(f"claim/{NUMBER}/{name}/accuracy", _rows.values(found, name, "accuracy"), "%"))
+        made.append(_runs.row(f"claim/{NUMBER}/{name}/accuracy", _rows.values(found, name, "accuracy"), "%"))
     for bits in BITS:
         before = "fp32"
         for rung in LADDER:
@@ -79,10 +80,10 @@ def rows(found: _rows.Found) -> list[_rows.Row]:
 
 
 def backward_against_forward(found: _rows.Found, bits: int) -> list[_rows.Row]:
-    """What E and G change on top of W and A, minus what W and A change: below 0 where gradients are the harder ones."""
+    """Change by E and G on top of W and A, minus that by W and A: below 0 where gradients are the harder ones."""
     jobs = [found.get(name, {}) for name in ("fp32", f"{bits} bits/W, A", f"{bits} bits/W, A, E, G")]
     seeds = sorted(set.intersection(*(set(job) for job in jobs)))
     full, forward, both = ([job[seed]["accuracy"] for seed in seeds] for job in jobs)
     changes = [b + f - 2 * w for b, f, w in zip(both, full, forward, strict=True)]
     name = f"claim/{NUMBER}/{bits} bits/E, G minus W, A"
-    return [_rows.with_interval(_rows.mean(name, changes, "points"))] if changes else []
+    return [_runs.paired(name, changes)] if changes else []

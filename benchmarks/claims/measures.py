@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import _runs
 import numpy as np
 import recipes
 import torch
@@ -97,10 +98,10 @@ def rows(found: _rows.Found) -> list[_rows.Row]:
         sign = -1 if measure.startswith("sqnr") else 1
         taken = [[sign * found[name][seed][measure] for name in lost] for seed in seeds]
         correlations = [float(spearmanr(one, list(lost.values())).statistic) for one in taken]
-        made.append(_rows.mean(f"claim/{NUMBER}/{measure}/rank_correlation", correlations, "1"))
+        made.append(_runs.row(f"claim/{NUMBER}/{measure}/rank_correlation", correlations, "1"))
     for side, below in (("below", 1.0), ("above", 0.0)):
         sides = {name: np.mean([found[name][seed]["below sqrt3"] for seed in seeds]) for name in lost}
         points = [lost[name] for name, value in sides.items() if round(value) == below]
         if points:
-            made.append(_rows.mean(f"claim/{NUMBER}/{side} sqrt3/points_lost", points, "points"))
+            made.append(_runs.row(f"claim/{NUMBER}/{side} sqrt3/points_lost", points, "points"))
     return [{**row, "recipes": len(lost)} for row in made]

@@ -1,4 +1,4 @@
-"""How many bits stochastic rounding is worth: of a gradient that is averaged over steps, and of accuracy.
+"""Worth of stochastic rounding in bits: of a gradient that is averaged over steps, and of accuracy.
 
 ``gradient``: one batch of the task ``blended`` in a network after :data:`WARM` steps in float32; errors and weight
 gradients in b bits, everything else in float32. The error of the mean of N stochastic draws, as a share of the float32
@@ -14,6 +14,7 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
+import _runs
 import numpy as np
 import recipes
 import torch
@@ -120,10 +121,10 @@ def rows(found: _rows.Found) -> list[_rows.Row]:
     for metric in next(iter(found.get("gradient", {0: {}}).values())):
         if metric not in ("job", "seed"):
             unit = "bits" if metric.startswith("worth") else "ratio"
-            made.append(_rows.mean(f"claim/{NUMBER}/gradient/{metric}", _rows.values(found, "gradient", metric), unit))
+            made.append(_runs.row(f"claim/{NUMBER}/gradient/{metric}", _rows.values(found, "gradient", metric), unit))
     for name in sorted(found):
         if name != "gradient":
-            made.append(_rows.mean(f"claim/{NUMBER}/{name}", _rows.values(found, name, "accuracy"), "%"))
+            made.append(_runs.row(f"claim/{NUMBER}/{name}", _rows.values(found, name, "accuracy"), "%"))
     for bits in TRAINED["stochastic"]:
         for more in (0, 1, 2):
             name, other = f"accuracy/stochastic/{bits}", f"accuracy/nearest/{bits + more}"

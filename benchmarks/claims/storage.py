@@ -12,6 +12,7 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
+import _runs
 import torch
 
 from lbt.adapt.memory import device_memory
@@ -82,10 +83,10 @@ def rows(found: _rows.Found) -> list[_rows.Row]:
     made: list[_rows.Row] = []
     for name in VARIANTS:
         if name in found:
-            made.append(_rows.mean(f"claim/{NUMBER}/{name}/target_accuracy", _rows.values(found, name, "target"), "%"))
+            made.append(_runs.row(f"claim/{NUMBER}/{name}/target_accuracy", _rows.values(found, name, "target"), "%"))
             made += _rows.paired(f"claim/{NUMBER}/{name}/minus_fp32", found, name, "fp32", "target")
         for metric in ("bytes", "without images"):
             one, full = (_rows.values(found, f"bytes/{of}", metric) for of in (name, "fp32"))
             if one and full:
-                made.append(_rows.mean(f"claim/{NUMBER}/{name}/{metric}/times_fewer", [full[0] / one[0]], "x"))
+                made.append(_runs.row(f"claim/{NUMBER}/{name}/{metric}/times_fewer", [full[0] / one[0]], "x"))
     return made

@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import _runs
 import torch
 
 from lbt.config import find_yaml, read_yaml
@@ -115,7 +116,7 @@ def rows(found: _rows.Found) -> list[_rows.Row]:
         pair = name.partition("/")[0]
         for metric, unit in (("target", "%"), ("source", "%"), ("lr", "1"), ("diverged", "runs")):
             label = f"claim/1/{name}/{metric}" + "_accuracy" * (unit == "%")
-            made.append(_rows.mean(label, _rows.values(found, name, metric), unit))
+            made.append(_runs.row(label, _rows.values(found, name, metric), unit))
         for label, other in (("fp32", "fp32"), ("int8", "int8"), ("written", "written")):
             made += _rows.paired(f"claim/1/{name}/minus_{label}", found, name, f"{pair}/{other}", "target")
     return made

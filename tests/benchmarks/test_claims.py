@@ -70,12 +70,12 @@ def test_a_missing_number_is_named_and_open() -> None:
 
 def rows_of(*values: float, other: tuple[float, ...] = ()) -> dict[str, dict[str, object]]:
     """``x: a`` with these values by seed, and ``x: b`` with the others."""
-    from claims._rows import mean
+    from _runs import row
 
     made = {}
     for name, numbers in (("x: a", values), ("x: b", other)):
         if numbers:
-            made[name] = {**mean(name, list(numbers), "points"), "seeds": dict(enumerate(numbers))}
+            made[name] = {**row(name, list(numbers), "points"), "seeds": dict(enumerate(numbers))}
     return made
 
 

@@ -38,7 +38,7 @@ of the values, or of either factor."""
 
 
 class Header(Section):
-    """What a package says about itself."""
+    """Header of a package: backbone, masks, tensors that differ, notes."""
 
     package: Literal[1] = 1
     """Version of the layout."""

@@ -52,7 +52,7 @@ class People:
 
 @dataclass(frozen=True)
 class Person:
-    """What a device has of its user, and the data of later that tell how well it did.
+    """A user's data: the images that the device has, and later ones that tell how well it did.
 
     Attributes:
         name: the user.

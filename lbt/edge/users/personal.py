@@ -39,7 +39,7 @@ HEADER = 1200
 
 @dataclass(frozen=True)
 class Result:
-    """What a user gets.
+    """Package of a user, and the evidence on it.
 
     Attributes:
         package: to be written and put on.

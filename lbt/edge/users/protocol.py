@@ -28,7 +28,7 @@ from lbt.train.evaluation import accuracy, predict
 
 @dataclass(frozen=True)
 class Score:
-    """What personalisation did for one user.
+    """Effect of personalisation on one user.
 
     Attributes:
         user: name.
