@@ -50,7 +50,7 @@ def readable() -> tuple[str, ...]:
 
 
 def why_not(suffix: str) -> str:
-    """Why a file with this suffix is no image that can be read; empty if it may be one."""
+    """The reason why a file with this suffix is no image that can be read; empty if it may be one."""
     if suffix.lower() in audio.SUFFIXES:
         return ""
     name = SUFFIXES.get(suffix.lower())

@@ -7,13 +7,13 @@ have one for three parts: then validation and test are cut from those without.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lbt.artifacts import Images, renumber
 from lbt.data.labels import number
-from lbt.data.listing import Listing, Skipped, count, some
+from lbt.data.listing import Decoded, Listing, Skipped, count, some
 from lbt.data.params import DomainSpec
 from lbt.data.splits import RARE, Parts, Splits, cut, divide, divide_own
 from lbt.errors import LbtError, unknown
@@ -82,12 +82,8 @@ def assemble(listing: Listing, spec: DomainSpec) -> Splits:
         LbtError: see :func:`headers`; too many files are skipped, or a class has no image.
     """
     heads = headers(listing, spec)
-    decoded = listing.decode(heads.index, spec.size)
-    skipped = merged(listing.skipped, decoded.skipped)
-    if not len(decoded.kept):
-        raise LbtError(f"{listing.where}: none of its {len(heads.index)} images can be read")
-    check_skipped(skipped, len(decoded.kept), spec.max_skipped, listing.where)
-    labels = heads.labels[decoded.kept].astype(np.int64)
+    images, decoded = decode(heads, spec)
+    labels = images.labels
     partly = bool((labels < 0).any())
     found = np.bincount(labels[labels >= 0], minlength=len(heads.classes))
     empty = [name for name, n in zip(heads.classes, found, strict=True) if not n]
@@ -99,15 +95,32 @@ def assemble(listing: Listing, spec: DomainSpec) -> Splits:
         none = f": none of its {listed} images can be read" if listed else ""
         raise LbtError(f"{listing.where}: class {empty[0]} is empty{none}")
     notes += _odd(decoded.pixels, labels, heads.classes, listing.where)
-    columns = {
-        name: [cells[n] for n in heads.index[decoded.kept].tolist()] for name, cells in _columns(listing).items()
-    }
-    images = Images(decoded.pixels, labels, heads.classes, columns)
     parts = heads.parts(decoded.kept)
     splits = cut(images, parts)
     if listing.splits is not None:
         notes += _unlabelled_parts(splits, listing.where)
-    return Splits(splits.train, splits.validation, splits.test, skipped, tuple(notes))
+    return Splits(splits.train, splits.validation, splits.test, merged(decoded.skipped), tuple(notes))
+
+
+def decode(heads: Headers, spec: DomainSpec) -> tuple[Images, Decoded]:
+    """All images of ``heads`` that can be read, with their labels and columns; and how the reading went.
+
+    Returns:
+        The images, in the order of the listing, and what the listing's ``decode`` gave, with everything that was
+        skipped.
+
+    Raises:
+        LbtError: too many files are skipped.
+    """
+    listing = heads.listing
+    decoded = listing.decode(heads.index, spec.size)
+    decoded = replace(decoded, skipped=merged(listing.skipped, decoded.skipped))
+    if not len(decoded.kept):
+        raise LbtError(f"{listing.where}: none of its {len(heads.index)} images can be read")
+    check_skipped(decoded.skipped, len(decoded.kept), spec.max_skipped, listing.where)
+    kept = heads.index[decoded.kept].tolist()
+    columns = {name: [cells[n] for n in kept] for name, cells in _columns(listing).items()}
+    return Images(decoded.pixels, heads.labels[decoded.kept].astype(np.int64), heads.classes, columns), decoded
 
 
 def _columns(listing: Listing) -> dict[str, Sequence[object]]:

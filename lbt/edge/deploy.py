@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lbt.edge.knobs import JobKnobs
+from lbt.errors import LbtError
 from lbt.models._network import Network
 from lbt.nn import optimizer, quantize, scale_loss, set_step
 from lbt.recipe import Recipe
@@ -19,16 +20,21 @@ BATCH = 32
 """Source images a step."""
 
 
-def deploy(model: Network, recipe: Recipe, source: Examples, params: JobKnobs) -> Network:
+def deploy(model: Network, recipe: Recipe, source: Examples | None, params: JobKnobs) -> Network:
     """A copy of ``model`` under ``recipe``, trained for ``source_steps`` on the labelled images of the source.
 
     Every method starts from this network, so that none is judged by the rounding of a float network. A pure function of
     its arguments.
+
+    Raises:
+        LbtError: ``source_steps`` without a source.
     """
     network: nn.Module = quantize(model, recipe, seed=params.seed)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if not params.source_steps:
         return cast("Network", network.eval())
+    if source is None:
+        raise LbtError(f"edge.source_steps: found {params.source_steps}, but there are no source images")
     network.train()
     trainer = optimizer(network, recipe, name="sgd", lr=params.source_lr, momentum=0.9, weight_decay=5e-4)
     for group in trainer.param_groups:

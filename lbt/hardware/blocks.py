@@ -112,7 +112,7 @@ class Chain:
     blocks: tuple[Block, ...]
 
     def layers(self) -> list[Layer]:
-        """What runs, one after another (batch norms and ReLUs are part of what they follow)."""
+        """The layers in the order in which they run; batch norms and ReLUs are part of those that they follow."""
         space, made = self.space, list[Layer]()
         side = -(-self.resolution // space.stem.stride)
         made.append(convolution("stem", space.channels, space.stem.width, side, side, space.stem.kernel,

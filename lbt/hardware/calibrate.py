@@ -27,6 +27,8 @@ STRENGTHS = (np.inf, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 ROUNDS = 4
 FEWEST = 3
 """Measurements below which there is nothing to leave out."""
+UNITS = {"s": 1e6, "ms": 1e3, "us": 1.0, "images/s": 0.0}
+"""Microseconds of a unit of latency; a throughput is of all cores and their images."""
 Network = Sequence[Layer]
 
 
@@ -172,10 +174,6 @@ def _factors(parts: np.ndarray, times: np.ndarray, strength: float) -> np.ndarra
     weight = np.sqrt(strength * len(times) * np.maximum(share, 1e-9))
     found, _ = nnls(np.vstack([scaled * common, np.diag(weight)]), np.concatenate([np.ones(len(times)), weight]))
     return np.where(share > 0, found, 1.0) * common
-
-
-UNITS = {"s": 1e6, "ms": 1e3, "us": 1.0, "images/s": 0.0}
-"""Microseconds of a unit of latency; a throughput is of all cores and their images."""
 
 
 def unit_of(column: str, given: str | None) -> str:

@@ -60,12 +60,21 @@ def convolution(
     name: str, inputs: int, outputs: int, height: int, width: int, taps: int, *, groups: int = 1, stride: int = 1
 ) -> Layer:
     """A convolution with ``taps`` × ``taps`` kernels; a dense layer has one position."""
-    depthwise = groups == inputs and groups > 1 and outputs % inputs == 0
-    kind: Kind = "depthwise" if depthwise else "dense" if height * width == 1 and taps == 1 else "conv"
     weights = taps * taps * (inputs // groups) * outputs
     read = inputs * height * width * stride * stride
-    return Layer(name, kind, inputs, outputs, height, width, taps * taps, taps, 1 if depthwise else groups, weights,
-                 read, outputs * height * width)  # fmt: skip
+    return _product(name, inputs, outputs, height, width, taps * taps, groups, weights, read, outputs * height * width)
+
+
+def _product(
+    name: str, inputs: int, outputs: int, height: int, width: int, kernel: int, groups: int, weights: int, read: int,
+    written: int,
+) -> Layer:  # fmt: skip
+    """A layer that multiplies by weights: depthwise, dense, or another convolution."""
+    depthwise = groups == inputs and groups > 1
+    kind: Kind = "depthwise" if depthwise else "dense" if height * width == 1 and kernel == 1 else "conv"
+    taps = max(1, round(kernel**0.5))
+    return Layer(name, kind, inputs, outputs, height, width, kernel, taps, 1 if depthwise else groups, weights, read,
+                 written)  # fmt: skip
 
 
 def pooling(name: str, channels: int, height: int, width: int, window: int) -> Layer:
@@ -94,12 +103,8 @@ def _layer(node: Node) -> Layer | None:
     channels, height, width = shape[1], shape[2], shape[3]
     read, written = sum(prod(one) for one in node.shapes), prod(node.shape)
     if node.kind in PRODUCTS:
-        taps = max(1, round(node.taps**0.5))
-        depthwise = node.groups == node.c_in and node.groups > 1
-        kind: Kind = "depthwise" if depthwise else "dense" if height * width == 1 and node.taps == 1 else "conv"
-        groups = 1 if depthwise else node.groups
-        return Layer(node.name, kind, node.c_in, node.c_out, height, width, node.taps, taps, groups, node.weights, read,
-                     written)  # fmt: skip
+        return _product(node.name, node.c_in, node.c_out, height, width, node.taps, node.groups, node.weights, read,
+                        written)  # fmt: skip
     name = node.label.strip("_").lower()
     activation = ACTIVATIONS.get(name, "") if node.kind == "unknown" else ""
     kinds: dict[str, Kind] = {"max_pool": "pool", "avg_pool": "pool", "add": "add", "mul": "multiply", "cat": "copy"}

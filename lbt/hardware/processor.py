@@ -14,7 +14,6 @@ sheets have all at 1, and :mod:`lbt.hardware.calibrate` fits them to measurement
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -296,6 +295,6 @@ def to_yaml(processor: Processor) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, dict | defaultdict):
+    if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return float(f"{value:.6g}") if isinstance(value, float) else value

@@ -93,7 +93,7 @@ def read(path: Path, layout: str | None = None, name: str | None = None) -> List
 
 
 def _walk(root: Path, tables: Collection[Path]) -> _Tree:
-    """What is below ``root``, in an order that does not depend on the file system; label tables are left out."""
+    """Files and folders below ``root``, in an order that no file system decides; label tables are left out."""
     tree = _Tree(root)
     for found in sorted(root.rglob("*")):
         inside = found.relative_to(root)

@@ -19,7 +19,7 @@ from lbt.edge.serve.sources import Folder, Frames, Source
 from lbt.errors import LbtError
 from lbt.models import read_model
 from lbt.recipe import Recipe
-from lbt.train.batches import Examples, read_examples
+from lbt.train.batches import read_examples
 from lbt.train.checkpoints import identity
 from lbt.train.threads import fixed_threads
 
@@ -78,10 +78,8 @@ def serve(params: EdgeJob, inputs: Inputs, once: bool, every: float, pipe: Binar
     source = None
     if inputs.source is not None:
         source = read_examples(inputs.source, architecture.channels, architecture.size, "source/train").labelled()
-    if params.source_steps and source is None:
-        raise LbtError(f"edge.source_steps: found {params.source_steps}, but no --source is given")
     recipe = Recipe.load(params.recipe)
-    network = deploy(model, recipe, source or _nothing(architecture.classes), params)
+    network = deploy(model, recipe, source, params)
     method: Base = METHODS.load(params.method).Method(Device(params, recipe, network, source))
     files = {"model": inputs.model, "recipe": find_yaml("recipes", params.recipe)}
     files |= {"source": inputs.source} if inputs.source else {}
@@ -128,9 +126,3 @@ class _Stop(BaseException):
 def _print(answers: list[Answer]) -> None:
     sys.stdout.write("".join(json.dumps(answer) + "\n" for answer in answers))
     sys.stdout.flush()
-
-
-def _nothing(classes: tuple[str, ...]) -> Examples:
-    import torch
-
-    return Examples(torch.empty(0), torch.empty(0, dtype=torch.int64), classes)

@@ -136,18 +136,15 @@ def read_people(path: str, layout: str | None = None, name: str | None = None) -
 def _read(path: Path, layout: str | None, name: str | None) -> Images:
     """All images at ``path`` with their columns."""
     from lbt.data import DomainSpec, readers
-    from lbt.data.own import check_skipped, headers, merged
+    from lbt.data.own import decode, headers
     from lbt.data.readers import tree
 
     listing = tree.read(path, layout, name) if layout or name else readers.read(path)
     if "user" not in listing.columns and path.is_dir() and _folders_of_users(path):
         listing = tree.read(path, "user/class", name)
     spec = DomainSpec(kind="arrays", path=path.name)
-    heads = headers(listing, spec)
-    decoded = listing.decode(heads.index, None)
-    check_skipped(merged(listing.skipped, decoded.skipped), len(decoded.kept), spec.max_skipped, str(path))
-    columns = {word: [cells[n] for n in heads.index[decoded.kept].tolist()] for word, cells in listing.columns.items()}
-    return Images(decoded.pixels, heads.labels[decoded.kept].astype(np.int64), heads.classes, columns)
+    images, _ = decode(headers(listing, spec), spec)
+    return images
 
 
 def _folders(path: Path) -> list[Path]:

@@ -119,7 +119,7 @@ def predict_fitted(
 
 
 def choice_of(scores: pa.Table) -> dict[str, dict[str, float]] | None:
-    """What ``auto`` chose for a table of :func:`predict`; None where another predictor was named.
+    """The choice of ``auto`` for a table of :func:`predict`; None where another predictor was named.
 
     Returns:
         By candidate, and for their ``blend``: ``weight`` (of a candidate, 0…1), ``kendall_tau`` on architectures whose
