@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from lbt import cli
 from lbt.artifacts import read_json
 
 PARAMS = """
-reproducible: false
-data:
-  domains:
-    bars: {kind: folder, path: inputs/bars}
-    field: {kind: folder, path: inputs/field}
-pretrain: {steps: 6, batch: 16, evaluate_every: 3, size: 16, channels: 1, pair_augmentation: {}}
 adapt:
   pair: bars-field
   method: [source_only, mean_teacher]
@@ -34,17 +26,9 @@ search: {strategy: [random], seed: [0], queries: 30}
 
 
 @pytest.fixture
-def workspace(checkout: Path) -> Path:
+def workspace(checkout: Path, bars) -> Path:
     """A workspace with labelled bars, and 30 images of the field that nobody has labelled."""
-    (checkout / "params" / "field.yaml").write_text(PARAMS)
-    random = np.random.default_rng(0)
-    for n in range(60):
-        pixels = random.integers(0, 60, (16, 16)).astype(np.uint8)
-        pixels[8 * (n % 2) : 8 * (n % 2) + 8] += 120
-        folders = [f"bars/{('top', 'bottom')[n % 2]}"] + (["field"] if n < 30 else [])
-        for folder in folders:
-            (checkout / "inputs" / folder).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(checkout / "inputs" / folder / f"{n}.png")
+    (checkout / "params" / "field.yaml").write_text(bars(30, False) + PARAMS)
     return checkout
 
 

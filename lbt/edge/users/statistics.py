@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lbt.edge.statistics import norm_layers
+from lbt.nn.norms import norm_layers
 
 BATCH = 64
 """Images at a time, about."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def scores(evidence: Evidence) -> dict[str, Tensor]:
     """Σ|w| of each channel, (c,) by layer."""
-    from lbt.edge.statistics import norm_layers
+    from lbt.nn.norms import norm_layers
 
     norms = {id(norm) for norm in norm_layers(evidence.network)}
     found = {}

@@ -47,7 +47,7 @@ class Scene:
 
     def blocks(self) -> list[list[str]]:
         """The parameters of each layer with those of the norms behind it."""
-        from lbt.edge.statistics import norm_layers
+        from lbt.nn.norms import norm_layers
 
         norms = {id(norm) for norm in norm_layers(self.network)}
         found: list[list[str]] = []

@@ -12,7 +12,7 @@ def choose(scene: Scene) -> set[str]:
     Raises:
         LbtError: the network has none.
     """
-    from lbt.edge.statistics import norm_layers
+    from lbt.nn.norms import norm_layers
 
     norms = {id(norm) for norm in norm_layers(scene.network)}
     paths = {path for path, module in scene.network.named_modules() if id(module) in norms}
