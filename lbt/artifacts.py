@@ -186,10 +186,11 @@ def read_table(path: str | Path) -> pa.Table:
 def _read_table(path: Path) -> pa.Table:
     import pyarrow.parquet as pq
 
-    names = pq.read_schema(path).names
-    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
-        raise LbtError(f"{path}: column {told(twice[0])} is there twice")
-    return pq.read_table(path, page_checksum_verification=True)
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:  # `pq.read_table` would import pandas
+        names = Counter(file.schema_arrow.names)
+        if twice := sorted(name for name, count in names.items() if count > 1):
+            raise LbtError(f"{path}: column {told(twice[0])} is there twice")
+        return file.read()
 
 
 NOTES = ("file", "user", "time", "split")

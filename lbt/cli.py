@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
 from lbt import reproducible
-from lbt.edge.users.command import personalise
 from lbt.errors import LbtError, one_line, told, unknown, warn
 from lbt.memory import keep_freed_memory
 from lbt.pipeline.execute import execute
@@ -24,14 +24,22 @@ LARGEST_IMAGE = 4 * 1024 * 1024
 """Values of an image that ``lbt cost`` tries a network on: 1,182 pixels square in three channels."""
 
 
+ELSEWHERE = {"personalise": "lbt.edge.users.command"}
+"""Commands that live beside their work: name → module, imported where the command is asked for."""
+
+
 class Commands(click.Group):
     """The stages, then the tools; a wrong name gets its nearest neighbour."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return [*STAGES.names(), *super().list_commands(context)]
+        return [*STAGES.names(), *sorted([*super().list_commands(context), *ELSEWHERE])]
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        return stage_command(name) if name in STAGES.names() else super().get_command(context, name)
+        if name in STAGES.names():
+            return stage_command(name)
+        if name in ELSEWHERE:
+            return getattr(import_module(ELSEWHERE[name]), name)  # type: ignore[no-any-return]
+        return super().get_command(context, name)
 
     def resolve_command(self, context: click.Context, args: list[str]) -> Any:
         if args and self.get_command(context, args[0]) is None:
@@ -479,9 +487,6 @@ def predict(table: Path, space: str, out: Path | None, top: int, fitted: Path | 
 
 def _names(text: str | None) -> list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
-
-
-cli.add_command(personalise)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -112,7 +112,7 @@ def _mac(unit: Unit) -> Area:
 @cache
 def library(path: Path = LIBRARY) -> dict[Unit, dict[str, Any]]:
     """The library's rows by unit."""
-    rows = pq.read_table(path).to_pylist()
+    rows = pq.ParquetFile(path).read().to_pylist()
     return {Unit(*(row[k] for k in ("kind", "style", "target", "a", "b", "c"))): row for row in rows}
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lbt.kernels.kernel import Kernel
 from lbt.kernels.quantize import fake_quantize
 from lbt.nn.context import Context
+from lbt.nn.eager import eager
 from lbt.nn.layers.mixed import become
 from lbt.nn.layers.product import Product
 from lbt.nn.passes import begin
@@ -56,7 +57,7 @@ class QuantizedLayer(nn.Module):
         prefix = "running_limit_"
         return {n[len(prefix) :]: b for n, b in self._buffers.items() if n.startswith(prefix) and b is not None}
 
-    @torch.compiler.disable
+    @eager
     def product(self, x: Tensor, kernel: Kernel) -> Tensor:
         """``kernel`` on ``x`` and this layer's weight and bias, a norm that follows folded in."""
         context = self.context

@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from lbt.kernels.quantize import fake_quantize
 from lbt.nn.context import Context
+from lbt.nn.eager import eager
 from lbt.nn.passes import begin
 from lbt.numerics.rounding import Key
 from lbt.numerics.spec import RoleSpec
@@ -40,7 +41,7 @@ class Flow:
     def __init__(self, name: str, a: RoleSpec | None, e: RoleSpec | None, context: Context) -> None:
         self.name, self.a, self.e, self.context = name, a, e, context
 
-    @torch.compiler.disable
+    @eager
     def __call__(self, module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
         if not output.numel():
             return output

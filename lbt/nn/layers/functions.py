@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from lbt.kernels import floats
 from lbt.nn.context import Context, Converted
+from lbt.nn.eager import eager
 from lbt.nn.layers import pairs
 from lbt.nn.layers.base import whole
 from lbt.nn.layers.product import Product
@@ -45,7 +46,7 @@ class Functional(nn.Module):
             with inside(self):
                 return inner(self, *arguments, **named)
 
-        cls.forward = functools.wraps(inner)(torch.compiler.disable(run))  # type: ignore[method-assign]
+        cls.forward = functools.wraps(inner)(eager(run))  # type: ignore[method-assign]
 
 
 @contextlib.contextmanager
