@@ -1,9 +1,10 @@
 """Public architectures under lbt.quantize: nothing unnamed, no traceback, ONNX equal or refused.
 
-    python benchmarks/modules.py [--quick] [--only TEXT] [--json FILE]
+    python benchmarks/modules.py [--quick] [--only TEXT] [--runs FILE] [--json FILE]
 
 Some 30 networks of timm, transformers and torch with random weights (no download), four inputs each. Needs ``pip
 install --no-deps timm transformers tokenizers huggingface_hub regex``; what is not installed is left out and said.
+``--runs`` keeps each network's numbers as it ends, so that a killed run goes on where it was.
 
 Rows, for each network: ``modules/NAME/weights`` (share of the elements of matrices that is quantized), ``…/macs`` (of
 the multiply-accumulates of a forward pass), ``…/cosine/RECIPE`` (of the whole gradient with the float model's) and
@@ -18,16 +19,18 @@ from __future__ import annotations
 import argparse
 import copy
 import gc
-import json
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import _runs
 import torch
 from _zoo import zoo
+from modules_page import RECIPES
 from torch import Tensor, nn
 
 from lbt.errors import LbtError
@@ -37,7 +40,6 @@ from lbt.nn.inputs import call, output_tensor
 from lbt.nn.shares import shares
 from lbt.recipe import Recipe
 
-RECIPES = ("int8", "int4", "mx4")
 QUICK = ("torch/", "resnet18", "mobilenetv2", "vit_tiny", "gpt2", "bert")
 Row = dict[str, Any]
 
@@ -115,37 +117,42 @@ def onnx(model: nn.Module, inputs: Any) -> tuple[float, str, str]:
         return (1.0 if error < room(own) else -1.0), "exported", f"relative difference {error:.1e}"
 
 
+def tried(name: str, make: Callable[[], tuple[nn.Module, Any]]) -> _runs.Result:
+    """What one network gave: its rows, and the traceback or refusal that ended them."""
+    start, rows, ended = time.perf_counter(), list[Row](), {"traceback": "", "refused": ""}
+    try:
+        torch.manual_seed(0)
+        model, inputs = make()
+        for row in measure(name, model, inputs):
+            rows.append(row)
+    except LbtError as error:
+        ended["refused"] = str(error)
+    except Exception:
+        ended["traceback"] = traceback.format_exc()
+    gc.collect()
+    for word in filter(None, ended.values()):
+        print(f"{name}: {word}", flush=True)
+    for row in rows:
+        print(f"  {row['name'].removeprefix(f'modules/{name}/')} {row['value']} {row['note'][:200]}")
+    return {"rows": rows, **ended, "seconds": round(time.perf_counter() - start, 1)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a few networks")
     parser.add_argument("--only", default="", help="only names that contain this text")
+    parser.add_argument("--runs", type=Path, help="a line for each network; those that it holds are not tried again")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    rows, tracebacks = list[Row](), 0
-    for name, make in zoo(options.only):
-        if options.quick and not any(text in name for text in QUICK):
-            continue
-        start = time.perf_counter()
-        try:
-            torch.manual_seed(0)
-            model, inputs = make()
-            for row in measure(name, model, inputs):
-                rows.append(row)
-        except LbtError as error:
-            print(f"{name}: {error}")
-        except Exception:
-            tracebacks += 1
-            print(f"{name}:\n{traceback.format_exc()}")
-        gc.collect()
-        print(f"{name}: {time.perf_counter() - start:.1f} s", flush=True)
-        for row in copy.copy(rows):
-            if row["name"].startswith(f"modules/{name}/"):
-                print(f"  {row['name'].removeprefix(f'modules/{name}/')} {row['value']} {row['note'][:200]}")
-    rows += totals(rows, tracebacks)
+    chosen = {n: make for n, make in zoo(options.only) if not options.quick or any(text in n for text in QUICK)}
+    jobs = [(name, 0, partial(tried, name, make)) for name, make in chosen.items()]
+    done = [result for result in _runs.run(jobs, options.runs) if result["job"] in chosen]
+    rows = [row for result in done for row in result["rows"]]
+    rows += totals(rows, sum(bool(result["traceback"]) for result in done))
     for row in rows[-5:]:
         print(f"{row['name']} {row['value']}")
     if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+        _runs.write(options.json, rows)
 
 
 def totals(rows: list[Row], tracebacks: int) -> list[Row]:

@@ -19,7 +19,9 @@ from lbt.export import TOLERANCE
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, PAGE = ROOT / "docs" / "results" / "modules.json", ROOT / "docs" / "numerics.md"
 MARKED = re.compile(r"<!-- architectures -->.*?<!-- end -->", re.DOTALL)
-HEAD = ["network", "weights", "MACs", "what stays float (share of the weights)", "cosine int8", "int4", "mx4", "ONNX"]
+RECIPES = ("int8", "int4", "mx4", "nvfp4", "luq4")
+HEAD = ["network", "weights", "MACs", "what stays float (share of the weights)"]
+HEAD += [f"cosine {RECIPES[0]}", *RECIPES[1:], "ONNX"]
 MOST = 100
 """Characters of a cell's text."""
 
@@ -53,7 +55,7 @@ def line(name: str, rows: Rows) -> list[str]:
     apart = float(onnx["note"].split()[-1]) if onnx["value"] else 0.0
     alike = "equal" if apart < TOLERANCE else f"{apart:.2f} apart (within its own spread)"
     written = {1.0: alike, 0.0: "refused: " + brief(onnx["note"]), -1.0: "differs: " + onnx["note"]}[onnx["value"]]
-    cosines = [f"{rows[f'{name}/cosine/{recipe}']['value']:.3f}" for recipe in ("int8", "int4", "mx4")]
+    cosines = [f"{rows[f'{name}/cosine/{recipe}']['value']:.3f}" for recipe in RECIPES]
     kept = brief(weights["note"]) or brief(macs["note"].replace("%)", "% of MACs)"))
     return [
         f"`{name.removeprefix('modules/')}`",

@@ -6,6 +6,7 @@ has other instructions than this machine's, another vendor and other cache sizes
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -13,8 +14,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Empty, Queue
 
 from lbt import reproducible
 from lbt.errors import LbtError
@@ -25,6 +28,7 @@ from lbt.pipeline.plan import Plan
 
 EMULATOR = "qemu-x86_64"
 NATIVE = "native"
+PREFIX = "lbt-reproduce-"
 PARAMS = "params/reproduce.yaml"
 PROCESSORS = (NATIVE, "Haswell", "EPYC")
 """The machine's own, and two models of the emulator's with AVX2, one of each vendor."""
@@ -36,23 +40,40 @@ Hashes = dict[str, str]
 def reproduce(processors: Sequence[str] = PROCESSORS, params_file: str = PARAMS) -> Iterator[tuple[str, str, str]]:
     """Run every job of ``params_file`` on each processor; yield ``(processor, stage, hash)`` as stages end.
 
+    The first processor is alone, since it compiles loops for all; the others run beside each other.
+
     Raises:
         LbtError: the emulator is missing or does not know a processor, or a job failed there.
     """
     if any(name != NATIVE for name in processors) and shutil.which(EMULATOR) is None:
         raise LbtError(f"{EMULATOR} is not installed; Debian and Ubuntu have it in the package qemu-user")
-    with workspace() as folder:
-        for processor in processors:
-            prefix = [] if processor == NATIVE else [EMULATOR, "-cpu", processor]
-            command = [*prefix, sys.executable, "-m", "lbt.pipeline.reproduce", params_file]
-            for stage, digest in _run(command, folder, processor):
-                yield processor, stage, digest
-            for made in ("results", "logs", ".lbt"):  # numba's machine code stays: it is the same in this mode
-                shutil.rmtree(folder / made, ignore_errors=True)
+    first, *others = processors
+    with workspace() as folder, tempfile.TemporaryDirectory(prefix=PREFIX) as beside:
+        for stage, digest in _run(first, folder, params_file):
+            yield first, stage, digest
+        for made in ("results", "logs", ".lbt"):  # numba's machine code stays: it is the same in this mode
+            shutil.rmtree(folder / made, ignore_errors=True)
+        copies = {name: shutil.copytree(folder, Path(beside) / name) for name in others}
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found: Queue[tuple[str, str, str]] = Queue()
+
+            def tell(name: str) -> None:
+                for stage, digest in _run(name, copies[name], params_file):
+                    found.put((name, stage, digest))
+
+            pending = {pool.submit(tell, name) for name in others}
+            while pending or not found.empty():
+                with contextlib.suppress(Empty):
+                    yield found.get(timeout=1)
+                for ended in [future for future in pending if future.done()]:
+                    pending.remove(ended)
+                    ended.result()
 
 
-def _run(command: list[str], folder: Path, processor: str) -> Iterator[tuple[str, str]]:
+def _run(processor: str, folder: Path, params_file: str) -> Iterator[tuple[str, str]]:
     """Run :func:`main` in a process of its own; yield what it prints, a stage and its hash."""
+    emulator = [] if processor == NATIVE else [EMULATOR, "-cpu", processor]
+    command = [*emulator, sys.executable, "-m", "lbt.pipeline.reproduce", params_file]
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONUNBUFFERED": "1"}
     with tempfile.TemporaryFile("w+") as errors:
         with subprocess.Popen(
@@ -71,7 +92,7 @@ def _run(command: list[str], folder: Path, processor: str) -> Iterator[tuple[str
 @contextmanager
 def workspace() -> Iterator[Path]:
     """A folder with a copy of this workspace's code and params, and without its results; removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="lbt-reproduce-") as name:
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as name:
         for entry in (*CODE, "params"):
             shutil.copytree(entry, Path(name) / entry, ignore=shutil.ignore_patterns("__pycache__", ".*"))
         shutil.copy(DVC_YAML, name)
