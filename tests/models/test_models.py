@@ -10,6 +10,7 @@ from lbt.artifacts import write_tensors
 from lbt.errors import LbtError
 from lbt.models import Architecture, build, names, read_model, write_model
 from lbt.models.efficientnet_lite0 import _features, published_weights
+from lbt.models.vit_small import positions
 
 
 @pytest.mark.parametrize("name", names())
@@ -20,7 +21,7 @@ def test_shapes(name, channels):
     assert model(x).shape == (2, 7)
     torch.testing.assert_close(model.classifier(model.features(x)), model(x))
     owners = [module for module in model.modules() if list(module.parameters(recurse=False))]
-    assert all(isinstance(owner, nn.Conv2d | nn.BatchNorm2d | nn.Linear) for owner in owners)
+    assert all(isinstance(owner, nn.Conv2d | nn.BatchNorm2d | nn.Linear | nn.LayerNorm) for owner in owners)
 
 
 def test_building_is_a_function_of_the_seed_and_leaves_the_global_generator_alone():
@@ -41,6 +42,15 @@ def test_digit_cnn_is_small():
 def test_resnet20_has_the_papers_size():
     # 0.27 M in table 6 of arXiv 1512.03385.
     assert 265_000 < sum(p.numel() for p in build("resnet20", 10, 3).parameters()) < 280_000
+
+
+def test_the_vision_transformer_knows_where_a_patch_is():
+    assert 0.95e6 < sum(p.numel() for p in build("vit_small", 10, 3).parameters()) < 1.05e6
+    model, x = build("vit_small", 10, 1).eval(), torch.randn(1, 1, 32, 32)
+    turned = x.rot90(dims=(2, 3))
+    assert not torch.allclose(model.features(x), model.features(turned), atol=1e-3)
+    places = positions(8, 8, 128)
+    assert places.unique(dim=0).shape == (64, 128)
 
 
 def test_the_published_efficientnet_weights_all_load_and_each_is_used():
