@@ -14,7 +14,8 @@ from lbt.data.names import compiled
 from lbt.errors import unknown
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_NEEDS_PATH = ("folder", "arrays")
+NEEDS_PATH = ("folder", "arrays", "blended")
+"""Kinds of domains that are read from the user's files."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -85,7 +86,7 @@ class DomainSpec(Section):
     @classmethod
     def _inside(cls, path: str | None, info: Any) -> str | None:
         if path is None:
-            if info.data.get("kind") in _NEEDS_PATH:
+            if info.data.get("kind") in NEEDS_PATH:
                 raise ValueError(f"kind {info.data['kind']} needs a path in the workspace, such as inputs/mine")
             return None
         return in_workspace(path)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lbt.data.beside import labels_beside
-from lbt.data.params import DomainSpec
+from lbt.data.params import NEEDS_PATH, DomainSpec
 from lbt.params import Params
 from lbt.pipeline.job import Job, Paths
 
@@ -29,7 +29,7 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
 
 def _own(spec: DomainSpec) -> tuple[str, ...]:
     """The user's files that a domain is read from."""
-    if spec.kind not in ("folder", "arrays") or spec.path is None:
+    if spec.kind not in NEEDS_PATH or spec.path is None:
         return ()
     labels = labels_beside(Path(spec.path))
     return (spec.path,) if labels is None else (spec.path, labels.as_posix())
