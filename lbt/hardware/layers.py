@@ -106,7 +106,7 @@ def _layer(node: Node) -> Layer | None:
         return _product(node.name, node.c_in, node.c_out, height, width, node.taps, node.groups, node.weights, read,
                         written)  # fmt: skip
     name = node.label.strip("_").lower()
-    activation = ACTIVATIONS.get(name, "") if node.kind == "unknown" else ""
+    activation = ACTIVATIONS.get(name, "") if node.kind in ("curve", "softmax", "unknown") else ""
     kinds: dict[str, Kind] = {"max_pool": "pool", "avg_pool": "pool", "add": "add", "mul": "multiply", "cat": "copy"}
     kind = "activation" if activation else kinds.get(node.kind, "other")
     return Layer(node.name, kind, node.shapes[0][1] if len(node.shapes[0]) > 1 else channels, channels, height, width,

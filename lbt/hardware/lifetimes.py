@@ -82,7 +82,9 @@ def _saved(node: Node, precision: Precision, kept: Channels, batch: int) -> tupl
         return False, outputs / 8
     if node.kind == "max_pool":
         return False, outputs * ceil(log2(max(2, node.window))) / 8
-    return node.kind in ("mul", "unknown"), 0.0
+    if node.kind == "softmax":
+        return False, outputs * precision.of(node.name)["A"].bits / 8
+    return node.kind in ("mul", "pair", "affine", "divide", "curve", "layer_norm", "unknown"), 0.0
 
 
 def _sizes(graph: Graph, precision: Precision, kept: Channels, batch: int) -> dict[int, float]:

@@ -84,6 +84,8 @@ def _through(node: Node, live: Mapping[int, Mask]) -> Mask:
         if node.groups == node.c_in == width:  # depthwise: a dead input channel is a dead output channel
             return inputs[0].copy()
         return np.ones(width, bool)
+    if node.kind == "pair":
+        return np.ones(width, bool)
     if node.kind in ("add", "mul"):
         same = [mask for mask in inputs if len(mask) == width]
         alive = np.logical_or if node.kind == "add" else np.logical_and

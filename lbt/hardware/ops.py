@@ -18,7 +18,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 
+from lbt.hardware.elementwise import RULES
 from lbt.hardware.masks import Channels, channels
 from lbt.hardware.precision import FLOAT32, Number, Precision
 from lbt.hardware.trace import PRODUCTS, Graph, Node
@@ -136,6 +138,8 @@ def parameters(node: Node, kept: Channels) -> int:
     live_in, live_out = kept.live_in(node), kept.live_out(node)
     if node.kind == "norm":
         return (node.weights + node.biases) * live_out // max(1, node.c_out)
+    if node.kind == "layer_norm":
+        return node.weights + node.biases
     if node.kind not in PRODUCTS:
         return 0
     return node.weights * live_in * live_out // (node.c_in * node.c_out) + (node.biases * live_out // node.c_out)
@@ -170,6 +174,19 @@ def _forward(node: Node, precision: Precision, batch: int, kept: Channels, train
         )
     if node.kind == "norm":
         return _norm(work, node, inputs, kept, "forward" if training else "inference", precision)
+    if node.kind == "pair":
+        gemm, first = _pair(node, batch)[0], batch * kept.elements(node, 0) * roles["A"].bits / 8
+        return replace(
+            work,
+            macs=gemm.macs,
+            x=roles["A"],
+            y=roles["A"],
+            gemms=(gemm,),
+            float_units=roles["A"].is_float,
+            operands=(first, work.reads - first, work.writes),
+        )
+    if node.kind in RULES:
+        return _by_rule(work, node, outputs, roles["A"], "forward")
     operations = _elementwise(node, inputs, outputs)
     moved = 0 if node.kind in FUSED else inputs
     return replace(work, operations=operations, elements=moved, float_units=roles["A"].is_float)
@@ -222,10 +239,28 @@ def _backward(node: Node, precision: Precision, batch: int, kept: Channels, need
     if not sends and not node.trainable:
         return
     leaving = inputs * roles["E"].bits / 8
-    rounded = inputs if node.kind in ("norm", "avg_pool", "mul") else 0
+    if node.kind == "pair":
+        saved = inputs * roles["A"].bits / 8
+        gemms = _pair(node, batch)[1:]
+        yield replace(
+            _rounded(error, roles["E"], inputs),
+            macs=sum(gemm.macs for gemm in gemms),
+            x=roles["E"],
+            y=roles["A"],
+            gemms=tuple(gemms),
+            float_units=roles["E"].is_float or roles["A"].is_float,
+            reads=arriving + saved,
+            writes=leaving,
+            operands=(arriving, saved, leaving),
+        )
+        return
+    rounded = inputs if node.kind in ("norm", "avg_pool", "mul", *RULES) else 0
     error = replace(_rounded(error, roles["E"], rounded), reads=arriving, writes=leaving)
     if node.kind == "norm":
         yield _norm(error, node, inputs, kept, "backward", precision)
+    elif node.kind in RULES:
+        saved = inputs * roles["A"].bits / 8
+        yield _by_rule(replace(error, reads=arriving + saved), node, inputs, roles["E"], "backward")
     else:
         operations = _elementwise_backward(node, inputs, outputs)
         moved = 0 if node.kind in FUSED else outputs
@@ -255,7 +290,7 @@ FUSED = ("relu", "identity", "view")
 own.
 """
 
-ROUNDED = (*PRODUCTS, "norm", "add", "mul", "avg_pool")
+ROUNDED = (*PRODUCTS, "norm", "add", "mul", "sum", "avg_pool", "pair", *RULES)
 """Kinds whose results are wider than their inputs and are brought back to the format."""
 
 OPTIMIZER_STATES = {"sgd": 1, "adam": 2}
@@ -277,6 +312,25 @@ def _products(node: Node, batch: int, kept: Channels) -> list[Gemm]:
     if taps:
         errors.append(Gemm(pixels, taps * c_out, c_in, groups * (phases - extra)))
     return [forward, *errors]
+
+
+def _pair(node: Node, batch: int) -> list[Gemm]:
+    """The product of two activations, (m × k) · (k × n) for each image and head, then its two errors."""
+    m, n, k, count = node.shape[-2], node.shape[-1], node.shapes[0][-1], batch * prod(node.shape[:-2])
+    return [Gemm(m, k, n, count), Gemm(m, n, k, count), Gemm(k, m, n, count)]
+
+
+def _by_rule(work: Work, node: Node, elements: float, number: Number, stage: str) -> Work:
+    """What :mod:`lbt.hardware.elementwise` says of a node."""
+    rule = RULES[node.kind]
+    each, row = getattr(rule, stage), getattr(rule, f"row_{stage}")
+    return replace(
+        work,
+        operations=each.scaled(elements) + row.scaled(elements / node.window),
+        elements=rule.reads * elements,
+        reads=work.reads + (rule.reads - 1) * elements * number.bits / 8,
+        float_units=rule.is_float or number.is_float,
+    )
 
 
 def variant(node: Node, precision: Precision) -> str:
@@ -309,6 +363,8 @@ def _elementwise(node: Node, inputs: float, outputs: float) -> Operations:
             return Operations(comparisons=outputs * (node.window - 1))
         case "avg_pool":
             return Operations(adds=inputs - outputs, multiplies=outputs)
+        case "sum":
+            return Operations(adds=inputs - outputs)
         case "add":
             return Operations(adds=outputs)
         case "mul":

@@ -7,7 +7,8 @@ too. Whatever has no rule is recorded as ``unknown`` under its own name: it must
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -29,7 +30,9 @@ class Node:
 
     Attributes:
         name: path of the module, followed by ``.<operation>`` if it is written in a ``forward``; unique.
-        kind: ``conv``, ``linear``, ``norm``, ``relu``, ``max_pool``, ``avg_pool``, ``add``, ``mul``, ``cat``, ``view``,
+        kind: ``conv``, ``linear``, ``pair`` (a product of two activations), ``norm`` (batch norm), ``layer_norm``,
+            ``softmax``, ``curve`` (any other function of one element), ``relu``, ``max_pool``, ``avg_pool``, ``sum``
+            (over an axis), ``add``, ``mul``, ``affine`` (a product and a sum), ``divide``, ``cat``, ``view``,
             ``identity`` or ``unknown``.
         inputs: the values that flow in (constants and parameters left out).
         output: the value that flows out.
@@ -41,7 +44,7 @@ class Node:
         taps: kernel positions per input channel (k_h·k_w for a convolution, 1 for a linear layer).
         stride: product of the strides.
         groups: of a convolution.
-        window: elements per output of a pooling.
+        window: elements per output of a pooling; elements of a row of a softmax or layer norm.
         variant: of a norm: its file name in ``lbt/nn/norms``.
         label: name of the operation in an error or a table, such as ``Softmax``.
     """
@@ -146,7 +149,7 @@ class _Recorder(TorchDispatchMode):
         for path, module in self.model.named_modules():
             hooks.append(module.register_forward_pre_hook(self._enter(path)))
             hooks.append(module.register_forward_hook(self._leave, always_call=True))
-        with torch.no_grad(), self:
+        with torch.no_grad(), _written_out_attention(), self:
             result = self.model(image)
         tensors = [t for t in torch.utils._pytree.tree_leaves(result) if isinstance(t, Tensor)]
         return Graph(tuple(self.nodes), source, tuple(v for t in tensors if (v := self._value(t)) is not None))
@@ -175,10 +178,26 @@ class _Recorder(TorchDispatchMode):
             kind = OPERATIONS.get(name, "unknown")
             if result is not None and kind == "view":
                 self._alias(tensors, result)
+            elif kind == "attention":
+                self._attention(tensors, result)
             elif result is not None and any(self._value(t) is not None for t in tensors):
                 path = ".".join(part for part in (self.path[-1] if self.path else "", name.strip("_")) if part)
                 self._record(path, kind, tensors, result, self._call_facts(name, args, tensors))
         return output
+
+    def _attention(self, tensors: list[Tensor], output: Tensor | None) -> None:
+        """Softmax(q·kᵀ)·v in one call: its two products and what is between them."""
+        assert output is not None
+        q, k, v = tensors[:3]
+        scores, weights = (torch.empty(*q.shape[:-1], k.shape[-2], device="meta") for _ in range(2))
+        path = self.path[-1] if self.path else "attention"
+        for name, kind, inputs, result in (
+            ("scores", "pair", [q, k], scores),
+            ("softmax", "softmax", [scores], weights),
+            ("values", "pair", [weights, v], output),
+        ):
+            facts = {"label": name, "window": k.shape[-2] if kind == "softmax" else 1}
+            self._record(f"{path}.{name}", kind, inputs, result, facts)
 
     def _alias(self, tensors: list[Tensor], result: Tensor) -> None:
         """A view keeps its source's value; a copy becomes a new name for it."""
@@ -202,21 +221,29 @@ class _Recorder(TorchDispatchMode):
             facts["biases"] = sum(w.numel() for w in weights if w.dim() == 1)
             if name == "convolution":
                 facts |= {"taps": prod(weight.shape[2:]), "stride": prod(args[3]), "groups": args[8]}
+        if name in ("native_layer_norm", "native_group_norm"):
+            first = dict(zip(("weights", "biases"), (w.numel() for w in weights), strict=False))
+            row = prod(args[1]) if name == "native_layer_norm" else args[4] * args[5] // args[6]
+            facts |= {"window": row, "trainable": any(w.requires_grad for w in weights), **first}
+        if name == "_softmax":
+            facts["window"] = tensors[0].shape[args[1]]
         if name in ("max_pool2d_with_indices", "avg_pool2d"):
             facts["window"] = prod(args[1]) if len(args[1]) > 1 else args[1][0] ** 2
         return facts
 
     def _record(self, path: str, kind: str, tensors: list[Tensor], output: Tensor, facts: dict[str, Any]) -> None:
-        pairs = [(v, tuple(t.shape)) for t in tensors if (v := self._value(t)) is not None]
-        if not pairs:
+        if all(self._value(t) is None for t in tensors):
             return
-        if kind in PRODUCTS and not facts.get("weights"):  # of two activations, such as attention; or transposed
-            kind = "unknown"
+        if kind in PRODUCTS and not facts.get("weights"):
+            kind = "pair" if kind == "linear" and len(tensors) == 2 else "unknown"  # unknown: a transposed convolution
         self.names[path] = self.names.get(path, 0) + 1
         name = path if self.names[path] == 1 else f"{path}#{self.names[path]}"
+        pairs = [(v, _of_one_image(kind, t)) for t in tensors if (v := self._value(t)) is not None]
         value = self._new_value(output)
         inputs, shapes = tuple(p[0] for p in pairs), tuple(p[1] for p in pairs)
-        node = Node(name or "model", kind, inputs, value, shapes, tuple(output.shape))
+        if kind == "divide" and len(pairs) == 1:
+            kind = "mul"  # by a constant, whose inverse is prepared
+        node = Node(name or "model", kind, inputs, value, shapes, _of_one_image(kind, output))
         self.nodes.append(_with_window(replace(node, **facts)))
 
     def _value(self, tensor: Tensor) -> int | None:
@@ -228,8 +255,26 @@ class _Recorder(TorchDispatchMode):
         return value
 
 
+@contextmanager
+def _written_out_attention() -> Iterator[None]:
+    """Without PyTorch's fused layers of inference, in which no product can be seen."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
 OPERATIONS = {
-    **dict.fromkeys(("relu", "relu_", "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_", "clamp", "clamp_"), "relu"),
+    **dict.fromkeys(
+        [
+            f"{name}{mark}"
+            for name in ("relu", "hardtanh", "leaky_relu", "clamp", "clamp_min", "clamp_max")
+            for mark in ("", "_")
+        ],
+        "relu",
+    ),
     **dict.fromkeys(("add", "add_", "sub", "sub_"), "add"),
     **dict.fromkeys(("mul", "mul_"), "mul"),
     **dict.fromkeys(("convolution",), "conv"),
@@ -237,8 +282,43 @@ OPERATIONS = {
     **dict.fromkeys(("native_batch_norm", "cudnn_batch_norm", "_native_batch_norm_legit_no_training"), "norm"),
     **dict.fromkeys(("max_pool2d_with_indices",), "max_pool"),
     **dict.fromkeys(("avg_pool2d", "_adaptive_avg_pool2d", "mean"), "avg_pool"),
-    **dict.fromkeys(("cat",), "cat"),
+    **dict.fromkeys(("cat", "stack"), "cat"),
+    **dict.fromkeys(("sum",), "sum"),
     **dict.fromkeys(("constant_pad_nd",), "identity"),
+    **dict.fromkeys(("bmm",), "pair"),
+    **dict.fromkeys(
+        (
+            "_scaled_dot_product_flash_attention_for_cpu",
+            "_scaled_dot_product_flash_attention",
+            "_scaled_dot_product_efficient_attention",
+            "_scaled_dot_product_cudnn_attention",
+        ),
+        "attention",
+    ),
+    **dict.fromkeys(("_softmax",), "softmax"),
+    **dict.fromkeys(("native_layer_norm", "native_group_norm"), "layer_norm"),
+    **dict.fromkeys(("addcmul", "addcmul_"), "affine"),
+    **dict.fromkeys(("div", "div_"), "divide"),
+    **dict.fromkeys(
+        [
+            f"{name}{mark}"
+            for name in (
+                "gelu",
+                "silu",
+                "sigmoid",
+                "tanh",
+                "hardswish",
+                "hardsigmoid",
+                "mish",
+                "elu",
+                "softplus",
+                "exp",
+                "erf",
+            )
+            for mark in ("", "_")
+        ],
+        "curve",
+    ),
     **dict.fromkeys(
         [
             "view",
@@ -263,7 +343,10 @@ OPERATIONS = {
             "flatten",
             "as_strided",
             "split",
+            "split_with_sizes",
+            "unsafe_split",
             "chunk",
+            "unbind",
         ],
         "view",
     ),
@@ -274,6 +357,23 @@ _MODULES: tuple[tuple[tuple[type[nn.Module], ...], str], ...] = (
     ((nn.Conv1d, nn.Conv2d), "conv"),
     ((nn.Linear,), "linear"),
     ((nn.BatchNorm1d, nn.BatchNorm2d), "norm"),
+    ((nn.LayerNorm, nn.GroupNorm), "layer_norm"),
+    (
+        (
+            nn.GELU,
+            nn.SiLU,
+            nn.Sigmoid,
+            nn.Tanh,
+            nn.Hardswish,
+            nn.Hardsigmoid,
+            nn.Mish,
+            nn.ELU,
+            nn.CELU,
+            nn.SELU,
+            nn.Softplus,
+        ),
+        "curve",
+    ),
     ((nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.LeakyReLU), "relu"),
     ((nn.MaxPool1d, nn.MaxPool2d), "max_pool"),
     ((nn.AvgPool1d, nn.AvgPool2d, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d), "avg_pool"),
@@ -304,15 +404,31 @@ def _module_facts(module: nn.Module) -> dict[str, Any]:
     if weight is not None:
         facts |= {"weights": weight.numel(), "trainable": weight.requires_grad}
         facts["biases"] = own["bias"].numel() if "bias" in own else 0
+    if isinstance(module, nn.LayerNorm):
+        facts["window"] = prod(module.normalized_shape)
+    if isinstance(module, nn.GroupNorm):
+        facts["groups"] = module.num_groups
     if isinstance(module, nn.Conv1d | nn.Conv2d):
         facts |= {"taps": prod(module.kernel_size), "stride": prod(module.stride), "groups": module.groups}
     return facts
 
 
+def _of_one_image(kind: str, tensor: Tensor) -> tuple[int, ...]:
+    """A shape whose first axis is the batch of one, where the model has folded windows, heads or tokens into it."""
+    first, *rest = shape = tuple(tensor.shape) or (1,)
+    if first == 1 and kind != "pair":
+        return shape
+    if kind in ("conv", "norm") and len(rest) > 1:  # their channels stay the second axis
+        return (1, rest[0], first * rest[1], *rest[2:])
+    return (1, *shape)
+
+
 def _with_window(node: Node) -> Node:
-    """A pooling's window: what its module says, or the ratio of its sizes where the module gives none."""
+    """The window: what the module says, or what follows from the sizes where it gives none."""
     if node.kind in ("max_pool", "avg_pool") and node.window == 1:
         return replace(node, window=max(1, prod(node.shapes[0]) // max(1, prod(node.shape))))
+    if node.kind == "layer_norm" and node.window == 1:  # of a module with groups
+        return replace(node, window=prod(node.shape) // node.groups)
     return node
 
 

@@ -82,10 +82,11 @@ def area(unit: Unit) -> Area:
     if closed is not None:
         return Area(closed, unit.a + unit.b, _fitted(unit, "carry"), 0, 0, "closed")
     if unit.style == "dsp":
-        return _enclosing(unit)
+        return _with_blocks(unit)
     if unit.target == "ecp5":
         return _transferred(unit)
-    return Area(_fitted(unit, "lut"), _fitted(unit, "ff"), _fitted(unit, "carry"), 0, 0, "fitted")
+    kept = unit.a + unit.b if unit.kind == "multiplier" else _fitted(unit, "ff")
+    return Area(_fitted(unit, "lut"), kept, _fitted(unit, "carry"), 0, 0, "fitted")
 
 
 def closed_form(unit: Unit) -> int | None:
@@ -161,6 +162,24 @@ def _fabric(unit: Unit) -> str:
 @cache
 def _coefficients(kind: str, style: str, target: str, column: str) -> np.ndarray:
     return forms.fit({unit: row[column] for unit, row in _known(kind, style, target).items()})
+
+
+BLOCK = {"xc7": (25, 18, 48), "xcup": (27, 18, 48)}
+"""Operand and accumulator widths that one DSP block has: DSP48E1 (AMD UG479) and DSP48E2 (UG579)."""
+SMALLEST_IN_BLOCK = 9
+"""Bits of a product from which on Yosys puts it into a DSP block."""
+
+
+def _with_blocks(unit: Unit) -> Area:
+    """One block where it holds the unit, no block where the product is small; otherwise what contains the unit."""
+    if unit.kind in ("multiplier", "mac") and unit.target in BLOCK:
+        if unit.a + unit.b < SMALLEST_IN_BLOCK:
+            return area(replace(unit, style="plain"))
+        wide, narrow, sum_ = BLOCK[unit.target]
+        if max(unit.a, unit.b) <= wide and min(unit.a, unit.b) <= narrow and unit.c <= sum_:
+            rest = 1 if unit.kind == "mac" else 0  # clear or reset
+            return Area(rest, rest, 0, 1, 0, "closed")
+    return _enclosing(unit)
 
 
 def _enclosing(unit: Unit) -> Area:

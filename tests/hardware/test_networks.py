@@ -8,6 +8,8 @@ import pytest
 import torch
 import yaml
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 import lbt
 from lbt import models
@@ -48,12 +50,22 @@ def test_a_searched_cell() -> None:
     assert passes["forward"]["macs"] == passes["gradient"]["macs"] > passes["error"]["macs"] > 0
 
 
-def test_a_transformer_s_layers_are_named() -> None:
-    block = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True)
-    result = lbt.cost(block, (10, 32))
-    text = " ".join(result.unknown)
-    assert "attention" in text
-    assert "layer_norm" in text
+def test_every_product_of_a_transformer_is_counted() -> None:
+    block = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True, dropout=0.0)
+    result = lbt.cost(block, (10, 32), batch=1)
+    assert result.unknown == []
+    x = torch.randn(1, 10, 32)
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        y = block(x)
+        forward = counter.get_total_flops() // 2
+        y.sum().backward()
+    passes = result.by_pass()
+    assert passes["forward"]["macs"] == forward
+    assert sum(p["macs"] for p in passes.values()) == counter.get_total_flops() // 2
+
+
+def test_layers_without_a_rule_are_named() -> None:
+    result = lbt.cost(Unusual(), (3, 8, 8))
     assert result.metrics()["unknown_layers"] == len(result.unknown) > 0
     assert "not counted, no cost rule" in str(result)
     assert not all(row["known"] for row in result.table().to_pylist())
@@ -72,7 +84,7 @@ class Unusual(nn.Module):
 
 def test_a_transposed_convolution_is_not_counted_as_a_plain_one() -> None:
     result = lbt.cost(Unusual(), (3, 8, 8), batch=1)
-    assert result.unknown == ["up.convolution (conv_transpose)", "gelu (gelu)"]
+    assert result.unknown == ["up.convolution (conv_transpose)"]
     assert result.by_pass()["forward"]["macs"] == 8 * 3 * 9 * 36
 
 
@@ -143,3 +155,29 @@ def test_widths_out_of_range_are_one_line() -> None:
 def test_the_trace_names_every_value_once() -> None:
     graph = trace(models.build("resnet20", classes=10, channels=3), (3, 32, 32))
     assert len({node.name for node in graph.nodes}) == len(graph.nodes)
+
+
+class Windows(nn.Module):
+    """Attention inside windows that are folded into the batch, as in a Swin transformer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv, self.norm, self.groups = nn.Linear(8, 24), nn.LayerNorm(8), nn.GroupNorm(2, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        n, c, h, w = x.shape
+        x = nn.functional.silu(self.groups(x))
+        windows = x.reshape(n, c, h // 2, 2, w // 2, 2).permute(0, 2, 4, 3, 5, 1).reshape(-1, 4, c)
+        q, k, v = self.qkv(self.norm(windows)).chunk(3, -1)
+        scores = (q @ k.transpose(1, 2)) / c**0.5
+        return torch.stack([scores.softmax(-1) @ v, windows]).sum(0) / (1 + x.mean())
+
+
+def test_windows_in_the_batch_are_counted() -> None:
+    result = lbt.cost(Windows(), (8, 6, 6), batch=1)
+    assert result.unknown == []
+    with FlopCounterMode(display=False) as counter:
+        Windows()(torch.randn(1, 8, 6, 6)).sum().backward()
+    assert sum(p["macs"] for p in result.by_pass().values()) == counter.get_total_flops() // 2
+    graph = trace(Windows(), (8, 6, 6))
+    assert {node.window for node in graph.nodes if node.kind == "layer_norm"} == {8, 4 * 36}

@@ -129,12 +129,41 @@ def test_an_unknown_operation_is_named_and_not_zero() -> None:
     assert all(w.kind.startswith("unknown:") and w.layer.startswith("1.") for w in odd)
 
 
-def test_a_product_of_activations_is_unknown() -> None:
-    class Attention(nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.mm(x, x.t())
+class Attention(nn.Module):
+    """Two heads written out, from one linear layer."""
 
-    assert [w.kind for w in count(trace(Attention(), (6,)), INT8, training=False)] == ["unknown:mm"]
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(8, 24)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = self.qkv(x).unflatten(2, (3, 2, 4)).permute(2, 0, 3, 1, 4)
+        return torch.softmax(q @ k.transpose(2, 3), 3) @ v
+
+
+def test_a_product_of_activations_has_two_errors_and_no_gradient() -> None:
+    works = count(trace(Attention(), (5, 8)), INT8, batch=3)
+    pairs = [w for w in works if w.kind == "pair"]
+    scores, values, *errors = pairs
+    assert (scores.gemms, values.gemms) == ((Gemm(5, 4, 5, 6),), (Gemm(5, 5, 4, 6),))
+    assert [w.gemms for w in errors] == [
+        (Gemm(5, 4, 5, 6), Gemm(5, 5, 4, 6)),  # of the values: dv and the scores' error
+        (Gemm(5, 5, 4, 6), Gemm(4, 5, 5, 6)),
+    ]
+    assert {w.stage for w in pairs} == {"forward", "error"}
+    assert all((w.x.bits, w.y.bits) == (8, 8) for w in pairs)
+    assert scores.operands == (3 * 40, 3 * 40, 3 * 50)
+    assert all(w.known for w in works)
+
+
+def test_a_softmax_divides_once_a_row() -> None:
+    (softmax, error) = [w for w in count(trace(Attention(), (5, 8)), INT8, batch=3) if w.kind == "softmax"]
+    assert softmax.operations.divides == 3 * 2 * 5
+    assert softmax.operations.comparisons == 2 * 3 * 2 * 5 * 5
+    assert softmax.float_units
+    assert error.operations.divides == 0
+    (norm,) = count(trace(nn.LayerNorm((4, 6)), (4, 6)), INT8, training=False)
+    assert norm.operations.square_roots == 1
 
 
 def _slow_macs(mask_in: list[int], mask_out: list[int], size: int) -> int:

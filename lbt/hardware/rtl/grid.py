@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from lbt.errors import LbtError, unknown
@@ -151,6 +152,15 @@ HELD_OUT: dict[tuple[str, str], Widths] = {
 }
 """Widths that no form has seen: what the model's error is measured on."""
 
+TABLE_WIDTHS = range(2, 17)
+
+TABLE: dict[tuple[str, str], Widths] = {
+    ("multiplier", "plain"): tuple(product(TABLE_WIDTHS, TABLE_WIDTHS)),
+    ("multiplier", "booth"): tuple(w for w in product(TABLE_WIDTHS, TABLE_WIDTHS) if min(w) < 4),
+}
+"""Widths of the 7-series library that are there one by one: how Yosys compresses the rows of a small multiplier follows
+no form, nor do Booth rows of an operand of two or three bits."""
+
 ULTRASCALE = (
     *(Unit("mac", "dsp", "xcup", k, k, 32) for k in (8, 16)),
     Unit("mac", "dsp", "xcup", 24, 24, 48),
@@ -185,3 +195,6 @@ def grid() -> Iterator[Unit]:
                 yield from (Unit(kind, style, "xc7", *one) for one in widths)
             for (kind, style), count in LUT4.items():
                 yield from (Unit(kind, style, "ecp5", *one) for one in FITTED[kind, style][1:count])
+    for kind, style in TABLE:
+        seen = {*FITTED[kind, style], *HELD_OUT[kind, style]}
+        yield from (Unit(kind, style, "xc7", *one) for one in TABLE[kind, style] if one not in seen)
