@@ -161,10 +161,12 @@ def _mapping(where: str | Path, found: Any) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------------------- Parquet
 
 
-def write_table(path: str | Path, table: pa.Table | list[dict[str, Any]] | dict[str, Any]) -> None:
+def write_table(
+    path: str | Path, table: pa.Table | list[dict[str, Any]] | dict[str, Any], rows: int | None = None
+) -> None:
     """Write a table (a :class:`pyarrow.Table`, a list of rows, or a mapping of columns) as Parquet.
 
-    Each page carries a checksum, which :func:`read_table` verifies.
+    Each page carries a checksum, which :func:`read_table` verifies. ``rows`` is the most in a row group.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -175,25 +177,36 @@ def write_table(path: str | Path, table: pa.Table | list[dict[str, Any]] | dict[
         table = pa.table(table)
     metadata = {**(table.schema.metadata or {}), b"lbt": _provenance_json().encode()}
     with atomic(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd", write_page_checksum=True)
+        table = table.replace_schema_metadata(metadata)
+        pq.write_table(table, temporary, row_group_size=rows, compression="zstd", write_page_checksum=True)
 
 
-def read_table(path: str | Path) -> pa.Table:
-    """Read a Parquet file; no two columns of it have the same name, and the checksums of its pages are right."""
-    return reading(path, "Parquet", _read_table)
+def read_table(path: str | Path, columns: list[str] | None = None) -> pa.Table:
+    """Read a Parquet file, or some of its columns; no two have the same name, and the checksums of pages are right."""
+
+    def read(file: Path) -> pa.Table:
+        import pyarrow.parquet as pq
+
+        read_schema(file)
+        return pq.read_table(file, columns=columns, page_checksum_verification=True)
+
+    return reading(path, "Parquet", read)
 
 
-def _read_table(path: Path) -> pa.Table:
+def read_schema(path: Path) -> pa.Schema:
+    """The schema of a Parquet file; no two columns have the same name."""
     import pyarrow.parquet as pq
 
-    names = pq.read_schema(path).names
-    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
+    schema = pq.read_schema(path)
+    if twice := sorted(name for name, count in Counter(schema.names).items() if count > 1):
         raise LbtError(f"{path}: column {told(twice[0])} is there twice")
-    return pq.read_table(path, page_checksum_verification=True)
+    return schema
 
 
 NOTES = ("file", "user", "time", "split")
 """Columns that may stand beside image and label; each value may be null."""
+GROUP = 1 << 26
+"""Bytes of pixels in a row group of an image table, which is what writing one keeps in memory."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +214,7 @@ class Images:
     """An image set, labelled or not.
 
     Attributes:
-        pixels: uint8 array of shape (N, H, W, C), C = 1 or 3.
+        pixels: uint8 array of shape (N, H, W, C), C = 1 or 3; a large one lies on the disk (:mod:`lbt.mapped`).
         labels: int64 array of shape (N,), class indices; -1 marks an image without a label.
         classes: the class names, in the order of their indices; empty where nobody named a class.
         columns: any of ``NOTES``, each a list of N values or None: ``file`` and ``user`` names, ``time`` in seconds
@@ -220,9 +233,12 @@ class Images:
         """The images at ``index``."""
         import numpy as np
 
-        numbers = np.arange(len(self))[index].tolist()
-        columns = {name: [values[n] for n in numbers] for name, values in self.columns.items()}
-        return Images(self.pixels[index], self.labels[index], self.classes, columns)
+        from lbt import mapped
+
+        numbers = np.arange(len(self))[index]
+        columns = {name: [values[n] for n in numbers.tolist()] for name, values in self.columns.items()}
+        pixels = self.pixels[index] if isinstance(index, slice) else mapped.take(self.pixels, numbers)
+        return Images(pixels, self.labels[index], self.classes, columns)
 
 
 def renumber(labels: np.ndarray, classes: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
@@ -262,7 +278,8 @@ def write_images(path: str | Path, images: Images) -> None:
     labels = pa.array(images.labels, pa.int16(), mask=missing if missing.any() else None)
     notes = {name: pa.array(images.columns[name], _kind(name)) for name in NOTES if name in images.columns}
     metadata = {"shape": json.dumps(shape), "classes": json.dumps(list(images.classes))}
-    write_table(path, pa.table({"image": array, "label": labels, **notes}).replace_schema_metadata(metadata))
+    table = pa.table({"image": array, "label": labels, **notes}).replace_schema_metadata(metadata)
+    write_table(path, table, rows=max(1, GROUP // max(1, size)))
 
 
 def _kind(name: str) -> pa.DataType:
@@ -280,24 +297,33 @@ def read_images(path: str | Path) -> Images:
 def _read_images(path: Path) -> Images:
     import numpy as np
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    table = read_table(path)
-    metadata = table.schema.metadata or {}
-    if not {b"shape", b"classes"} <= set(metadata) or not {"image", "label"} <= set(table.column_names):
+    from lbt import mapped
+
+    schema = read_schema(path)
+    metadata = schema.metadata or {}
+    if not {b"shape", b"classes"} <= set(metadata) or not {"image", "label"} <= set(schema.names):
         raise LbtError(f"{path}: not an image table: expected columns image and label, and a shape in the metadata")
     shape, classes = _image_shape(path, metadata[b"shape"]), _class_names(path, metadata[b"classes"])
-    column = table.column("image").combine_chunks()
-    if isinstance(column, pa.ChunkedArray):
-        column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
-    width = shape[0] * shape[1] * shape[2]
-    if column.type != pa.binary(width):
-        raise LbtError(f"{path}: column image is {column.type}, but the shape {shape} needs {width} bytes an image")
-    if column.null_count:
-        raise LbtError(f"{path}: column image: {column.null_count} of {len(column)} images are null")
-    flat = np.frombuffer(column.buffers()[1] or b"", np.uint8)[column.offset * width :][: len(column) * width]
+    width, kind = shape[0] * shape[1] * shape[2], schema.field("image").type
+    if kind != pa.binary(width):
+        raise LbtError(f"{path}: column image is {kind}, but the shape {shape} needs {width} bytes an image")
+    beside = [name for name in ("label", *NOTES) if name in schema.names]
+    table = read_table(path, beside)
+    pixels, start = mapped.empty((len(table), *shape)), 0
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        for batch in file.iter_batches(max(1, mapped.PART // width), columns=["image"]):
+            column = batch.column(0)
+            if column.null_count:
+                first = start + int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+                raise LbtError(f"{path}: column image: row {first} is null; accepted: an image in each row")
+            flat = np.frombuffer(column.buffers()[1] or b"", np.uint8)[column.offset * width :][: len(column) * width]
+            pixels[start : start + len(column)] = flat.reshape(len(column), *shape)
+            start += len(column)
     labels = _labels(path, table.column("label"), len(classes))
     notes = {name: _notes(path, table.column(name), name) for name in NOTES if name in table.column_names}
-    return Images(flat.reshape(len(column), *shape).copy(), labels, classes, notes)
+    return Images(pixels, labels, classes, notes)
 
 
 def _notes(path: Path, column: pa.ChunkedArray, name: str) -> list[Any]:

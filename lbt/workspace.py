@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,16 @@ IGNORED = "/lbt\n/logs/\n/results/?*\n/inputs/?*\n!/results/*.dvc\n!/inputs/*.dv
 
 @dataclass(frozen=True)
 class Made:
-    """The files that :func:`init` wrote and those that it found, and let be; relative to the workspace."""
+    """The files that :func:`init` wrote and those that it found, and let be; relative to the workspace.
+
+    Attributes:
+        notes: lines on what looks odd in the images.
+    """
 
     written: list[Path]
     kept: list[Path]
     params: Path
+    notes: list[str] = field(default_factory=list)
 
 
 def init(folder: Path, source: Path, target: Path, params_file: Path = PARAMS) -> Made:
@@ -57,6 +62,8 @@ def init(folder: Path, source: Path, target: Path, params_file: Path = PARAMS) -
         raise LbtError(f"{folder / params_file}: is there already; remove it, or choose another name with --params")
     paths = {"source": source, "target": target}
     seen = {role: look(path) for role, path in paths.items()}
+    if refusals := [found.refusal for found in seen.values() if found.refusal]:
+        raise LbtError(refusals[0])
     names = dict(zip(paths, _names(source, target), strict=True))
     inside = {role: _inside(folder, path, names[role]) for role, path in paths.items()}
     domains = {names[role]: {"kind": seen[role].kind, "path": inside[role].as_posix()} for role in paths}
@@ -75,6 +82,7 @@ def init(folder: Path, source: Path, target: Path, params_file: Path = PARAMS) -
         with contextlib.chdir(folder):
             if Plan(params_file, check_files=False).versioned:
                 declare_inputs(params_file)
+    made.notes.extend(line for found in seen.values() for line in found.notes())
     return made
 
 
@@ -95,7 +103,7 @@ def _inside(folder: Path, path: Path, name: str) -> Path:
 
 
 def _check_together(source: Seen, target: Seen) -> None:
-    known, asked = source.whole.classes, target.whole.classes
+    known, asked = source.classes, target.classes
     if not (source.splits.train.labels >= 0).any():
         raise LbtError(f"{source.listing.where}: no image has a label, but the network learns from the source's")
     if strange := [name for name in asked if name not in known]:
@@ -107,11 +115,10 @@ def _check_together(source: Seen, target: Seen) -> None:
 def _params(source: Seen, target: Seen, domains: dict[str, dict[str, str]]) -> str:
     """The text of a params file for the two domains."""
     first, second = domains
-    images = source.whole.pixels
-    colour = 3 in (images.shape[3], target.whole.pixels.shape[3])
-    size = min(64, max(32, -(-images.shape[1] // 8) * 8))
+    colour = 3 in (source.shape[2], target.shape[2])
+    size = min(64, max(32, -(-source.shape[0] // 8) * 8))
     methods = ["source_only", "adabn", "mean_teacher"]
-    if (target.whole.labels >= 0).all():
+    if (target.labels >= 0).all():
         methods.append("target_supervised")
     lines = [
         "# Made by `lbt init`. Every key and its meaning: docs/params.md, `lbt STAGE --help`.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lbt import mapped
 from lbt.artifacts import Images, renumber
 from lbt.errors import LbtError
 
@@ -46,11 +47,16 @@ def to_float(images: Images | np.ndarray, channels: int | None = None, size: int
 
 def convert(images: Images, channels: int | None, size: int | None) -> Images:
     """The same images with another number of channels or another size (see :func:`to_float`), rounded to uint8."""
-    _, height, width, depth = images.pixels.shape
+    count, height, width, depth = images.pixels.shape
     if channels in (None, depth) and size in (None, height) and (size is None or size == width):
         return images
-    pixels = (to_float(images, channels, size) * 255).round_().permute(0, 2, 3, 1).numpy().astype(np.uint8)
-    return replace(images, pixels=np.ascontiguousarray(pixels))
+
+    def rows(part: slice) -> np.ndarray:
+        converted = (to_float(images.pixels[part], channels, size) * 255).round_().permute(0, 2, 3, 1)
+        return converted.numpy().astype(np.uint8)
+
+    shape = (count, size or height, size or width, channels or depth)
+    return replace(images, pixels=mapped.made(shape, np.uint8, rows, "converting"))
 
 
 def pad(pixels: np.ndarray, size: int) -> np.ndarray:

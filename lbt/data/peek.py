@@ -45,7 +45,8 @@ def peek(spec: DomainSpec, name: str) -> Peek:
         listing = module.listing(spec)
         found = headers(listing, spec)
         check_skipped(listing.skipped, len(found.index), spec.max_skipped, listing.where)
-        parts = dict(zip(("train", "validation", "test"), found.parts(), strict=True))
+        division = found.divided()
+        parts = dict(zip(("train", "validation", "test"), division.parts, strict=True))
     except LbtError as error:
         raise LbtError(f"data.domains.{name}: {error}") from None
     limits = {"train": spec.train, "validation": spec.validation, "test": spec.test}
@@ -54,5 +55,5 @@ def peek(spec: DomainSpec, name: str) -> Peek:
         labels = found.labels[index[: limits[part]]]
         counts = np.bincount(labels[labels >= 0], minlength=len(found.classes)).tolist()
         labelled[part] = dict(zip(found.classes, counts, strict=True))
-    lines = told(found.notes, listing.skipped)
+    lines = told((*found.notes, *division.notes), listing.skipped)
     return Peek(found.classes, labelled, [f"data.domains.{name}: {line}" for line in lines])
