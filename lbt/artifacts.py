@@ -193,6 +193,16 @@ def read_table(path: str | Path, columns: list[str] | None = None) -> pa.Table:
     return reading(path, "Parquet", read)
 
 
+def read_batches(path: Path, column: str, rows: int) -> Iterator[pa.Array]:
+    """A column of a Parquet file, ``rows`` cells at a time, the checksums of pages verified."""
+    import pyarrow.parquet as pq
+
+    # With a buffer, and none for whole columns, only what a batch needs is in memory.
+    with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, buffer_size=1 << 20) as file:
+        for batch in file.iter_batches(rows, columns=[column]):
+            yield batch.column(0)
+
+
 def read_schema(path: Path) -> pa.Schema:
     """The schema of a Parquet file; no two columns have the same name."""
     import pyarrow.parquet as pq
@@ -205,7 +215,7 @@ def read_schema(path: Path) -> pa.Schema:
 
 NOTES = ("file", "user", "time", "split")
 """Columns that may stand beside image and label; each value may be null."""
-GROUP = 1 << 26
+GROUP = 1 << 24
 """Bytes of pixels in a row group of an image table, which is what writing one keeps in memory."""
 
 
@@ -241,24 +251,30 @@ class Images:
         return Images(pixels, self.labels[index], self.classes, columns)
 
 
+UNKNOWN = -2
+"""The label of an image whose class is not among those that are wanted; -1 is that of one without a label."""
+
+
 def renumber(labels: np.ndarray, classes: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
-    """Numbers among ``classes`` as numbers among ``wanted``: int64 (N,), -1 (no label) stays, -2 is not wanted."""
+    """Numbers among ``classes`` as those among ``wanted``: int64 (N,), -1 (no label) stays, others are ``UNKNOWN``."""
     import numpy as np
 
     number = {name: n for n, name in enumerate(wanted)}
-    place = np.array([*(number.get(name, -2) for name in classes), -1])  # -1 indexes the last
+    place = np.array([*(number.get(name, UNKNOWN) for name in classes), -1])  # -1 indexes the last
     chosen: np.ndarray = place[labels]
     return chosen
 
 
 def numbered(labels: np.ndarray, classes: Sequence[str], network: Sequence[str], where: object) -> np.ndarray:
-    """Labels among ``classes`` numbered as the logits of a network of the classes ``network``.
+    """Labels among ``classes`` numbered as the logits of a network of the classes ``network``; ``UNKNOWN`` for others.
 
     Raises:
-        LbtError: a class that is none of the network's; ``where`` names the images.
+        LbtError: none of the classes is the network's; ``where`` names the images.
     """
-    if not set(classes) <= set(network):
-        raise LbtError(f"{where}: its classes {list(classes)} are not those of the pretrained network, {list(network)}")
+    if classes and not set(classes) & set(network):
+        raise LbtError(
+            f"{where}: none of its classes {list(classes)} is one of those of the pretrained network, {list(network)}"
+        )
     return renumber(labels, classes, network)
 
 
@@ -297,7 +313,6 @@ def read_images(path: str | Path) -> Images:
 def _read_images(path: Path) -> Images:
     import numpy as np
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from lbt import mapped
 
@@ -312,15 +327,13 @@ def _read_images(path: Path) -> Images:
     beside = [name for name in ("label", *NOTES) if name in schema.names]
     table = read_table(path, beside)
     pixels, start = mapped.empty((len(table), *shape)), 0
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        for batch in file.iter_batches(max(1, mapped.PART // width), columns=["image"]):
-            column = batch.column(0)
-            if column.null_count:
-                first = start + int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
-                raise LbtError(f"{path}: column image: row {first} is null; accepted: an image in each row")
-            flat = np.frombuffer(column.buffers()[1] or b"", np.uint8)[column.offset * width :][: len(column) * width]
-            pixels[start : start + len(column)] = flat.reshape(len(column), *shape)
-            start += len(column)
+    for column in read_batches(path, "image", max(1, mapped.PART // width)):
+        if column.null_count:
+            first = start + int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+            raise LbtError(f"{path}: column image: row {first} is null; accepted: an image in each row")
+        flat = np.frombuffer(column.buffers()[1] or b"", np.uint8)[column.offset * width :][: len(column) * width]
+        pixels[start : start + len(column)] = flat.reshape(len(column), *shape)
+        start += len(column)
     labels = _labels(path, table.column("label"), len(classes))
     notes = {name: _notes(path, table.column(name), name) for name in NOTES if name in table.column_names}
     return Images(pixels, labels, classes, notes)

@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike
 from lbt.errors import LbtError
 from lbt.progress import track
 
-LARGE = 1 << 27
+LARGE = 1 << 25
 """Bytes above which an array lies in a file."""
 PART = 1 << 24
 """Bytes that are made, read or copied at a time."""

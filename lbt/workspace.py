@@ -15,6 +15,7 @@ import yaml
 
 from lbt.config import parse
 from lbt.data.look import Seen, look
+from lbt.data.peek import class_lines
 from lbt.errors import LbtError
 from lbt.params import Params
 from lbt.pipeline.declaration import DVC_YAML
@@ -68,7 +69,7 @@ def init(folder: Path, source: Path, target: Path, params_file: Path = PARAMS) -
     inside = {role: _inside(folder, path, names[role]) for role, path in paths.items()}
     domains = {names[role]: {"kind": seen[role].kind, "path": inside[role].as_posix()} for role in paths}
     text = _params(seen["source"], seen["target"], domains)
-    _check_together(seen["source"], seen["target"])
+    together = _check_together(seen["source"], seen["target"])
     folder.mkdir(parents=True, exist_ok=True)
     made = Made([], [], params_file)
     for file in _files(folder):
@@ -82,7 +83,7 @@ def init(folder: Path, source: Path, target: Path, params_file: Path = PARAMS) -
         with contextlib.chdir(folder):
             if Plan(params_file, check_files=False).versioned:
                 declare_inputs(params_file)
-    made.notes.extend(line for found in seen.values() for line in found.notes())
+    made.notes.extend([*(line for found in seen.values() for line in found.notes()), *together])
     return made
 
 
@@ -102,14 +103,15 @@ def _inside(folder: Path, path: Path, name: str) -> Path:
     return Path("inputs", name + "".join(path.suffixes))
 
 
-def _check_together(source: Seen, target: Seen) -> None:
+def _check_together(source: Seen, target: Seen) -> list[str]:
+    """Lines on classes that one of the two lacks."""
     known, asked = source.classes, target.classes
     if not (source.splits.train.labels >= 0).any():
         raise LbtError(f"{source.listing.where}: no image has a label, but the network learns from the source's")
-    if strange := [name for name in asked if name not in known]:
-        raise LbtError(
-            f"{target.listing.where}: classes that {source.listing.where} does not have: {', '.join(strange[:5])}"
-        )
+    lines = class_lines(source.listing.where, known, target.listing.where, asked)
+    if asked and not set(asked) & set(known):
+        raise LbtError(f"{lines[0]}: none is in common")
+    return lines
 
 
 def _params(source: Seen, target: Seen, domains: dict[str, dict[str, str]]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lbt import mapped
-from lbt.artifacts import Images, renumber
+from lbt.artifacts import UNKNOWN, Images, renumber
 from lbt.errors import LbtError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def pad(pixels: np.ndarray, size: int) -> np.ndarray:
 def select_classes(images: Images, classes: list[str] | tuple[str, ...]) -> Images:
     """Only the images of ``classes``, with labels numbered in that order; images without a label stay."""
     labels = renumber(images.labels, images.classes, classes)
-    return replace(images, labels=labels, classes=tuple(classes)).take(np.flatnonzero(labels > -2))
+    return replace(images, labels=labels, classes=tuple(classes)).take(np.flatnonzero(labels != UNKNOWN))
 
 
 def match_classes(domains: Mapping[str, Images]) -> tuple[str, ...]:

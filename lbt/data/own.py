@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lbt.artifacts import Images, renumber
+from lbt.artifacts import UNKNOWN, Images, renumber
 from lbt.data.grouped import RULES, Division, grouped
 from lbt.data.labels import number
 from lbt.data.listing import Decoded, Listing, Skipped, count, some
@@ -76,7 +76,7 @@ def headers(listing: Listing, spec: DomainSpec) -> Headers:
             if name not in classes:
                 raise unknown("class", name, classes, where)
         chosen = renumber(labels, classes, spec.classes)
-        index = np.flatnonzero(chosen > -2)
+        index = np.flatnonzero(chosen != UNKNOWN)
         labels, classes = chosen[index], tuple(spec.classes)
     if len(classes) < 2 and (labels >= 0).all() and len(labels):
         raise LbtError(f"{where}: found {count(len(classes), 'class', 'classes')}; expected at least 2")

@@ -27,7 +27,7 @@ class Examples:
     Attributes:
         images: (N, C, H, W) float32 in the range of :mod:`lbt.data.inputs`, channels last; a set that is too large for
             the memory gives such tensors when it is indexed.
-        labels: (N,) int64; -1 where there is no label.
+        labels: (N,) int64; negative where there is none, or none of these classes (``lbt.artifacts.UNKNOWN``).
         classes: class names.
         name: names the random stream of its batches, for example ``"source/train"``.
     """

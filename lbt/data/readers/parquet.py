@@ -18,10 +18,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lbt import mapped
-from lbt.artifacts import read_images, read_schema, read_table
+from lbt.artifacts import read_batches, read_images, read_schema, read_table
 from lbt.data.columns import column
 from lbt.data.encoded import decode_set
 from lbt.data.listing import SPLIT_NAMES, Decoded, Listing, split_name
@@ -155,14 +154,13 @@ class _Cells:
 
 def _encoded(shard: Path, name: str, rows: np.ndarray) -> Iterator[bytes | None]:
     """The cells of one shard, read a few at a time."""
-    with pq.ParquetFile(shard, page_checksum_verification=True) as file:
-        first = 0
-        for batch in file.iter_batches(BATCH, columns=[name]):
-            start, stop = np.searchsorted(rows, [first, first + len(batch)])
-            for cell in batch.column(0).take(pa.array(rows[start:stop] - first)).to_pylist():
-                encoded = cell.get("bytes") if isinstance(cell, dict) else cell
-                yield encoded if isinstance(encoded, bytes) else None
-            first += len(batch)
+    first = 0
+    for cells in read_batches(shard, name, BATCH):
+        start, stop = np.searchsorted(rows, [first, first + len(cells)])
+        for cell in cells.take(pa.array(rows[start:stop] - first)).to_pylist():
+            encoded = cell.get("bytes") if isinstance(cell, dict) else cell
+            yield encoded if isinstance(encoded, bytes) else None
+        first += len(cells)
 
 
 def _decode(
