@@ -57,7 +57,7 @@ def grouped(
         cells = columns.get(name)
         parts = None if cells is None or any(cell is None for cell in cells) else RULES[name](labels, cells, share)
         if parts is not None:
-            return Division(parts, f"lbt's, by {name}")
+            return Division(parts, f"lbt's, by {name}", tuple(notes))
         if asked:
             found = "not every image has one" if cells is None or None in cells else POSSIBLE[name]
             raise LbtError(f"{where}: split_by: no split by {name}: {found}")
