@@ -1,0 +1,48 @@
+"""Fills the tables of docs/data.md from docs/results/{data_memory,fuzz}.json.
+
+    python benchmarks/data_page.py
+
+A table stands between ``<!-- table NAME -->`` and ``<!-- end -->``; a test fails when page and numbers disagree.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import _pages
+from reliability_page import Rows, fuzz, read
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE, RESULTS = ROOT / "docs" / "data.md", ROOT / "docs" / "results"
+
+IMAGES = ("images", "arrays", "folder", "layouts", "names", "wav", "keras", "shard", "npy", "mat", "libsvm", "idx")
+"""Kinds of input of benchmarks/fuzz.py that are images."""
+WORK = {"prepare": "the data stage", "train": "batches for training"}
+
+
+def main() -> None:
+    """Rewrite the page."""
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), RESULTS), encoding="utf-8")
+
+
+def filled(page: str, results: Path) -> str:
+    """The page with every marked table made from the rows in a folder."""
+    tried = {name: value for name, value in read(results / "fuzz.json").items() if name.split("/")[1] in IMAGES}
+    return _pages.fill(page, {"memory": memory(read(results / "data_memory.json")), "fuzz": fuzz(tried)})
+
+
+def memory(rows: Rows) -> str:
+    """One line for each kind of file and work of benchmarks/data_memory.py."""
+    header = ["images of 32×32 in colour", "pixels, MiB", "from", "work", "peak, MiB", "growth, bytes an image"]
+    lines = []
+    for name, value in rows.items():
+        if name.endswith("/peak"):
+            _, kind, work, _ = name.split("/")
+            growth = rows[f"data_memory/{kind}/{work}/bytes_an_image"]
+            size = f"{rows['data_memory/images']:,.0f}", f"{rows['data_memory/pixels']:,.0f}"
+            lines.append([*size, kind, WORK[work], f"{value:,.0f}", f"{growth:,.0f}"])
+    return _pages.table(header, lines)
+
+
+if __name__ == "__main__":
+    main()
