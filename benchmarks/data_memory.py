@@ -1,11 +1,11 @@
-"""Memory that large sets of images need: preparing 200,000 of 32×32 in colour (614 MB of pixels), and training on them.
+"""Memory that large sets need: 200,000 images of 32×32 in colour (614 MB of pixels), and 5,000 of 224×224 (753 MB).
 
     python benchmarks/data_memory.py [--quick] [--json FILE]
 
 Each row is from a process of its own. ``peak`` is the most anonymous memory that it held, which the system cannot drop;
 pages of files that are mapped (:mod:`lbt.mapped`) are not in it, since the system drops them when it needs the room.
-``above_small`` is what it held above the same work on 1,000 images, and ``bytes_an_image`` that by image: an image has
-3,072 bytes of pixels, which are 12,288 as a network's input. n = 1: the numbers vary by a few MB from run to run.
+``above_small`` is what it held above the same work on 1,000 images (25), and ``bytes_an_image`` that by image: an image
+of 32×32 has 3,072 bytes of pixels, which are 12,288 as a network's input. n = 1: numbers vary by a few MB.
 """
 
 from __future__ import annotations
@@ -24,21 +24,23 @@ from typing import Any
 import numpy as np
 
 COUNT, QUICK, SMALL, SIDE, UNIQUE = 200_000, 10_000, 1_000, 32, 500
+PHOTO, SHARE = 224, 40
+"""Side of a photo, and images for which there is one photo."""
 MIB = 1 << 20
 
 
-def pixels(count: int) -> np.ndarray:
-    """Noise, uint8 (UNIQUE, SIDE, SIDE, 3); the images of a set are these, again and again."""
-    return np.random.default_rng(0).integers(0, 256, (min(count, UNIQUE), SIDE, SIDE, 3), dtype=np.uint8)
+def pixels(count: int, side: int = SIDE) -> np.ndarray:
+    """Noise, uint8 (UNIQUE, side, side, 3); the images of a set are these, again and again."""
+    return np.random.default_rng(0).integers(0, 256, (min(count, UNIQUE), side, side, 3), dtype=np.uint8)
 
 
-def encoded(count: int) -> list[bytes]:
+def encoded(count: int, side: int = SIDE, kind: str = "PNG") -> list[bytes]:
     from PIL import Image
 
     files = []
-    for image in pixels(count):
+    for image in pixels(count, side):
         file = io.BytesIO()
-        Image.fromarray(image).save(file, "PNG", compress_level=1)
+        Image.fromarray(image).save(file, kind)
         files.append(file.getvalue())
     return files
 
@@ -71,18 +73,23 @@ def make_parquet(count: int) -> str:
     return "mine.parquet"
 
 
-def make_folder(count: int) -> str:
-    for number, content in enumerate(encoded(count)):
-        Path(f"{number}.png").write_bytes(content)
+def make_folder(count: int, side: int = SIDE, kind: str = "PNG") -> str:
+    files, suffix = encoded(count, side, kind), kind.lower()
+    for number, content in enumerate(files):
+        Path(f"{number}.{suffix}").write_bytes(content)
     for label in range(10):
         Path("mine", str(label)).mkdir(parents=True)
     for number in range(count):
-        os.link(f"{number % UNIQUE}.png", f"mine/{number % 10}/{number:06}.png")
+        os.link(f"{number % len(files)}.{suffix}", f"mine/{number % 10}/{number:06}.{suffix}")
     return "mine"
 
 
+def make_photos(count: int) -> str:
+    return make_folder(count, PHOTO, "JPEG")
+
+
 KINDS: dict[str, Callable[[int], str]] = {
-    "npy": make_npy, "npz": make_npz, "parquet": make_parquet, "folder": make_folder,
+    "npy": make_npy, "npz": make_npz, "parquet": make_parquet, "folder": make_folder, "photos": make_photos,
 }  # fmt: skip
 
 
@@ -93,7 +100,8 @@ def prepare(path: str) -> None:
 
     kind = "folder" if Path(path).is_dir() else "arrays"
     files = {name: Path(f"{name}.parquet") for name in ("train", "validation", "test")}
-    params = DataParams.model_validate({"domains": {"mine": {"kind": kind, "path": path}}})
+    size = PHOTO if next(Path(path).rglob("*.jpeg"), None) else None
+    params = DataParams.model_validate({"domains": {"mine": {"kind": kind, "path": path, "size": size}}})
     run(params, Inputs(domain="mine"), Outputs(**files, sheet=Path("sheet.png")))
 
 
@@ -155,15 +163,20 @@ def measured(kind: str, count: int) -> dict[str, int]:
 def rows(count: int) -> list[dict[str, Any]]:
     found = []
     for kind in KINDS:
-        small, large = measured(kind, SMALL), measured(kind, count)
+        share, side = (SHARE, PHOTO) if kind == "photos" else (1, SIDE)
+        number = count // share
+        small, large = measured(kind, SMALL // share), measured(kind, number)
+        found.append(row(f"{kind}/images", number, "images"))
+        found.append(row(f"{kind}/side", side, "pixels"))
+        found.append(row(f"{kind}/pixels", number * side * side * 3 / MIB, "MiB"))
         for work in works(kind):
             above = large[work] - small[work]
             values = [("peak", large[work] / MIB, "MiB"), ("above_small", above / MIB, "MiB")]
-            values.append(("bytes_an_image", above / count, "bytes"))
+            values.append(("bytes_an_image", above / number, "bytes"))
             for name, value, unit in values:
                 found.append(row(f"{kind}/{work}/{name}", value, unit))
             print(f"{kind:<9}{work:<9}" + "".join(f"{value:>10.1f} {unit}" for _, value, unit in values), flush=True)
-    return [*found, row("images", count, "images"), row("pixels", count * SIDE * SIDE * 3 / MIB, "MiB")]
+    return found
 
 
 def row(name: str, value: float, unit: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ PAGE, RESULTS = ROOT / "docs" / "data.md", ROOT / "docs" / "results"
 
 IMAGES = ("images", "arrays", "folder", "layouts", "names", "wav", "keras", "shard", "npy", "mat", "libsvm", "idx")
 """Kinds of input of benchmarks/fuzz.py that are images."""
+FROM = {"npy": "`.npy`", "npz": "`.npz`", "parquet": "PNG in Parquet", "folder": "PNG files", "photos": "JPEG files"}
 WORK = {"prepare": "the data stage", "train": "batches for training"}
 
 
@@ -33,14 +34,15 @@ def filled(page: str, results: Path) -> str:
 
 def memory(rows: Rows) -> str:
     """One line for each kind of file and work of benchmarks/data_memory.py."""
-    header = ["images of 32×32 in colour", "pixels, MiB", "from", "work", "peak, MiB", "growth, bytes an image"]
+    header = ["colour images", "pixels, MiB", "from", "work", "peak, MiB", "growth, bytes an image"]
     lines = []
     for name, value in rows.items():
         if name.endswith("/peak"):
             _, kind, work, _ = name.split("/")
             growth = rows[f"data_memory/{kind}/{work}/bytes_an_image"]
-            size = f"{rows['data_memory/images']:,.0f}", f"{rows['data_memory/pixels']:,.0f}"
-            lines.append([*size, kind, WORK[work], f"{value:,.0f}", f"{growth:,.0f}"])
+            count, side, pixels = (rows[f"data_memory/{kind}/{size}"] for size in ("images", "side", "pixels"))
+            images = f"{count:,.0f} of {side:.0f}×{side:.0f}"
+            lines.append([images, f"{pixels:,.0f}", FROM[kind], WORK[work], f"{value:,.0f}", f"{growth:,.0f}"])
     return _pages.table(header, lines)
 
 

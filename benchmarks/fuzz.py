@@ -140,7 +140,7 @@ def scramble(content: bytes, draw: random.Random) -> bytes:
     match draw.randrange(4):
         case 0:
             return content[: draw.randrange(len(content) + 1)]
-        case 1:
+        case 1 if content:
             changed = bytearray(content)
             for _ in range(draw.choice([1, 1, 4, 64])):
                 changed[draw.randrange(len(changed))] = draw.randrange(256)

@@ -315,6 +315,7 @@ def _read_images(path: Path) -> Images:
     import pyarrow as pa
 
     from lbt import mapped
+    from lbt.progress import track
 
     schema = read_schema(path)
     metadata = schema.metadata or {}
@@ -327,7 +328,9 @@ def _read_images(path: Path) -> Images:
     beside = [name for name in ("label", *NOTES) if name in schema.names]
     table = read_table(path, beside)
     pixels, start = mapped.empty((len(table), *shape)), 0
-    for column in read_batches(path, "image", max(1, mapped.PART // width)):
+    rows = max(1, mapped.PART // width)
+    read = read_batches(path, "image", rows)
+    for column in track(read, f"reading {path.name}", -(-len(table) // rows)) if pixels.nbytes > mapped.LARGE else read:
         if column.null_count:
             first = start + int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
             raise LbtError(f"{path}: column image: row {first} is null; accepted: an image in each row")

@@ -7,6 +7,7 @@ which should not be a RAM disk. Light: no torch.
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -35,14 +36,21 @@ def empty(shape: Sequence[int], dtype: DTypeLike = np.uint8) -> np.ndarray:
     if size <= LARGE:
         return np.empty(shape, dtype)
     with tempfile.TemporaryFile(prefix="lbt-") as file:
-        try:
-            os.posix_fallocate(file.fileno(), 0, size)  # a write to a page without room on the disk would kill
-        except OSError as error:
-            raise LbtError(
-                f"{tempfile.gettempdir()}: no room for {size:,} bytes of images ({error.strerror}); the variable "
-                "TMPDIR names another folder"
-            ) from None
+        _reserve(file, size)
         return np.asarray(np.memmap(file, dtype, "r+", shape=tuple(shape)))
+
+
+def _reserve(file: IO[bytes], size: int) -> None:
+    """Make room for the file on the disk: a write to a mapped page without room would kill the process."""
+    try:
+        if hasattr(os, "posix_fallocate"):
+            return os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            found = f"no room for {size:,} bytes of images ({error.strerror})"
+            raise LbtError(f"{tempfile.gettempdir()}: {found}; the variable TMPDIR names another folder") from None
+    file.truncate(size)  # a system or a network drive that cannot reserve
+    return None
 
 
 def parts(count: int, width: int) -> list[slice]:

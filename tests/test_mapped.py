@@ -69,6 +69,20 @@ def test_no_room_is_one_line(small: None, monkeypatch: pytest.MonkeyPatch) -> No
         mapped.empty((1000,))
 
 
+@pytest.mark.parametrize("number", [None, 95])
+def test_a_drive_that_cannot_reserve(small: None, monkeypatch: pytest.MonkeyPatch, number: int | None) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, "not supported")
+
+    if number is None:
+        monkeypatch.delattr(os, "posix_fallocate")  # as on macOS
+    else:
+        monkeypatch.setattr(os, "posix_fallocate", refuse)
+    array = mapped.empty((10, 10))
+    array[:] = 1
+    assert array.sum() == 100
+
+
 @pytest.mark.parametrize("shape", [(51, 4, 5, 3), (2**40, 2**20), (2**62, 9)])
 def test_a_header_that_lies_takes_no_room(small: None, shape: tuple[int, ...]) -> None:
     with pytest.raises((ValueError, OverflowError)):

@@ -50,7 +50,7 @@ def grouped(
     Raises:
         LbtError: what is asked for is not possible, or the images are too few.
     """
-    notes = []
+    notes: list[str] = []
     for name in (asked,) if asked else tuple(RULES):
         if name not in RULES:
             continue
@@ -81,13 +81,15 @@ def by_user(labels: np.ndarray, users: Sequence[str], share: float) -> Parts | N
     Returns:
         Positions for train, validation and test; None where one of them would have no image that counts.
     """
-    names, people = np.array(users, dtype=object), sorted(set(users))
+    people, number, sizes = np.unique(np.array(users, dtype=str), return_inverse=True, return_counts=True)
+    owned = np.split(np.argsort(number, kind="stable"), np.cumsum(sizes)[:-1])
     counted = labels >= 0 if (labels >= 0).any() else np.ones(len(labels), bool)
     left = np.bincount(labels[labels >= 0], minlength=1)
     part, held = np.zeros(len(labels), np.int64), {TEST: 0, VALIDATION: 0}
-    for number in np.random.default_rng(SPLIT_SEED).permutation(len(people)):
-        mine = names == people[number]
-        size, own = int((mine & counted).sum()), np.bincount(labels[mine & (labels >= 0)], minlength=len(left))
+    for place in np.random.default_rng(SPLIT_SEED).permutation(len(people)):
+        mine = owned[place]
+        size = int(counted[mine].sum())
+        own = np.bincount(labels[mine][labels[mine] >= 0], minlength=len(left))
         needed = 2 * size > counted.sum() or ((own > 0) & (left == own)).any()
         open_ = [p for p, full in held.items() if not full or full + size / 2 <= share * counted.sum()]
         if size and open_ and not needed:

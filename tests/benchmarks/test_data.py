@@ -39,11 +39,12 @@ def test_no_image_gave_a_traceback_and_each_kind_was_taken_and_refused(script):
 
 
 def test_a_table_by_hand(script, tmp_path):
-    rows = {"npy/prepare/peak": 141.2, "npy/prepare/bytes_an_image": 297.7, "images": 2000, "pixels": 586.0}
+    rows = {"npy/prepare/peak": 141.2, "npy/prepare/bytes_an_image": 297.7}
+    rows |= {"npy/images": 2000, "npy/side": 32, "npy/pixels": 586.0}
     named = [{"name": f"data_memory/{name}", "value": value} for name, value in rows.items()]
     (tmp_path / "data_memory.json").write_text(json.dumps(named))
     text = script("data_page").filled("<!-- table memory --><!-- end -->", tmp_path)
-    assert "| 2,000 | 586 | npy | the data stage | 141 | 298 |" in text
+    assert "| 2,000 of 32×32 | 586 | `.npy` | the data stage | 141 | 298 |" in text
 
 
 @pytest.mark.parametrize("kind", ["npy", "npz", "parquet", "folder"])
