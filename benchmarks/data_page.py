@@ -1,4 +1,4 @@
-"""Fills the tables of docs/data.md from docs/results/{data_memory,fuzz}.json.
+"""Fills the tables of docs/data.md from docs/results/{data_memory,fuzz,open_set}.json.
 
     python benchmarks/data_page.py
 
@@ -29,7 +29,19 @@ def main() -> None:
 def filled(page: str, results: Path) -> str:
     """The page with every marked table made from the rows in a folder."""
     tried = {name: value for name, value in read(results / "fuzz.json").items() if name.split("/")[1] in IMAGES}
-    return _pages.fill(page, {"memory": memory(read(results / "data_memory.json")), "fuzz": fuzz(tried)})
+    made = {"fuzz": fuzz(tried), "memory": memory(read(results / "data_memory.json"))}
+    return _pages.fill(page, {**made, "unknown": unknown(read(results / "open_set.json"))})
+
+
+def unknown(rows: Rows) -> str:
+    """One line for each method of benchmarks/open_set.py."""
+    header = ["method", "accuracy on known classes, %", "unknown, %", "AUROC of entropy", "AUROC of margin"]
+    lines = []
+    for method in dict.fromkeys(name.split("/")[1] for name in rows):
+        names = ("target_accuracy", "unknown_share", "entropy_auroc", "margin_auroc")
+        accuracy, share, entropy, margin = (rows[f"open/{method}/{name}"] for name in names)
+        lines.append([f"`{method}`", f"{accuracy:.1f}", f"{100 * share:.1f}", f"{entropy:.3f}", f"{margin:.3f}"])
+    return _pages.table(header, lines)
 
 
 def memory(rows: Rows) -> str:
