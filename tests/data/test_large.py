@@ -8,16 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from lbt import mapped
 from lbt.artifacts import Images, read_images, write_images
-from lbt.data import DomainSpec, load_domain, to_input
+from lbt.data import DomainSpec, load_domain
 from lbt.data.images import convert
 from lbt.data.splits import Splits
 
 silent = importlib.import_module("test_never_silent")
-BATCHES = importlib.import_module("lbt.train.batches")
 
 
 @pytest.fixture
@@ -72,31 +70,6 @@ def test_conversion_in_parts(disk: None, channels: int | None, size: int | None)
     found = convert(images, channels, size).pixels
     mapped.PART = 1 << 30
     np.testing.assert_array_equal(found, convert(images, channels, size).pixels)
-
-
-@pytest.mark.parametrize(("depth", "channels", "size"), [(1, 1, 8), (1, 3, 8), (3, 1, 8), (3, 3, 12), (3, 3, 6)])
-def test_batches_of_a_large_set_are_those_of_a_small_one(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, depth: int, channels: int, size: int
-) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (50, 8, 8, depth), dtype=np.uint8)
-    write_images("t.parquet", Images(pixels, np.arange(50) % 3 - 1, ("a", "b")))
-    whole = BATCHES.read_examples(Path("t.parquet"), channels, size, "t")
-    monkeypatch.setattr(BATCHES, "LARGE", 0)
-    parts = BATCHES.read_examples(Path("t.parquet"), channels, size, "t")
-    assert not isinstance(parts.images, torch.Tensor)
-    assert parts.images.shape == whole.images.shape
-    for a, b in ((parts, whole), (parts.labelled(), whole.labelled())):
-        assert len(a) == len(b)
-        assert torch.equal(a.labels, b.labels)
-        assert torch.equal(a.images[3:9], b.images[3:9])
-        assert torch.equal(torch.cat(list(a.images.split(7))), b.images)
-        assert torch.equal(a.whole, b.images)
-        for step in (0, 9):
-            (one, two), (three, four) = (BATCHES.draw(s, 16, 0, step, "none", "affine")[0] for s in (a, b))
-            assert torch.equal(one, three)
-            assert torch.equal(two, four)
-            assert one.stride() == three.stride()
-    assert torch.equal(to_input(pixels[:1], channels, size), whole.images[:1])
 
 
 def test_little_memory_for_many_images(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
