@@ -10,14 +10,16 @@ import random
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
-from scipy.io import savemat
+from scipy.io import savemat, wavfile
 
 from lbt.data import readers
+from lbt.data.look import describe, look, save_sheet
 from lbt.data.own import assemble, told
 from lbt.data.params import DomainSpec
 
@@ -43,31 +45,117 @@ def use(path: Path) -> None:
     told(splits.notes, splits.skipped)
 
 
+def use_tree(path: Path) -> None:
+    """Read the folder beside ``path`` as ``lbt look`` does, with the options that the file holds."""
+    seen = look(PHOTOS.absolute(), json.loads(path.read_text(encoding="utf-8"))["options"])
+    list(describe(seen))
+    save_sheet(seen, Path("sheet.png"))
+
+
 def use_folder(path: Path) -> None:
-    """Read the folder beside ``path``, which tells what was done to it."""
+    """Read the folder beside ``path`` as the data stage does."""
     use(PHOTOS.absolute())
 
 
 def make_folder(path: Path, photos: Path = PHOTOS) -> None:
-    for shape in ("cup", "mug"):
-        (photos / shape).mkdir(parents=True)
-        for index in range(COUNT // 2):
-            Image.fromarray(PIXELS[index]).save(photos / shape / f"{index}.png")
-    path.write_text("[]", encoding="utf-8")
+    """A folder for each of two classes."""
+    _make([f"{shape}/{n}.png" for shape in ("cup", "mug") for n in range(COUNT // 2)], _png, path, photos)
 
 
-def mutate_folder(scramble: Callable[[bytes, random.Random], bytes]) -> Callable[[Path, random.Random], None]:
-    """One to four changes of the tree, by the names of :data:`CHANGES`."""
+def make_layouts(path: Path) -> None:
+    """A folder for each of three users, with one for each class."""
+    names = [f"{user}/{shape}/{n}.png" for user in ("ann", "ben", "u3") for shape in ("cup", "mug") for n in range(4)]
+    _make(names, _png, path, PHOTOS)
+
+
+def make_names(path: Path) -> None:
+    """Files whose names hold label, user and number."""
+    _make([f"{n % 2}_{('ann', 'ben', 'eve')[n % 3]}_{n}.png" for n in range(COUNT)], _png, path, PHOTOS)
+
+
+def make_wav(path: Path) -> None:
+    """Recordings in a folder for each of two classes."""
+    _make([f"{('one', 'two')[n % 2]}/{n}.wav" for n in range(COUNT // 2)], _tone, path, PHOTOS)
+
+
+def _make(names: list[str], content: Callable[[int], bytes], path: Path, photos: Path) -> None:
+    for number, name in enumerate(names):
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        (photos / name).write_bytes(content(number))
+    path.write_text(json.dumps({"options": {}}), encoding="utf-8")
+
+
+def _png(number: int) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(PIXELS[number]).save(file, "PNG")
+    return file.getvalue()
+
+
+def _tone(number: int) -> bytes:
+    file = io.BytesIO()
+    wavfile.write(file, 8000, (9000 * np.sin(np.arange(1200) * (number + 1) / 40)).astype(np.int16))
+    return file.getvalue()
+
+
+LAYOUTS: list[Any] = [
+    *("user/class", "class/user", "class", "user", "split/class", "user/split/class", "class/split", "split/user"),
+    *("", "/", "user/user", "people", "user/class/split", "USER/CLASS", "user//class", 3, ["user"], None),
+]
+PATTERNS: list[Any] = [
+    *(
+        "{label}_{user}_{index}",
+        "{label}_{user}",
+        "{user}_{n}",
+        "{label}_{rest}",
+        "{split}_{user}_{n}",
+        "{time}_{x}_{n}",
+    ),
+    *(
+        "{label}",
+        "{label}{user}",
+        "{label",
+        "}{",
+        "",
+        "plain",
+        "{label}_{label}",
+        "(.*)_{label}",
+        "{0}_{label}",
+        3,
+        None,
+    ),
+]
+OPTIONS: dict[str, list[Any]] = {
+    "layout": LAYOUTS,
+    "name": PATTERNS,
+    "classes": [["cup", "mug"], ["mug"], ["cup", "cup"], ["0", "1"], ["plate", "cup"], "cup", []],
+    "split_by": ["user", "time", "image", "hour", None],
+    "size": [8, 64, 7, 513, -1, 1.5, "x", None],
+    "max_skipped": [0, 0.5, 1, -1, float("nan"), "x"],
+}
+"""Keys of a domain, and values that are right or wrong for one."""
+
+
+def mutate_tree(
+    scramble: Callable[[bytes, random.Random], bytes], likely: tuple[str, ...] = ()
+) -> Callable[[Path, random.Random], None]:
+    """Up to four changes of the tree, by the names of :data:`CHANGES`, and up to two options.
+
+    Args:
+        scramble: changes bytes.
+        likely: options that are given in most inputs; none at all for a kind without.
+    """
 
     def mutate(path: Path, draw: random.Random) -> None:
         done = []
-        for _ in range(draw.choice([1, 1, 2, 4])):
+        for _ in range(draw.choice([0, 1, 1, 2, 4] if likely else [1, 1, 2, 4])):
             name = draw.choice(sorted(CHANGES))
             files = sorted(file for file in PHOTOS.rglob("*") if file.is_file())
             if files:
                 CHANGES[name](draw.choice(files), draw, scramble)
                 done.append(name)
-        path.write_text(json.dumps(done), encoding="utf-8")
+        keys = [draw.choice([*likely, *likely, *OPTIONS]) for _ in range(draw.choice([1, 1, 2]))] if likely else []
+        options = {key: draw.choice(OPTIONS[key]) for key in keys}
+        path.write_text(json.dumps({"changes": done, "options": options}), encoding="utf-8")
 
     return mutate
 
@@ -104,6 +192,35 @@ def _several(file: Path, draw: random.Random, scramble: Callable[[bytes, random.
         one.unlink()
 
 
+STEMS = [
+    "1_ann",
+    "1__2",
+    "_",
+    "__",
+    "1_ann_x",
+    "1_ann_3_4",
+    "-1_ann_3",
+    "nan_ann_5",
+    "1_" + "a_" * 90,
+    "{label}_a_1",
+    "ü_ö_1",
+]
+"""Names that are nearly like a pattern."""
+
+
+def _riff(file: Path, draw: random.Random, scramble: Callable[[bytes, random.Random], bytes]) -> None:
+    """Another value in one field of a recording's header."""
+    content = bytearray(file.read_bytes())
+    if content[:4] != b"RIFF" or len(content) < 44:
+        return
+    place, form = draw.choice(
+        [(4, "<I"), (16, "<I"), (20, "<H"), (22, "<H"), (24, "<I"), (28, "<I"), (32, "<H"), (34, "<H"), (40, "<I")]
+    )
+    value = draw.choice([0, 1, 2, 3, 7, 8, 16, 24, 32, 64, 0xFFFE, 0xFFFF, 2**31, 2**32 - 1, 8000, 44_100])
+    struct.pack_into(form, content, place, value % 2 ** (8 * struct.calcsize(form)))
+    file.write_bytes(content)
+
+
 CHANGES: dict[str, Callable[[Path, random.Random, Callable[[bytes, random.Random], bytes]], object]] = {
     "bytes": lambda f, draw, scramble: f.write_bytes(scramble(f.read_bytes(), draw)),
     "suffix": lambda f, draw, _: _moved(f, f.with_suffix(draw.choice(SUFFIXES))),
@@ -115,6 +232,8 @@ CHANGES: dict[str, Callable[[Path, random.Random, Callable[[bytes, random.Random
     "table": _table,
     "recode": _recode,
     "several": _several,
+    "renamed": lambda f, draw, _: _moved(f, f.with_name(draw.choice(STEMS) + f.suffix)),
+    "riff": _riff,
 }  # fmt: skip
 
 
@@ -134,10 +253,86 @@ def make_libsvm(path: Path) -> None:
     path.write_bytes(bz2.compress("\n".join(lines).encode()))
 
 
+CELLS = [
+    "0",
+    "1",
+    "-1",
+    "nan",
+    "inf",
+    "1e400",
+    "0.5",
+    "1e9",
+    "x",
+    "",
+    "1:1",
+    "2:",
+    ":3",
+    "0:5",
+    "99999999:1",
+    "qid:3",
+    "# x",
+]
+
+
+def mutate_libsvm(scramble: Callable[[bytes, random.Random], bytes]) -> Callable[[Path, random.Random], None]:
+    """Other words in the text, or lines that are left out or doubled; now and then other bytes, packed or not.
+
+    The text is packed anew: any change of packed bytes contradicts their checksum.
+    """
+
+    def mutate(path: Path, draw: random.Random) -> None:
+        lines = bz2.decompress(path.read_bytes()).decode().split("\n")
+        for _ in range(draw.choice([1, 1, 3])):
+            number = draw.randrange(len(lines))
+            words = lines[number].split(" ")
+            place = draw.choice([0, 0, draw.randrange(len(words))])
+            change = draw.choice(["word", "word", "value", "drop", "less", "double", "blank"])
+            if change == "word":
+                words[place] = draw.choice(CELLS)
+            elif change == "value" and ":" in words[place]:
+                words[place] = f"{words[place].partition(':')[0]}:{draw.choice(CELLS)}"
+            elif change == "drop":
+                del words[place]
+            elif change == "less":
+                del lines[number + 1 :]
+            elif change == "double":
+                lines.append(lines[number])
+            lines[number] = "" if change == "blank" else " ".join(words)
+        text = "\n".join(lines).encode()
+        if draw.random() < 0.1:
+            text = scramble(text, draw)
+        packed = bz2.compress(text)
+        path.write_bytes(scramble(packed, draw) if draw.random() < 0.1 else packed)
+
+    return mutate
+
+
 def make_idx(path: Path) -> None:
     for file, array in ((path, PIXELS), (path.with_name(path.name.replace("images-idx3", "labels-idx1")), LABELS)):
         head = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
         file.write_bytes(gzip.compress(head + array.astype(np.uint8).tobytes()))
+
+
+def mutate_idx(scramble: Callable[[bytes, random.Random], bytes]) -> Callable[[Path, random.Random], None]:
+    """Other bytes of the images or the labels, most of them in what is packed, and many in the header."""
+
+    def mutate(path: Path, draw: random.Random) -> None:
+        labels = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
+        file = draw.choice([path, path, labels])
+        if draw.random() < 0.1:
+            file.unlink() if file == labels else file.write_bytes(scramble(file.read_bytes(), draw))
+            return
+        content = bytearray(gzip.decompress(file.read_bytes()))
+        if draw.random() < 0.2:
+            content = bytearray(scramble(bytes(content), draw))
+        elif content:
+            for _ in range(draw.choice([1, 2, 20])):
+                content[draw.randrange(len(content) if draw.random() < 0.7 else 16)] = draw.choice(
+                    [0, 1, 2, 9, 127, 255]
+                )
+        file.write_bytes(draw.choice([gzip.compress, gzip.compress, bytes])(bytes(content)))
+
+    return mutate
 
 
 def make_shard(path: Path) -> None:

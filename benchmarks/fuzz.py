@@ -140,7 +140,7 @@ def scramble(content: bytes, draw: random.Random) -> bytes:
     match draw.randrange(4):
         case 0:
             return content[: draw.randrange(len(content) + 1)]
-        case 1:
+        case 1 if content:
             changed = bytearray(content)
             for _ in range(draw.choice([1, 1, 4, 64])):
                 changed[draw.randrange(len(changed))] = draw.randrange(256)
@@ -439,13 +439,24 @@ KINDS = {
     ),
     "images": Kind(make_images, parquet_of, use_file, ".parquet"),
     "arrays": Kind(make_npz, npz_of, use_file, ".npz"),
-    "folder": Kind(_fuzz_images.make_folder, _fuzz_images.mutate_folder(scramble), _fuzz_images.use_folder, ".json"),
+    "folder": Kind(_fuzz_images.make_folder, _fuzz_images.mutate_tree(scramble), _fuzz_images.use_folder, ".json"),
+    "layouts": Kind(
+        _fuzz_images.make_layouts, _fuzz_images.mutate_tree(scramble, ("layout",)), _fuzz_images.use_tree, ".json"
+    ),
+    "names": Kind(
+        _fuzz_images.make_names, _fuzz_images.mutate_tree(scramble, ("name",)), _fuzz_images.use_tree, ".json"
+    ),
+    "wav": Kind(_fuzz_images.make_wav, _fuzz_images.mutate_tree(scramble), _fuzz_images.use_tree, ".json", 0.5),
     "keras": Kind(_fuzz_images.make_keras, _fuzz_images.mutate_arrays, _fuzz_images.use, ".npz"),
     "shard": Kind(_fuzz_images.make_shard, parquet_of, _fuzz_images.use, ".parquet"),
     "npy": Kind(_fuzz_images.make_npy, bytes_of, _fuzz_images.use, ".npy", 0.5),
     "mat": Kind(_fuzz_images.make_mat, bytes_of, _fuzz_images.use, ".mat", 0.5),
-    "libsvm": Kind(_fuzz_images.make_libsvm, bytes_of, _fuzz_images.use, ".bz2", 0.5),
-    "idx": Kind(_fuzz_images.make_idx, bytes_of, _fuzz_images.use, "-images-idx3-ubyte.gz", 0.5),
+    "libsvm": Kind(
+        _fuzz_images.make_libsvm, _fuzz_images.mutate_libsvm(scramble), _fuzz_images.use, ".libsvm.bz2", 0.5
+    ),
+    "idx": Kind(
+        _fuzz_images.make_idx, _fuzz_images.mutate_idx(scramble), _fuzz_images.use, "-images-idx3-ubyte.gz", 0.5
+    ),
     "weights": Kind(make_weights, bytes_of, use_weights, ".pth", 0.5),
     "model": Kind(make_model, tensors_of, read_model, ".safetensors"),
     "adapted": Kind(make_adapted, tensors_of, read_adapted, ".safetensors", 0.5),
@@ -516,14 +527,25 @@ def run(counts: int, seed: int, kinds: list[str] | None = None) -> list[dict[str
     return rows
 
 
+def joined(old: list[dict[str, object]], new: list[dict[str, object]]) -> list[dict[str, object]]:
+    """The rows of both, in the order of the kinds; the new ones where both have one."""
+    rows = {str(row["name"]): row for row in [*old, *new]}
+    kinds = list(KINDS)
+    return sorted(rows.values(), key=lambda row: kinds.index(str(row["name"]).split("/")[1]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="60 inputs of a kind instead of 600")
     parser.add_argument("--seed", type=int, default=0, help="which inputs")
-    parser.add_argument("--kind", action="append", choices=list(KINDS), help="this kind alone; may be repeated")
+    parser.add_argument(
+        "--kind", action="append", choices=list(KINDS), help="this kind alone; may be repeated; a file keeps the others"
+    )
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     options = parser.parse_args()
     rows = run(60 if options.quick else 600, options.seed, options.kind)
+    if options.json and options.kind and options.json.is_file():
+        rows = joined(json.loads(options.json.read_text(encoding="utf-8")), rows)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
 

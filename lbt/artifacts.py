@@ -161,10 +161,12 @@ def _mapping(where: str | Path, found: Any) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------------------- Parquet
 
 
-def write_table(path: str | Path, table: pa.Table | list[dict[str, Any]] | dict[str, Any]) -> None:
+def write_table(
+    path: str | Path, table: pa.Table | list[dict[str, Any]] | dict[str, Any], rows: int | None = None
+) -> None:
     """Write a table (a :class:`pyarrow.Table`, a list of rows, or a mapping of columns) as Parquet.
 
-    Each page carries a checksum, which :func:`read_table` verifies.
+    Each page carries a checksum, which :func:`read_table` verifies. ``rows`` is the most in a row group.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -175,26 +177,47 @@ def write_table(path: str | Path, table: pa.Table | list[dict[str, Any]] | dict[
         table = pa.table(table)
     metadata = {**(table.schema.metadata or {}), b"lbt": _provenance_json().encode()}
     with atomic(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd", write_page_checksum=True)
+        table = table.replace_schema_metadata(metadata)
+        pq.write_table(table, temporary, row_group_size=rows, compression="zstd", write_page_checksum=True)
 
 
-def read_table(path: str | Path) -> pa.Table:
-    """Read a Parquet file; no two columns of it have the same name, and the checksums of its pages are right."""
-    return reading(path, "Parquet", _read_table)
+def read_table(path: str | Path, columns: list[str] | None = None) -> pa.Table:
+    """Read a Parquet file, or some of its columns; no two have the same name, and the checksums of pages are right."""
+
+    def read(file: Path) -> pa.Table:
+        import pyarrow.parquet as pq
+
+        read_schema(file)
+        with pq.ParquetFile(file, page_checksum_verification=True) as opened:  # `pq.read_table` would import pandas
+            return opened.read(columns)
+
+    return reading(path, "Parquet", read)
 
 
-def _read_table(path: Path) -> pa.Table:
+def read_batches(path: Path, column: str, rows: int) -> Iterator[pa.Array]:
+    """A column of a Parquet file, ``rows`` cells at a time, the checksums of pages verified."""
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:  # `pq.read_table` would import pandas
-        names = Counter(file.schema_arrow.names)
-        if twice := sorted(name for name, count in names.items() if count > 1):
-            raise LbtError(f"{path}: column {told(twice[0])} is there twice")
-        return file.read()
+    # With a buffer, and none for whole columns, only what a batch needs is in memory.
+    with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, buffer_size=1 << 20) as file:
+        for batch in file.iter_batches(rows, columns=[column]):
+            yield batch.column(0)
+
+
+def read_schema(path: Path) -> pa.Schema:
+    """The schema of a Parquet file; no two columns have the same name."""
+    import pyarrow.parquet as pq
+
+    schema = pq.read_schema(path)
+    if twice := sorted(name for name, count in Counter(schema.names).items() if count > 1):
+        raise LbtError(f"{path}: column {told(twice[0])} is there twice")
+    return schema
 
 
 NOTES = ("file", "user", "time", "split")
 """Columns that may stand beside image and label; each value may be null."""
+GROUP = 1 << 24
+"""Bytes of pixels in a row group of an image table, which is what writing one keeps in memory."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +225,7 @@ class Images:
     """An image set, labelled or not.
 
     Attributes:
-        pixels: uint8 array of shape (N, H, W, C), C = 1 or 3.
+        pixels: uint8 array of shape (N, H, W, C), C = 1 or 3; a large one lies on the disk (:mod:`lbt.mapped`).
         labels: int64 array of shape (N,), class indices; -1 marks an image without a label.
         classes: the class names, in the order of their indices; empty where nobody named a class.
         columns: any of ``NOTES``, each a list of N values or None: ``file`` and ``user`` names, ``time`` in seconds
@@ -221,29 +244,38 @@ class Images:
         """The images at ``index``."""
         import numpy as np
 
-        numbers = np.arange(len(self))[index].tolist()
-        columns = {name: [values[n] for n in numbers] for name, values in self.columns.items()}
-        return Images(self.pixels[index], self.labels[index], self.classes, columns)
+        from lbt import mapped
+
+        numbers = np.arange(len(self))[index]
+        columns = {name: [values[n] for n in numbers.tolist()] for name, values in self.columns.items()}
+        pixels = self.pixels[index] if isinstance(index, slice) else mapped.take(self.pixels, numbers)
+        return Images(pixels, self.labels[index], self.classes, columns)
+
+
+UNKNOWN = -2
+"""The label of an image whose class is not among those that are wanted; -1 is that of one without a label."""
 
 
 def renumber(labels: np.ndarray, classes: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
-    """Numbers among ``classes`` as numbers among ``wanted``: int64 (N,), -1 (no label) stays, -2 is not wanted."""
+    """Numbers among ``classes`` as those among ``wanted``: int64 (N,), -1 (no label) stays, others are ``UNKNOWN``."""
     import numpy as np
 
     number = {name: n for n, name in enumerate(wanted)}
-    place = np.array([*(number.get(name, -2) for name in classes), -1])  # -1 indexes the last
+    place = np.array([*(number.get(name, UNKNOWN) for name in classes), -1])  # -1 indexes the last
     chosen: np.ndarray = place[labels]
     return chosen
 
 
 def numbered(labels: np.ndarray, classes: Sequence[str], network: Sequence[str], where: object) -> np.ndarray:
-    """Labels among ``classes`` numbered as the logits of a network of the classes ``network``.
+    """Labels among ``classes`` numbered as the logits of a network of the classes ``network``; ``UNKNOWN`` for others.
 
     Raises:
-        LbtError: a class that is none of the network's; ``where`` names the images.
+        LbtError: none of the classes is the network's; ``where`` names the images.
     """
-    if not set(classes) <= set(network):
-        raise LbtError(f"{where}: its classes {list(classes)} are not those of the pretrained network, {list(network)}")
+    if classes and not set(classes) & set(network):
+        raise LbtError(
+            f"{where}: none of its classes {list(classes)} is one of those of the pretrained network, {list(network)}"
+        )
     return renumber(labels, classes, network)
 
 
@@ -263,7 +295,8 @@ def write_images(path: str | Path, images: Images) -> None:
     labels = pa.array(images.labels, pa.int16(), mask=missing if missing.any() else None)
     notes = {name: pa.array(images.columns[name], _kind(name)) for name in NOTES if name in images.columns}
     metadata = {"shape": json.dumps(shape), "classes": json.dumps(list(images.classes))}
-    write_table(path, pa.table({"image": array, "label": labels, **notes}).replace_schema_metadata(metadata))
+    table = pa.table({"image": array, "label": labels, **notes}).replace_schema_metadata(metadata)
+    write_table(path, table, rows=max(1, GROUP // max(1, size)))
 
 
 def _kind(name: str) -> pa.DataType:
@@ -282,23 +315,32 @@ def _read_images(path: Path) -> Images:
     import numpy as np
     import pyarrow as pa
 
-    table = read_table(path)
-    metadata = table.schema.metadata or {}
-    if not {b"shape", b"classes"} <= set(metadata) or not {"image", "label"} <= set(table.column_names):
+    from lbt import mapped
+    from lbt.progress import track
+
+    schema = read_schema(path)
+    metadata = schema.metadata or {}
+    if not {b"shape", b"classes"} <= set(metadata) or not {"image", "label"} <= set(schema.names):
         raise LbtError(f"{path}: not an image table: expected columns image and label, and a shape in the metadata")
     shape, classes = _image_shape(path, metadata[b"shape"]), _class_names(path, metadata[b"classes"])
-    column = table.column("image").combine_chunks()
-    if isinstance(column, pa.ChunkedArray):
-        column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
-    width = shape[0] * shape[1] * shape[2]
-    if column.type != pa.binary(width):
-        raise LbtError(f"{path}: column image is {column.type}, but the shape {shape} needs {width} bytes an image")
-    if column.null_count:
-        raise LbtError(f"{path}: column image: {column.null_count} of {len(column)} images are null")
-    flat = np.frombuffer(column.buffers()[1] or b"", np.uint8)[column.offset * width :][: len(column) * width]
+    width, kind = shape[0] * shape[1] * shape[2], schema.field("image").type
+    if kind != pa.binary(width):
+        raise LbtError(f"{path}: column image is {kind}, but the shape {shape} needs {width} bytes an image")
+    beside = [name for name in ("label", *NOTES) if name in schema.names]
+    table = read_table(path, beside)
+    pixels, start = mapped.empty((len(table), *shape)), 0
+    rows = max(1, mapped.PART // width)
+    read = read_batches(path, "image", rows)
+    for column in track(read, f"reading {path.name}", -(-len(table) // rows)) if pixels.nbytes > mapped.LARGE else read:
+        if column.null_count:
+            first = start + int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+            raise LbtError(f"{path}: column image: row {first} is null; accepted: an image in each row")
+        flat = np.frombuffer(column.buffers()[1] or b"", np.uint8)[column.offset * width :][: len(column) * width]
+        pixels[start : start + len(column)] = flat.reshape(len(column), *shape)
+        start += len(column)
     labels = _labels(path, table.column("label"), len(classes))
     notes = {name: _notes(path, table.column(name), name) for name in NOTES if name in table.column_names}
-    return Images(flat.reshape(len(column), *shape).copy(), labels, classes, notes)
+    return Images(pixels, labels, classes, notes)
 
 
 def _notes(path: Path, column: pa.ChunkedArray, name: str) -> list[Any]:

@@ -133,12 +133,21 @@ def check(params_file: str, verify: bool) -> None:
 
 @cli.command()
 @click.argument("path", type=Path)
+@click.option("--layout", help="Meaning of the folders from the outside in, such as user/class.")
+@click.option("--name", help="Pattern of the files' names, such as {label}_{user}_{index}.")
+@click.option("--classes", help="Take these classes alone, in this order: cup,mug; or names of numbered ones.")
+@click.option("--split-by", help="Images that stay together, or in order: image, user or time.")
+@click.option("--size", type=int, help="Height and width of the images in pixels.")
+@click.option("--max-skipped", type=float, help="Largest share of files that may be left out.")
 @click.option("--sheet", type=Path, help="Also write a contact sheet (PNG) here, a class a row.")
-def look(path: Path, sheet: Path | None) -> None:
-    """Tell how lbt understands images at PATH: format, classes, split, size, and what looks odd."""
+def look(path: Path, classes: str | None, sheet: Path | None, **options: Any) -> None:
+    """Tell how lbt understands images at PATH: format, classes, split, size, and what looks odd.
+
+    The options are keys of a domain in a params file, whose line is printed last.
+    """
     from lbt.data.look import describe, look, save_sheet
 
-    seen = look(path)
+    seen = look(path, {**options, "classes": classes and classes.split(",")})
     click.echo("\n".join(describe(seen)))
     if sheet:
         save_sheet(seen, sheet)
@@ -157,6 +166,8 @@ def init(folder: Path, source: Path, target: Path, params_file: Path) -> None:
     made = init(folder, source, target, params_file)
     for name in made.kept:
         warn(f"{folder / name}: is there already, and not lbt's; left as it is")
+    for line in made.notes:
+        warn(line)
     click.echo(f"{folder / made.params}: written, with {len(made.written) - 1} other files")
     steps = [*([] if folder == Path() else [f"cd {folder}"]), "lbt declare", "lbt check", "snakemake adapt"]
     options = {"lbt declare": f" --params {params_file}", "lbt check": f" --params {params_file}"}

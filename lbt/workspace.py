@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import yaml
 
 from lbt.config import parse
 from lbt.data.look import Seen, look
+from lbt.data.peek import class_lines
 from lbt.errors import LbtError
 from lbt.params import Params
 from lbt.pipeline.declaration import DVC_YAML
@@ -33,11 +34,16 @@ IGNORED = "/lbt\n/logs/\n/results/?*\n/inputs/?*\n!/results/*.dvc\n!/inputs/*.dv
 
 @dataclass(frozen=True)
 class Made:
-    """The files that :func:`init` wrote and those that it found, and let be; relative to the workspace."""
+    """The files that :func:`init` wrote and those that it found, and let be; relative to the workspace.
+
+    Attributes:
+        notes: lines on what looks odd in the images.
+    """
 
     written: list[Path]
     kept: list[Path]
     params: Path
+    notes: list[str] = field(default_factory=list)
 
 
 def init(folder: Path, source: Path, target: Path, params_file: Path = PARAMS) -> Made:
@@ -57,11 +63,13 @@ def init(folder: Path, source: Path, target: Path, params_file: Path = PARAMS) -
         raise LbtError(f"{folder / params_file}: is there already; remove it, or choose another name with --params")
     paths = {"source": source, "target": target}
     seen = {role: look(path) for role, path in paths.items()}
+    if refusals := [found.refusal for found in seen.values() if found.refusal]:
+        raise LbtError(refusals[0])
     names = dict(zip(paths, _names(source, target), strict=True))
     inside = {role: _inside(folder, path, names[role]) for role, path in paths.items()}
     domains = {names[role]: {"kind": seen[role].kind, "path": inside[role].as_posix()} for role in paths}
     text = _params(seen["source"], seen["target"], domains)
-    _check_together(seen["source"], seen["target"])
+    together = _check_together(seen["source"], seen["target"])
     folder.mkdir(parents=True, exist_ok=True)
     made = Made([], [], params_file)
     for file in _files(folder):
@@ -75,6 +83,7 @@ def init(folder: Path, source: Path, target: Path, params_file: Path = PARAMS) -
         with contextlib.chdir(folder):
             if Plan(params_file, check_files=False).versioned:
                 declare_inputs(params_file)
+    made.notes.extend([*(line for found in seen.values() for line in found.notes()), *together])
     return made
 
 
@@ -94,24 +103,24 @@ def _inside(folder: Path, path: Path, name: str) -> Path:
     return Path("inputs", name + "".join(path.suffixes))
 
 
-def _check_together(source: Seen, target: Seen) -> None:
-    known, asked = source.whole.classes, target.whole.classes
+def _check_together(source: Seen, target: Seen) -> list[str]:
+    """Lines on classes that one of the two lacks."""
+    known, asked = source.classes, target.classes
     if not (source.splits.train.labels >= 0).any():
         raise LbtError(f"{source.listing.where}: no image has a label, but the network learns from the source's")
-    if strange := [name for name in asked if name not in known]:
-        raise LbtError(
-            f"{target.listing.where}: classes that {source.listing.where} does not have: {', '.join(strange[:5])}"
-        )
+    lines = class_lines(source.listing.where, known, target.listing.where, asked)
+    if asked and not set(asked) & set(known):
+        raise LbtError(f"{lines[0]}: none is in common")
+    return lines
 
 
 def _params(source: Seen, target: Seen, domains: dict[str, dict[str, str]]) -> str:
     """The text of a params file for the two domains."""
     first, second = domains
-    images = source.whole.pixels
-    colour = 3 in (images.shape[3], target.whole.pixels.shape[3])
-    size = min(64, max(32, -(-images.shape[1] // 8) * 8))
+    colour = 3 in (source.shape[2], target.shape[2])
+    size = min(64, max(32, -(-source.shape[0] // 8) * 8))
     methods = ["source_only", "adabn", "mean_teacher"]
-    if (target.whole.labels >= 0).all():
+    if (target.labels >= 0).all():
         methods.append("target_supervised")
     lines = [
         "# Made by `lbt init`. Every key and its meaning: docs/params.md, `lbt STAGE --help`.",

@@ -24,6 +24,7 @@ from lbt.adapt.levels import weight_levels
 from lbt.adapt.loop import TrainingLog, train
 from lbt.adapt.memory import device_memory
 from lbt.adapt.method import Base, Task
+from lbt.adapt.openset import class_sets
 from lbt.adapt.params import METHODS, AdaptJob
 from lbt.adapt.predictions import write_confidence_sheet, write_predictions
 from lbt.artifacts import numbered, read_images, write_table
@@ -89,7 +90,7 @@ def run(params: AdaptJob, inputs: Inputs, outputs: Outputs) -> Metrics:
 
     Args:
         params: one job of the grid (:meth:`lbt.adapt.params.AdaptParams.job`).
-        inputs: the target's classes are among the network's, in any order; it may have no label.
+        inputs: the target has some of the network's classes, in any order, and perhaps others; it may have no label.
         outputs: files to write.
 
     Returns:
@@ -100,14 +101,18 @@ def run(params: AdaptJob, inputs: Inputs, outputs: Outputs) -> Metrics:
         :func:`lbt.adapt.guard.guard`). ``target_accuracy_low`` and ``…_high``: ends of its 95 % interval, from
         ``labelled_test_images``. ``collapsed`` 0 or 1, judged without labels; ``confident_share``: share of the
         target's training images whose largest probability exceeds 0.9; ``weight_levels``: distinct weight values in a
-        product, see :func:`lbt.adapt.levels.weight_levels`; ``memory/…``: bytes on the device.
+        product, see :func:`lbt.adapt.levels.weight_levels`; ``memory/…``: bytes on the device. Where the target's
+        classes are not the network's, also the metrics of :func:`lbt.adapt.openset.class_sets`; accuracies are those on
+        known classes.
 
     Raises:
-        LbtError: files are unreadable, or classes do not match.
+        LbtError: files are unreadable, or no class of the target is one of the network's.
     """
     model, architecture = read_model(inputs.model)
-    source = _read(inputs.source, architecture, "source")
+    source = _in_order(_read(inputs.source, architecture, "source"), architecture.classes, inputs.source)
     target = _read(inputs.target, architecture, "target")
+    own_classes = target["test"].classes
+    target = _in_order(target, architecture.classes, inputs.target)
     kind = METHODS.load(params.method).Method
     _check_labels(kind, params, target["train"])
 
@@ -141,6 +146,7 @@ def run(params: AdaptJob, inputs: Inputs, outputs: Outputs) -> Metrics:
         "target_accuracy_low": low,
         "target_accuracy_high": high,
         "labelled_test_images": int((target["test"].labels >= 0).sum()),
+        **class_sets(after, target["test"].labels, architecture.classes, own_classes),
         **judged,
         "collapsed": int(collapsed(trained, task.before) or not finite),
         "confident_share": (trained.amax(1) > 0.9).double().mean().item(),
@@ -197,17 +203,16 @@ def _show(outputs: Outputs, test: Path, classes: tuple[str, ...], after: Tensor,
 
 def _read(splits: SplitFiles, architecture: Architecture, name: str) -> dict[str, Examples]:
     channels, size = architecture.channels, architecture.size
-    paths = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    read = {kind: read_examples(path, channels, size, f"{name}/{kind}") for kind, path in paths.items()}
-    return {kind: _in_order(split, architecture.classes, paths[kind]) for kind, split in read.items()}
+    return {kind: read_examples(path, channels, size, f"{name}/{kind}") for kind, path in vars(splits).items()}
 
 
-def _in_order(split: Examples, classes: tuple[str, ...], path: Path) -> Examples:
-    """``split`` with its labels numbered as the network's logits are."""
-    if split.classes == classes:
-        return split
-    labels = torch.from_numpy(numbered(split.labels.numpy(), split.classes, classes, path))
-    return replace(split, labels=labels, classes=classes)
+def _in_order(splits: dict[str, Examples], classes: tuple[str, ...], paths: SplitFiles) -> dict[str, Examples]:
+    """``splits`` with their labels numbered as the network's logits are."""
+    found = {}
+    for kind, split in splits.items():
+        labels = numbered(split.labels.numpy(), split.classes, classes, getattr(paths, kind))
+        found[kind] = replace(split, labels=torch.from_numpy(labels), classes=classes)
+    return found
 
 
 def _check_labels(kind: type[Base], params: AdaptJob, train: Examples) -> None:

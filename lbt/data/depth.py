@@ -5,10 +5,12 @@ One range holds for all images of a set: an image that is darker than the others
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from lbt import mapped
 from lbt.errors import LbtError
 
 
@@ -28,10 +30,11 @@ class Extent:
             LbtError: a value is NaN or infinite.
         """
         low, high = float(pixels.min()), float(pixels.max())
+        pieces = [pixels[part] for part in mapped.parts(len(pixels), pixels[:1].nbytes)]
         if not np.isfinite([low, high]).all():
-            first = np.argwhere(~np.isfinite(pixels))[0]
-            raise LbtError(f"{where}: image {first[0]} holds {pixels[tuple(first)]}; accepted: finite numbers")
-        whole = pixels.dtype.kind in "biu" or bool((pixels == np.round(pixels)).all())
+            image = pixels[first := _first_not_finite(pieces)]
+            raise LbtError(f"{where}: image {first} holds {image[~np.isfinite(image)][0]}; accepted: finite numbers")
+        whole = pixels.dtype.kind in "biu" or all(bool((piece == np.round(piece)).all()) for piece in pieces)
         return cls(low, high, whole)
 
     def __or__(self, other: Extent) -> Extent:
@@ -41,7 +44,7 @@ class Extent:
         """The values that become 0 and 255, and a line that says why (empty for plain bytes and floats from 0 to 1).
 
         Args:
-            wide: the pixels are floats, for which 0 to 1 is a matter of course.
+            wide: the pixels are fractions, for which 0 to 1 is a matter of course.
         """
         found = f"pixels are from {self.low:g} to {self.high:g}"
         if self.low >= 0 and self.high <= 1:
@@ -52,6 +55,16 @@ class Extent:
         if self.low >= -1 and self.high <= 1:
             return -1, 1, f"{found}: -1 becomes 0, 1 becomes 255"
         return self.low, self.high, f"{found}: the least becomes 0, the largest 255"
+
+
+def _first_not_finite(pieces: Iterable[np.ndarray]) -> int:
+    """Number of the first image that holds NaN or an infinite value."""
+    start = 0
+    for piece in pieces:
+        if not (finite := np.isfinite(piece)).all():
+            return start + int(np.argwhere(~finite)[0][0])
+        start += len(piece)
+    return start
 
 
 def to_uint8(pixels: np.ndarray, where: str, extent: Extent | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -71,10 +84,12 @@ def to_uint8(pixels: np.ndarray, where: str, extent: Extent | None = None) -> tu
         return pixels.astype(np.uint8), ()
     extent = extent or Extent.of(pixels, where)
     if pixels.dtype == np.uint8 and extent.high > 1:
-        return np.ascontiguousarray(pixels), ()
-    low, high, note = extent.span(pixels.dtype.kind == "f" and not (extent.whole and extent.high > 1))
-    scaled = np.empty(pixels.shape, np.uint8)
-    for start in range(0, len(pixels), 1024):
-        part = (pixels[start : start + 1024].astype(np.float64) - low) * (255 / (high - low or 1))
-        scaled[start : start + 1024] = np.round(np.clip(part, 0, 255))
+        return mapped.contiguous(pixels), ()
+    low, high, note = extent.span(pixels.dtype.kind == "f" and not extent.whole)
+
+    def rows(part: slice) -> np.ndarray:
+        stretched = (pixels[part].astype(np.float64) - low) * (255 / (high - low or 1))
+        return np.round(np.clip(stretched, 0, 255))
+
+    scaled = mapped.made(pixels.shape, np.uint8, rows, "scaling")
     return scaled, ((f"{where}: {note}",) if note and extent.high > extent.low else ())

@@ -12,14 +12,15 @@ import contextlib
 import importlib
 import io
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from lbt import mapped
 from lbt.data import audio
 from lbt.data.depth import Extent, to_uint8
 from lbt.data.listing import Decoded
@@ -29,6 +30,8 @@ SIZE = 64
 """Side of the images where they have no size in common."""
 NATIVE = range(8, 129)
 """Sides that images of one size keep."""
+MANY = 10_000
+"""Images whose headers take long enough for a progress of their own."""
 
 FORMATS = {
     "PNG": ".png .apng", "JPEG": ".jpg .jpeg .jpe .jfif", "MPO": ".mpo", "BMP": ".bmp .dib", "GIF": ".gif",
@@ -63,55 +66,100 @@ def why_not(suffix: str) -> str:
 
 @dataclass(frozen=True)
 class Head:
-    """The header of an encoded image: its size in pixels, and whether it is grey."""
+    """The header of an encoded image.
+
+    Attributes:
+        size: width and height in pixels.
+        grey: True for an image without colours.
+        deep: True for one of more than 8 bits.
+    """
 
     size: tuple[int, int]
     grey: bool
+    deep: bool
 
 
-def decode(
-    sources: Sequence[Callable[[], bytes | Path | None]], names: Sequence[str], size: int | None, where: str
-) -> Decoded:
+def decode(sources: Iterable[bytes | Path | None], names: Sequence[str], size: int | None, where: str) -> Decoded:
     """All images as one array.
 
     Args:
-        sources: give a file, or the bytes of one; None where there is none.
+        sources: files, or the bytes of files; None where there is none. Gone through twice.
         names: their names, for what is skipped.
         size: side of the squares in pixels; None: as the module says.
         where: the path, for messages.
     """
-    heads = [_head(source()) for source in sources]
-    found = [head for head in heads if head is not None]
+    heads = _heads(sources, len(names), where)
+    found = {head for head in heads if head is not None}
     grey = bool(found) and all(head.grey for head in found)
     side = size or _common(found)
-    images: list[np.ndarray] = []
-    kept, deep, extent = [], [], None
-    for index, source in track(list(enumerate(sources)), f"reading {Path(where).name}"):
-        image = _read(source()) if heads[index] is not None else None
-        if image is None:
+    room = sum(head is not None for head in heads)
+    pixels = mapped.empty((room, side, side, 1 if grey else 3))
+    deep = _Deep(sum(head is not None and head.deep for head in heads), side, where)
+    kept: list[int] = []
+    for index, source in enumerate(track(sources, f"reading {Path(where).name}", len(names))):
+        head = heads[index]
+        image = _read(source) if head is not None else None
+        if head is None or image is None or (image.mode in _DEEP) != head.deep:
             continue
-        if image.mode in _DEEP:
-            own = np.asarray(image)
-            if not np.isfinite(own).all():
-                continue
-            extent = Extent.of(own, where) if extent is None else extent | Extent.of(own, where)
-            deep.append(len(images))
-        images.append(_square(image, side, grey))
+        if not head.deep:
+            pixels[len(kept)] = _square(image, side, grey)  # a grey image is repeated in three channels
+        elif not deep.add(image, len(kept)):
+            continue
         kept.append(index)
-    notes: tuple[str, ...] = ()
-    if deep:
-        scaled, notes = to_uint8(np.stack([images[n] for n in deep]), f"{where}: {len(deep)} images", extent)
-        for place, pixels in zip(deep, scaled, strict=True):
-            images[place] = pixels
-    channels = 1 if grey else 3
-    pixels = np.empty((len(images), side, side, channels), np.uint8)
-    for place, square in enumerate(images):
-        pixels[place] = square  # a grey image is repeated in three channels
-    unread = [names[index] for index in sorted(set(range(len(sources))) - set(kept))]
+    pixels = pixels[: len(kept)]
+    notes = deep.write(pixels)
+    unread = [names[index] for index in sorted(set(range(len(names))) - set(kept))]
     return Decoded(pixels, np.array(kept, np.int64), {"not a readable image": unread} if unread else {}, notes)
 
 
-def _common(heads: Sequence[Head]) -> int:
+def _heads(sources: Iterable[bytes | Path | None], count: int, where: str) -> list[Head | None]:
+    known: dict[Head, Head] = {}  # headers are alike: a million of them share a few objects
+    shown = track(sources, f"looking at {Path(where).name}", count) if count >= MANY else sources
+    return [head and known.setdefault(head, head) for head in map(_head, shown)]
+
+
+class _Deep:
+    """Images of more than 8 bits, which are scaled when the range of all of them is known."""
+
+    def __init__(self, count: int, side: int, where: str) -> None:
+        self.values = mapped.empty((count, side, side, 1), np.float32)
+        self.places: list[int] = []
+        self.extent: Extent | None = None
+        self.side, self.where = side, where
+
+    def add(self, image: Image.Image, place: int) -> bool:
+        """Keep an image for the position ``place``; False if a value of it is not finite."""
+        own = np.asarray(image)
+        if not np.isfinite(own).all():
+            return False
+        extent = Extent.of(own, self.where)
+        self.extent = extent if self.extent is None else self.extent | extent
+        self.values[len(self.places)] = _square(image, self.side, True)
+        self.places.append(place)
+        return True
+
+    def write(self, pixels: np.ndarray) -> tuple[str, ...]:
+        """Put the images at their places, scaled; return lines on how they were scaled."""
+        if not self.places:
+            return ()
+        values = self.values[: len(self.places)]
+        scaled, notes = to_uint8(values, f"{self.where}: {len(values)} images", self.extent)
+        for place, one in zip(self.places, scaled, strict=True):
+            pixels[place] = one
+        return notes
+
+
+def decode_set(sources: Iterable[bytes | Path | None], names: Sequence[str], size: int | None, where: str) -> Decoded:
+    """The images of a set (see :func:`decode`); masks, of which no pixel is over 1, become black and white."""
+    found = decode(sources, names, size, where)
+    if found.notes or not found.pixels.size or int(found.pixels.max()) != 1:
+        return found
+    for part in mapped.parts(len(found.pixels), found.pixels[0].nbytes):
+        found.pixels[part] *= 255
+    return replace(found, notes=(f"{where}: pixels are from 0 to 1: taken as masks, 1 becomes 255",))
+
+
+def _common(heads: Collection[Head]) -> int:
     sizes = {head.size for head in heads}
     width, height = next(iter(sizes)) if len(sizes) == 1 else (0, 0)
     return width if width == height and width in NATIVE else SIZE
@@ -123,6 +171,10 @@ def _opened(source: bytes | Path) -> Image.Image:
     return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=readable())
 
 
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode in _DEEP or image.mode.startswith("I;16")
+
+
 def _head(source: bytes | Path | None) -> Head | None:
     """The header; None if it cannot be read, or tells of an image far larger than any photo."""
     try:
@@ -131,8 +183,8 @@ def _head(source: bytes | Path | None) -> Head | None:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with _opened(source) as image:
-                grey = image.mode in _GREY or image.mode in _DEEP or image.mode.startswith("I;16")
-                return Head(image.size, grey)
+                deep = _is_deep(image)
+                return Head(image.size, image.mode in _GREY or deep, deep)
     except Exception:  # decoders raise anything on a damaged file
         return None
 
@@ -144,7 +196,7 @@ def _read(source: bytes | Path | None) -> Image.Image | None:
             return None
         with _opened(source) as image:
             upright = ImageOps.exif_transpose(image)
-            if upright.mode in _DEEP or upright.mode.startswith("I;16"):
+            if _is_deep(upright):
                 return upright.convert("I").convert("F") if upright.mode != "F" else upright.copy()
             return upright.convert("L" if upright.mode in ("1", "L") else "RGBA")
     except Exception:

@@ -13,6 +13,7 @@ from typing import BinaryIO, ParamSpec, TypeVar
 
 import numpy as np
 
+from lbt import mapped
 from lbt.errors import reading
 
 P = ParamSpec("P")
@@ -53,13 +54,10 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
         if magic != bytes([0, 0, 8, dimensions]):
             raise ValueError(f"magic number {magic.hex()}, expected 000008{dimensions:02x}")
         shape = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
-        size = int(np.prod(shape, dtype=object))
-        if size > 1 << 31:
-            raise ValueError(f"its header speaks of {size} bytes")
-        data = file.read(size + 1)  # one more than there may be
-    if len(data) != size:
-        raise ValueError(f"{'more' if len(data) > size else 'fewer'} bytes than its header says ({size})")
-    return np.frombuffer(data, np.uint8).reshape(shape)
+        found = mapped.read(file, shape)
+        if file.read(1):
+            raise ValueError(f"more bytes than its header says ({found.size})")
+    return found
 
 
 @_named("libsvm")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lbt.artifacts import Images, renumber
+from lbt import mapped
+from lbt.artifacts import UNKNOWN, Images, renumber
 from lbt.errors import LbtError
 
 if TYPE_CHECKING:
@@ -46,11 +47,16 @@ def to_float(images: Images | np.ndarray, channels: int | None = None, size: int
 
 def convert(images: Images, channels: int | None, size: int | None) -> Images:
     """The same images with another number of channels or another size (see :func:`to_float`), rounded to uint8."""
-    _, height, width, depth = images.pixels.shape
+    count, height, width, depth = images.pixels.shape
     if channels in (None, depth) and size in (None, height) and (size is None or size == width):
         return images
-    pixels = (to_float(images, channels, size) * 255).round_().permute(0, 2, 3, 1).numpy().astype(np.uint8)
-    return replace(images, pixels=np.ascontiguousarray(pixels))
+
+    def rows(part: slice) -> np.ndarray:
+        converted = (to_float(images.pixels[part], channels, size) * 255).round_().permute(0, 2, 3, 1)
+        return converted.numpy().astype(np.uint8)
+
+    shape = (count, size or height, size or width, channels or depth)
+    return replace(images, pixels=mapped.made(shape, np.uint8, rows, "converting"))
 
 
 def pad(pixels: np.ndarray, size: int) -> np.ndarray:
@@ -64,7 +70,7 @@ def pad(pixels: np.ndarray, size: int) -> np.ndarray:
 def select_classes(images: Images, classes: list[str] | tuple[str, ...]) -> Images:
     """Only the images of ``classes``, with labels numbered in that order; images without a label stay."""
     labels = renumber(images.labels, images.classes, classes)
-    return replace(images, labels=labels, classes=tuple(classes)).take(np.flatnonzero(labels > -2))
+    return replace(images, labels=labels, classes=tuple(classes)).take(np.flatnonzero(labels != UNKNOWN))
 
 
 def match_classes(domains: Mapping[str, Images]) -> tuple[str, ...]:

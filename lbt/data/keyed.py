@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from lbt import mapped
 from lbt.data.columns import column as cells
 from lbt.data.depth import to_uint8
 from lbt.data.listing import SPLIT_NAMES, Decoded, Listing, split_name
@@ -135,9 +136,8 @@ def _decode(
         raise LbtError(f"{path}: {' and '.join(names)} are of different types: {', '.join(sorted(map(str, types)))}")
     if sum(map(len, parts)) != count:
         raise LbtError(f"{path}: {sum(map(len, parts))} images but {count} labels")
-    whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    pixels, notes = to_uint8(whole, f"{path}: {', '.join(names)}")
-    chosen = pixels if len(index) == count else pixels[index]
+    pixels, notes = to_uint8(mapped.joined(parts), f"{path}: {', '.join(names)}")
+    chosen = pixels if len(index) == count else mapped.take(pixels, index)
     return Decoded(chosen, np.arange(len(index)), notes=notes)
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lbt.data.listing import some
+from lbt.data.listing import count, some
 from lbt.errors import LbtError, told
 
 LAST_CLASS = 32767
 """The largest class number that an image table can hold."""
+FLOATS = "{}: labels are floats that hold whole numbers"
+ABSENT = ("nan", "none", "null", "n/a", "na", "?")
+"""Names that programs write where there is no value, in lower case."""
+_NUMERAL = re.compile(r"[0-9]+(\.0+)?")
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,11 @@ def number(
         raise LbtError(f"{where}: class {told(twice[0])} is named twice")
     plain = [_plain(label) for label in labels]
     known = [label for label in plain if label is not None]
+    notes = _missing(labels, where)
     if not known:
-        return Numbered(np.full(len(plain), -1), tuple(names or asked or ()))
+        return Numbered(np.full(len(plain), -1), tuple(names or asked or ()), tuple(notes))
     if all(isinstance(label, str) for label in known):
-        return _of_names(plain, names, where)
+        return _told(_of_names(plain, names, where, notes), where)
     strange = [label for label in known if not _is_number(label)]
     if strange:
         mixed = " among numbers" if isinstance(strange[0], str) else ""
@@ -61,8 +67,26 @@ def number(
     if (largest := max(int(label) for label in known)) > LAST_CLASS:  # type: ignore[call-overload]
         raise LbtError(f"{where}: label {told(largest)}; accepted: -1 (none), or a class from 0 to {LAST_CLASS}")
     found = np.array([-1 if label is None else int(label) for label in plain], np.int64)  # type: ignore[call-overload]
-    notes = [f"{where}: labels are floats that hold whole numbers"] if _floats(known) else []
-    return _of_numbers(found, names, where, asked, notes)
+    if any(isinstance(label, float) for label in known):
+        notes.append(FLOATS.format(where))
+    return _told(_of_numbers(found, names, where, asked, notes), where)
+
+
+def _missing(labels: Sequence[object], where: str) -> list[str]:
+    """A line on labels that are NaN, which mean that there is none."""
+    absent = [n for n, label in enumerate(labels) if isinstance(label, float | np.floating) and math.isnan(label)]
+    return [f"{where}: {count(len(absent), 'label')} NaN: taken as none, first number {absent[0]}"] if absent else []
+
+
+def _told(found: Numbered, where: str) -> Numbered:
+    """``found`` with lines on class names that look like a mistake."""
+    alike = [name for name, n in Counter(name.strip().casefold() for name in found.classes).items() if n > 1]
+    twins = [name for name in found.classes if alike and name.strip().casefold() == alike[0]]
+    notes = [f"{where}: classes {' and '.join(map(repr, twins))} differ in case or spaces only"] if twins else []
+    for name in found.classes:
+        if name.strip().casefold() in ABSENT:
+            notes.append(f"{where}: a class is called {name!r}: an empty cell, null or -1 is no label")
+    return replace(found, notes=(*found.notes, *notes))
 
 
 def _plain(label: object) -> object:
@@ -81,22 +105,30 @@ def _is_number(label: object) -> bool:
     return isinstance(label, int | float) and not isinstance(label, bool) and label >= 0 and label == label // 1
 
 
-def _floats(labels: Iterable[object]) -> bool:
-    return any(isinstance(label, float) for label in labels)
-
-
-def _of_names(labels: Sequence[object], names: Sequence[str] | None, where: str) -> Numbered:
+def _of_names(labels: Sequence[object], names: Sequence[str] | None, where: str, notes: list[str]) -> Numbered:
     found = sorted({str(label) for label in labels if label is not None})
+    if names is None and any("." in name for name in found) and all(map(_NUMERAL.fullmatch, found)):
+        labels = [None if label is None else str(label).partition(".")[0] for label in labels]
+        found = sorted({str(label) for label in labels if label is not None})
+        notes.append(FLOATS.format(where))
     classes = tuple(found if names is None else names)
     if len(classes) > LAST_CLASS + 1:
         raise LbtError(f"{where}: {len(classes):,} classes; accepted: at most {LAST_CLASS + 1:,}")
     numbers: dict[object, int] = {name: index for index, name in enumerate(classes)}
     if unknown := [name for name in found if name not in numbers]:
         raise LbtError(f"{where}: label {told(unknown[0])} is not one of its classes, {some(classes)}")
-    alike = [name for name, n in Counter(name.strip().casefold() for name in classes).items() if n > 1]
-    twins = [name for name in classes if alike and name.strip().casefold() == alike[0]]
-    notes = (f"{where}: classes {' and '.join(map(repr, twins))} differ in case or spaces only",) if twins else ()
-    return Numbered(np.array([-1 if label is None else numbers[label] for label in labels], np.int64), classes, notes)
+    if all(name.isdecimal() for name in classes):
+        notes += _not_from_zero(sorted(map(int, classes)), where)
+    return Numbered(
+        np.array([-1 if label is None else numbers[label] for label in labels], np.int64), classes, tuple(notes)
+    )
+
+
+def _not_from_zero(values: Sequence[int], where: str) -> list[str]:
+    """A line on numbers that are not those from 0 on."""
+    if list(values) == list(range(len(values))):
+        return []
+    return [f"{where}: labels are {some(values)}, not 0 to {len(values) - 1}: they name the classes"]
 
 
 def _of_numbers(
@@ -110,7 +142,6 @@ def _of_numbers(
         if largest >= len(names):
             raise LbtError(f"{where}: label {largest}, but there are {len(names)} classes")
         return Numbered(labels, tuple(names), tuple(notes))
-    if len(values) <= largest:
-        notes.append(f"{where}: labels are {some(values.tolist())}, not 0 to {len(values) - 1}: they name the classes")
+    notes += _not_from_zero(values.tolist(), where)
     numbers = np.searchsorted(values, labels)
     return Numbered(np.where(labels < 0, -1, numbers), tuple(str(value) for value in values), tuple(notes))

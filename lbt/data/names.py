@@ -29,8 +29,8 @@ def compiled(pattern: str) -> re.Pattern[str]:
         raise ValueError(
             f"found {pattern!r}; accepted: text with {', '.join(COLUMNS)} in braces, as {{label}}_{{user}}_{{n}}"
         )
-    if len(set(fields)) < len(fields) or "" in between[1:-1]:
-        raise ValueError(f"found {pattern!r}; accepted: different fields with text between them")
+    if len(set(fields)) < len(fields) or "" in between[1:-1] or not all(map(str.isidentifier, fields)):
+        raise ValueError(f"found {pattern!r}; accepted: different fields with text between them, each a word")
     pieces = [re.escape(between[0])]
     for field, text in zip(fields, between[1:], strict=True):
         pieces.append(f"(?P<{field}>{_DIGITS if field in NUMBERS else '.+?'}){re.escape(text)}")

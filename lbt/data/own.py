@@ -1,6 +1,7 @@
 """A user's own images: a listing (lbt/data/readers) → labels numbered, what is odd told, and split.
 
-Without a split of the user's: 70 % / 15 % / 15 % per class. Images without labels are for training only, unless too few
+Without a split of the user's: 70 % / 15 % / 15 % per class, by user or time where the data say them
+(:mod:`lbt.data.grouped`). Images without labels are for training only, unless too few
 have one for three parts: then validation and test are cut from those without.
 """
 
@@ -11,15 +12,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lbt.artifacts import Images, renumber
+from lbt.artifacts import UNKNOWN, Images, renumber
+from lbt.data.grouped import RULES, Division, grouped
 from lbt.data.labels import number
 from lbt.data.listing import Decoded, Listing, Skipped, count, some
 from lbt.data.params import DomainSpec
-from lbt.data.splits import RARE, Parts, Splits, cut, divide, divide_own
+from lbt.data.splits import RARE, Splits, cut, divide_own
 from lbt.errors import LbtError, unknown
 
 SHARE = 0.15
 """Share of the labelled images for validation, and for the test."""
+DARK = 32
+"""Brightness below which a whole set looks like a mistake."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Headers:
         labels: (N,) class numbers, -1 for none.
         classes: class names.
         notes: lines on what was found.
+        split_by: the rule of the split that the spec asks for.
     """
 
     listing: Listing
@@ -39,13 +44,16 @@ class Headers:
     labels: np.ndarray
     classes: tuple[str, ...]
     notes: tuple[str, ...]
+    split_by: str | None = None
 
-    def parts(self, kept: np.ndarray | slice = slice(None)) -> Parts:
-        """Positions (among ``kept``) of the images for training, validation and test."""
-        labels = self.labels[kept]
-        if self.listing.splits is None:
-            return divide(labels, SHARE, SHARE)
-        return divide_own(labels, [self.listing.splits[n] for n in self.index[kept]], SHARE, self.listing.where)
+    def divided(self, kept: np.ndarray | slice = slice(None)) -> Division:
+        """The images for training, validation and test, by their positions among ``kept``."""
+        labels, index, listing = self.labels[kept], self.index[kept].tolist(), self.listing
+        if listing.splits is not None:
+            own = [listing.splits[n] for n in index]
+            return Division(divide_own(labels, own, SHARE, listing.where), "the data's own")
+        columns = {name: [cells[n] for n in index] for name, cells in listing.columns.items() if name in RULES}
+        return grouped(labels, columns, self.split_by, SHARE, listing.where)
 
     def counts(self) -> dict[str, int]:
         """Labelled images by class."""
@@ -68,11 +76,11 @@ def headers(listing: Listing, spec: DomainSpec) -> Headers:
             if name not in classes:
                 raise unknown("class", name, classes, where)
         chosen = renumber(labels, classes, spec.classes)
-        index = np.flatnonzero(chosen > -2)
+        index = np.flatnonzero(chosen != UNKNOWN)
         labels, classes = chosen[index], tuple(spec.classes)
     if len(classes) < 2 and (labels >= 0).all() and len(labels):
         raise LbtError(f"{where}: found {count(len(classes), 'class', 'classes')}; expected at least 2")
-    return Headers(listing, index, labels, classes, (*listing.notes, *numbered.notes))
+    return Headers(listing, index, labels, classes, (*listing.notes, *numbered.notes), spec.split_by)
 
 
 def assemble(listing: Listing, spec: DomainSpec) -> Splits:
@@ -95,11 +103,12 @@ def assemble(listing: Listing, spec: DomainSpec) -> Splits:
         none = f": none of its {listed} images can be read" if listed else ""
         raise LbtError(f"{listing.where}: class {empty[0]} is empty{none}")
     notes += _odd(decoded.pixels, labels, heads.classes, listing.where)
-    parts = heads.parts(decoded.kept)
-    splits = cut(images, parts)
+    division = heads.divided(decoded.kept)
+    notes += division.notes
+    splits = cut(images, division.parts)
     if listing.splits is not None:
         notes += _unlabelled_parts(splits, listing.where)
-    return Splits(splits.train, splits.validation, splits.test, merged(decoded.skipped), tuple(notes))
+    return replace(splits, skipped=merged(decoded.skipped), notes=tuple(notes), origin=division.origin)
 
 
 def decode(heads: Headers, spec: DomainSpec) -> tuple[Images, Decoded]:
@@ -134,24 +143,33 @@ def merged(*all_skipped: Skipped) -> dict[str, tuple[str, ...]]:
     return {reason: tuple(name for one in all_skipped for name in one.get(reason, ())) for reason in reasons}
 
 
+def too_many_skipped(skipped: Skipped, taken: int, most: float, where: str) -> str:
+    """The reason to refuse a domain of which more than the share ``most`` is skipped; empty if no more is."""
+    left = sum(map(len, skipped.values()))
+    if left <= most * (left + taken):
+        return ""
+    reasons = "; ".join(f"{len(names)} {reason}: {some(names)}" for reason, names in skipped.items())
+    found = f"{left} of {left + taken} files would be skipped ({reasons})"
+    return f"{where}: {found}; max_skipped allows more than {most}"
+
+
 def check_skipped(skipped: Skipped, taken: int, most: float, where: str) -> None:
     """Refuse a domain of which more than the share ``most`` is skipped."""
-    left = sum(map(len, skipped.values()))
-    if left > most * (left + taken):
-        reasons = "; ".join(f"{len(names)} {reason}: {some(names)}" for reason, names in skipped.items())
-        raise LbtError(
-            f"{where}: {left} of {left + taken} files would be skipped ({reasons}); max_skipped allows more than {most}"
-        )
+    if refusal := too_many_skipped(skipped, taken, most, where):
+        raise LbtError(refusal)
 
 
 def _odd(pixels: np.ndarray, labels: np.ndarray, classes: Sequence[str], where: str) -> list[str]:
     """Lines on images and classes that may be a mistake."""
     notes = []
     flat = pixels.reshape(len(pixels), -1)
-    plain = np.flatnonzero(flat.max(axis=1) == flat.min(axis=1))
+    most = flat.max(axis=1)
+    plain = np.flatnonzero(most == flat.min(axis=1))
     if len(plain):
         black = int((flat[plain, 0] == 0).sum())
         notes.append(f"{where}: {count(len(plain), 'image')} of one colour ({black} black), first number {plain[0]}")
+    if 1 < (brightest := int(most.max())) < DARK:
+        notes.append(f"{where}: no pixel is over {brightest} of 255: nearly black; are they masks of class numbers?")
     for size in range(1, RARE):
         few = [name for n, name in enumerate(classes) if (labels == n).sum() == size]
         if few:

@@ -44,6 +44,10 @@ class DomainSpec(Section):
     user/class. Default: by their names (docs/data.md)."""
     name: str | None = None
     """Pattern of file names (without the suffix) that hold a label, user, time or split: {label}_{user}_{index}."""
+    split_by: Literal["image", "user", "time"] | None = None
+    """Images that train, validation and test keep together (user: all of a user's are in one part), or in order (time:
+    the latest are tested); image: neither. Default: user or time where the data say it of every image and three parts
+    come of it. A split in the data is kept."""
     max_skipped: float = Field(default=0.1, ge=0, le=1)
     """Largest share of a folder's files that may be left out because they are no readable images."""
     train: int | None = Field(default=None, ge=1, le=100_000_000)
@@ -90,6 +94,15 @@ class DomainSpec(Section):
                 raise ValueError(f"kind {info.data['kind']} needs a path in the workspace, such as inputs/mine")
             return None
         return in_workspace(path)
+
+    @model_validator(mode="after")
+    def _of_folders(self) -> DomainSpec:
+        for key in ("layout", "name"):
+            if getattr(self, key) is not None and self.kind != "folder":
+                raise ValueError(f"{key}: would do nothing for kind {self.kind}; it is for kind folder")
+        if self.split_by is not None and self.kind not in _NEEDS_PATH:
+            raise ValueError(f"split_by: would do nothing for kind {self.kind}; accepted for {', '.join(_NEEDS_PATH)}")
+        return self
 
     @field_validator("url")
     @classmethod

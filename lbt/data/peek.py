@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from lbt.data.domains import DOMAINS
+from lbt.data.listing import count, some
 from lbt.data.own import check_skipped, headers, told
 from lbt.data.params import DomainSpec
-from lbt.errors import LbtError
+from lbt.errors import LbtError, nearest
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ def peek(spec: DomainSpec, name: str) -> Peek:
         listing = module.listing(spec)
         found = headers(listing, spec)
         check_skipped(listing.skipped, len(found.index), spec.max_skipped, listing.where)
-        parts = dict(zip(("train", "validation", "test"), found.parts(), strict=True))
+        division = found.divided()
+        parts = dict(zip(("train", "validation", "test"), division.parts, strict=True))
     except LbtError as error:
         raise LbtError(f"data.domains.{name}: {error}") from None
     limits = {"train": spec.train, "validation": spec.validation, "test": spec.test}
@@ -54,5 +57,26 @@ def peek(spec: DomainSpec, name: str) -> Peek:
         labels = found.labels[index[: limits[part]]]
         counts = np.bincount(labels[labels >= 0], minlength=len(found.classes)).tolist()
         labelled[part] = dict(zip(found.classes, counts, strict=True))
-    lines = told(found.notes, listing.skipped)
+    lines = told((*found.notes, *division.notes), listing.skipped)
     return Peek(found.classes, labelled, [f"data.domains.{name}: {line}" for line in lines])
+
+
+def class_lines(source: str, known: Sequence[str], target: str, asked: Sequence[str]) -> list[str]:
+    """Lines on classes that one of two domains lacks, for a network that learns the classes of the source.
+
+    Args:
+        source, target: names of the domains.
+        known, asked: their classes; no line where the target names none.
+    """
+    strange = [name for name in asked if name not in known]
+    absent = [name for name in known if asked and name not in asked]
+    lines = []
+    if strange:
+        near = nearest(strange[0], known)
+        lines.append(
+            f"{source} → {target}: {target} has classes that {source} lacks, {some(strange)}{near}: unknown to the "
+            "network, left out of its accuracy"
+        )
+    if absent:
+        lines.append(f"{source} → {target}: {target} lacks {count(len(absent), 'class', 'classes')}, {some(absent)}")
+    return lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ class Splits:
     Attributes:
         skipped: files that were left out, by reason.
         notes: lines on what a person should look at.
+        origin: who cut them, in words.
     """
 
     train: Images
@@ -30,11 +31,12 @@ class Splits:
     test: Images
     skipped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    origin: str = "lbt's"
 
     def map(self, function: Callable[[str, Images], Images]) -> Splits:
         """The splits with ``function(name of the split, images)`` in place of each one's images."""
         train, validation, test = (function(name, images) for name, images in self.items())
-        return Splits(train, validation, test, self.skipped, self.notes)
+        return replace(self, train=train, validation=validation, test=test)
 
     def items(self) -> list[tuple[str, Images]]:
         return [("train", self.train), ("validation", self.validation), ("test", self.test)]

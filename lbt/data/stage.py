@@ -61,4 +61,6 @@ def run(params: DataParams, inputs: Inputs, outputs: Outputs) -> dict[str, float
 
 
 def _sha256(images: Images) -> str:
-    return hashlib.sha256(images.pixels.tobytes() + images.labels.astype("<i8").tobytes()).hexdigest()
+    digest = hashlib.sha256(np.ascontiguousarray(images.pixels).data)
+    digest.update(images.labels.astype("<i8").tobytes())
+    return digest.hexdigest()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lbt.artifacts import write_table
+from lbt.artifacts import UNKNOWN, write_table
 from lbt.data.inputs import to_input
 from lbt.edge.account import memory, trained_graph, work
 from lbt.edge.deploy import deploy
@@ -72,6 +72,7 @@ def run(params: EdgeJob, inputs: Inputs, outputs: Outputs) -> Metrics:
         ``online_error``: share of wrong answers over the stream, in percent, and ``error/CORRUPTION`` (None without
         labels); ``source/before`` and ``source/after``: accuracy on the source's test images in percent, predicted as
         the method predicts and without adapting, and ``forgetting``, their difference; ``parameters_trained``;
+        ``unknown_share`` of the labelled images, where some are of a class that the network does not know;
         ``memory/…_bytes`` (:func:`lbt.edge.account.memory`); ``milliseconds`` and ``millijoules`` per image.
 
     Raises:
@@ -106,8 +107,10 @@ def run(params: EdgeJob, inputs: Inputs, outputs: Outputs) -> Metrics:
         method=params.method,
         stream=params.stream,
     )
+    strange = int((images.labels == UNKNOWN).sum())
     return {
         **errors(table),
+        **({"unknown_share": strange / int((images.labels != -1).sum())} if strange else {}),
         "source/before": before,
         "source/after": after,
         "forgetting": None if before is None or after is None else before - after,

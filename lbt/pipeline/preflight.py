@@ -6,11 +6,12 @@ Embedded and published domains are known by their kind; of a user's own, names a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from lbt.adapt.params import METHODS
-from lbt.data.peek import Peek, peek
+from lbt.data.peek import Peek, class_lines, peek
 from lbt.errors import LbtError
 from lbt.models import Architecture, allow, build_with, is_own
 from lbt.params import Params
@@ -27,14 +28,14 @@ def preflight(params: Params) -> list[str]:
     peeks = {name: peek(domains[name], name) for name in domains if name in needed}
     for name in sorted({pair.split("-")[0] for pair, _ in grid} | {params.supernet_domain, params.edge_source}):
         _check_source(name, peeks[name])
+    pairs = [tuple(pair.split("-")) for pair in dict.fromkeys(pair for pair, _ in grid)]
+    pairs += [(params.edge_source, params.edge.target)] if params.edge.target is not None else []
+    notes = [line for source, target in dict.fromkeys(pairs) for line in _check_classes(source, target, peeks)]
     for pair, method in dict.fromkeys(grid):
         source, target = pair.split("-")
-        _check_classes(source, target, peeks)
-        _check_labels(params, method, target, peeks[target])
-    if params.edge.target is not None:
-        _check_classes(params.edge_source, params.edge.target, peeks)
+        _check_labels(params, method, target, _known(peeks[target], peeks[source].classes))
     _check_network(params, peeks)
-    return [line for found in peeks.values() for line in found.notes]
+    return [line for found in peeks.values() for line in found.notes] + notes
 
 
 def _check_network(params: Params, peeks: dict[str, Peek]) -> None:
@@ -66,12 +67,27 @@ def _check_source(name: str, found: Peek) -> None:
         raise LbtError(f"data.domains.{name}: no training images in class {', '.join(missing)}")
 
 
-def _check_classes(source: str, target: str, peeks: dict[str, Peek]) -> None:
-    if strange := [name for name in peeks[target].classes if name not in peeks[source].classes]:
-        raise LbtError(
-            f"adapt.pair: {source}-{target}: {target} has classes that {source} lacks: {', '.join(strange[:5])}; "
-            f"set data.domains.{target}.classes to some of {', '.join(peeks[source].classes[:10])}"
-        )
+def _check_classes(source: str, target: str, peeks: dict[str, Peek]) -> list[str]:
+    """Lines on classes that one of two domains lacks.
+
+    Raises:
+        LbtError: they have none in common.
+    """
+    known, asked = peeks[source].classes, peeks[target].classes
+    lines = class_lines(source, known, target, asked)
+    if asked and not set(asked) & set(known):
+        raise LbtError(f"{lines[0]}: none is in common; data.domains.{target}.classes names or chooses them")
+    return [f"{line}; data.domains.{target}.classes chooses others" for line in lines]
+
+
+def _known(found: Peek, classes: tuple[str, ...]) -> Peek:
+    """``found`` with only the labels of ``classes``, which are all that a network of those can learn from."""
+    if found.labelled is None:
+        return found
+    labelled = {
+        part: {name: n for name, n in counts.items() if name in classes} for part, counts in found.labelled.items()
+    }
+    return replace(found, labelled=labelled)
 
 
 def _check_labels(params: Params, method: str, target: str, found: Peek) -> None:

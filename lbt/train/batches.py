@@ -11,22 +11,28 @@ import torch
 from torch import Tensor
 
 from lbt.artifacts import read_images
+from lbt.data.inputs import to_input
 from lbt.errors import LbtError
 from lbt.train.augmentation import augment
+from lbt.train.stored import Stored
+
+LARGE = 1 << 29
+"""Bytes of floats above which a set is kept as bytes."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Images and labels in memory.
+    """Images and labels.
 
     Attributes:
-        images: (N, C, H, W) float32 in the range of :mod:`lbt.data.inputs`, channels last.
-        labels: (N,) int64; -1 where there is no label.
+        images: (N, C, H, W) float32 in the range of :mod:`lbt.data.inputs`, channels last; a set that is too large for
+            the memory gives such tensors when it is indexed.
+        labels: (N,) int64; negative where there is none, or none of these classes (``lbt.artifacts.UNKNOWN``).
         classes: class names.
         name: names the random stream of its batches, for example ``"source/train"``.
     """
 
-    images: Tensor
+    images: Tensor | Stored
     labels: Tensor
     classes: tuple[str, ...]
     name: str = field(default="")
@@ -34,13 +40,20 @@ class Examples:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def whole(self) -> Tensor:
+        """All images as one tensor, for sets that are small: those of one user."""
+        return self.images[:]
+
     def labelled(self) -> Examples:
         """Only the images that have a label."""
-        return self.take(torch.nonzero(self.labels >= 0).flatten())
+        known = torch.nonzero(self.labels >= 0).flatten()
+        return self if len(known) == len(self) else self.take(known)
 
     def take(self, index: Tensor) -> Examples:
         """The images at ``index`` (int64, (M,))."""
-        return Examples(self.images[index], self.labels[index], self.classes, self.name)
+        images = self.images.subset(index) if isinstance(self.images, Stored) else self.images[index]
+        return Examples(images, self.labels[index], self.classes, self.name)
 
 
 def read_examples(path: Path, channels: int, size: int, name: str) -> Examples:
@@ -49,12 +62,12 @@ def read_examples(path: Path, channels: int, size: int, name: str) -> Examples:
     Raises:
         LbtError: unreadable, or without any image.
     """
-    from lbt.data import to_input
-
     images = read_images(path)
     if not len(images):
         raise LbtError(f"{path}: holds no image")
-    return Examples(to_input(images, channels, size), torch.from_numpy(images.labels), images.classes, name)
+    large = 4 * len(images) * channels * size * size > LARGE
+    inputs = Stored(images.pixels, channels, size) if large else to_input(images, channels, size)
+    return Examples(inputs, torch.from_numpy(images.labels), images.classes, name)
 
 
 def generator(*key: int | str) -> torch.Generator:

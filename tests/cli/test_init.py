@@ -78,7 +78,22 @@ def test_images_inside_the_workspace_are_used_where_they_are(photos: Path) -> No
 def test_images_that_do_not_go_together_write_nothing(photos: Path) -> None:
     with pytest.raises(LbtError, match="My field!: no image has a label, but the network learns from the source's"):
         workspace.init(Path("mine"), photos / "My field!", photos / "bars")
-    (photos / "My field!" / "labels.csv").write_text("file,label\n0.png,cross\n1.png,top\n")
-    with pytest.raises(LbtError, match=r"My field!: classes that .*bars does not have: cross"):
+    (photos / "My field!" / "labels.csv").write_text("file,label\n0.png,cross\n1.png,Top\n")
+    words = r"My field! has classes that .*bars lacks, Top, cross \(did you mean 'top'\?\).*: none is in common"
+    with pytest.raises(LbtError, match=words):
+        workspace.init(Path("mine"), photos / "bars", photos / "My field!")
+    for n in range(9):
+        (photos / "bars" / f"{n}.raw").touch()
+    with pytest.raises(LbtError, match=r"bars: 9 of 29 files would be skipped .*; max_skipped allows more than 0\.1"):
         workspace.init(Path("mine"), photos / "bars", photos / "My field!")
     assert not Path("mine").exists()
+
+
+def test_what_is_odd_is_told(photos: Path) -> None:
+    (photos / "My field!" / "labels.csv").write_text("file,label\n0.png,cross\n1.png,top\n")
+    (photos / "bars" / "notes.txt").touch()
+    result = CliRunner().invoke(cli.cli, ["init", "mine", "--source", "photos/bars", "--target", "photos/My field!"])
+    assert result.exit_code == 0
+    assert "warning: skipped 1 file, no image by its suffix .txt: notes.txt" in result.stderr
+    assert "photos/My field! has classes that photos/bars lacks, cross: unknown to the network" in result.stderr
+    assert "photos/My field! lacks 1 class, bottom" in result.stderr

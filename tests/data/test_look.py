@@ -4,10 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from click.testing import CliRunner
 from PIL import Image
 
 from lbt import cli
+from lbt.config import parse
+from lbt.data import DomainSpec, load_domain
 from lbt.data.look import describe, look
 from lbt.errors import LbtError
 
@@ -34,6 +37,8 @@ def test_a_folder_is_told(workspace: Path) -> None:
         "  labels   40 images with, 5 without",
         "  split    train 33, validation 6, test 6 (lbt's)",
         "  note     skipped 30 files, no image by its suffix .raw: cup/0.raw, cup/1.raw, cup/10.raw and 27 more",
+        "  note     a run refuses it: mine: 30 of 75 files would be skipped (30 no image by its suffix .raw: "
+        "cup/0.raw, cup/1.raw, cup/10.raw and 27 more); max_skipped allows more than 0.1",
         "  params   {kind: folder, path: mine}",
         "sheet.png: contact sheet",
     ]
@@ -54,6 +59,74 @@ def test_arrays_are_told(workspace: Path) -> None:
         "  note     x_train, x_test: pixels are from 0 to 1: taken as masks, 1 becomes 255",
         "  params   {kind: arrays, path: mine.npz}",
     ]
+
+
+def test_a_run_refuses_in_the_words_of_the_look(workspace: Path) -> None:
+    for n in range(20):
+        draw(Path("inputs/mine", "cup" if n % 2 else "mug", f"{n}.png"), n)
+        Path("inputs/mine", f"{n}.raw").touch()
+    with pytest.raises(LbtError) as refused:
+        load_domain(DomainSpec(kind="folder", path="inputs/mine"))
+    seen = look(Path("inputs/mine"))
+    assert str(refused.value) == f"data.domains.folder: {seen.refusal}"
+    assert f"  note     a run refuses it: {seen.refusal}" in list(describe(seen))
+    assert not look(Path("inputs/mine"), {"max_skipped": 0.5}).refusal
+
+
+def told(*options: str) -> list[str]:
+    result = CliRunner().invoke(cli.cli, ["look", "mine", *options], catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.stdout.splitlines()
+
+
+def test_the_options_of_a_domain(workspace: Path) -> None:
+    for n in range(60):
+        draw(Path("mine", f"s{n % 5}", f"{'ab'[n % 2]}-{n}.png"), n)
+    lines = told("--layout", "user", "--name", "{label}-{n}", "--split-by", "image", "--size", "16")
+    assert lines[:5] == [
+        "mine: folder of images, 60 images",
+        "  size     16×16, grey",
+        "  classes  2: a 30, b 30",
+        "  users    5",
+        "  split    train 42, validation 9, test 9 (lbt's)",
+    ]
+    assert lines[-1] == (
+        '  params   {kind: folder, path: mine, layout: user, name: "{label}-{n}", split_by: image, size: 16}'
+    )
+    keys = yaml.safe_load(lines[-1].removeprefix("  params "))
+    keys["path"] = "mine"
+    assert len(load_domain(parse(DomainSpec, keys, "params")).test) == 9  # the line is a domain of the params
+    assert "  split    train 36, validation 12, test 12 (lbt's, by user)" in told(
+        "--layout", "user", "--name", "{label}-{n}"
+    )
+    assert "  classes  2: s4 12, s0 12" in told("--layout", "class", "--classes", "s4,s0")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"layout": "class/people"}, r"options: layout: found 'class/people'; accepted: different ones of class, user"),
+        ({"name": "plain"}, r"options: name: found 'plain'; accepted"),
+        ({"size": 4}, r"options: size: found 4"),
+        ({"split_by": "hour"}, r"options: split_by: found 'hour'; accepted: image, user, time"),
+        ({"split_by": "user"}, r"mine: split_by: no split by user: not every image has one"),
+        ({"classes": ["cup", "plate"]}, "unknown class 'plate'"),
+        ({"max_skipped": 2.0}, "options: max_skipped: found 2"),
+    ],
+)
+def test_mistakes_in_options(workspace: Path, options: dict[str, object], words: str) -> None:
+    for n in range(20):
+        draw(Path("mine", "cup" if n % 2 else "mug", f"{n}.png"), n)
+    with pytest.raises(LbtError, match=words):
+        look(Path("mine"), options)
+
+
+def test_an_option_of_folders_is_refused_for_arrays(workspace: Path) -> None:
+    for key, value in (("layout", "user/class"), ("name", "{label}_{n}")):
+        with pytest.raises(LbtError, match=f"{key}: would do nothing for kind arrays; it is for kind folder"):
+            parse(DomainSpec, {"kind": "arrays", "path": "mine.npz", key: value}, "params")
+    with pytest.raises(LbtError, match="split_by: would do nothing for kind mnist"):
+        parse(DomainSpec, {"kind": "mnist", "split_by": "user"}, "params")
 
 
 def test_nothing_there_is_one_line(workspace: Path) -> None:

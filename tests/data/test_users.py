@@ -147,7 +147,9 @@ def test_folders_and_file_names_together(workspace: Path) -> None:
     assert {user for _, _, user in rows(load_domain(spec))} == {None}
 
 
-@pytest.mark.parametrize("name", ["{index}", "{label}{user}", "plain", "{label}_{label}", "{label}/{user}", "{label"])
+@pytest.mark.parametrize(
+    "name", ["{index}", "{label}{user}", "plain", "{label}_{label}", "{label}/{user}", "{label", "{0}_{label}"]
+)
 def test_no_pattern(name: str) -> None:
     with pytest.raises(ValueError, match=r"found .*; accepted: "):
         compiled(name)

@@ -112,7 +112,7 @@ def test_a_flipped_bit_of_a_pixel_is_found(tmp_path):
     content = bytearray(path.read_bytes())
     content[content.index(pixels[20].tobytes()) + 5] ^= 4  # noise cannot be compressed: it is in the file as it is
     path.write_bytes(content)
-    with pytest.raises(LbtError, match=r"i\.parquet: not a readable Parquet file .*CRC checksum"):
+    with pytest.raises(LbtError, match=r"i\.parquet: not a readable image table file .*CRC checksum"):
         artifacts.read_images(path)
 
 
@@ -214,7 +214,7 @@ def images_with(path: Path, **changes: object) -> Path:
         ({"label": pa.array([0.0] * 6)}, "label: found double"),
         ({"label": pa.array([0, 0, 0, 0, 0, 2])}, "row 5: found 2; accepted: .* from 0 to 1"),
         ({"label": pa.array([2**64 - 1] * 6, pa.uint64())}, "row 0: found"),
-        ({"image": pa.array([None] * 6, pa.binary(60))}, "6 of 6 images are null"),
+        ({"image": pa.array([None] * 6, pa.binary(60))}, "row 0 is null; accepted: an image in each row"),
         ({"image": pa.nulls(6)}, "column image is null"),
     ],
 )

@@ -65,10 +65,21 @@ def test_too_few_labels_for_labels_per_class(workspace: Path) -> None:
 def test_classes_that_the_source_lacks(workspace: Path) -> None:
     for name in ("dot", "cross"):
         draw(Path("inputs/field", name), 10)
-    with pytest.raises(
-        LbtError, match=r"shapes-field: field has classes that shapes lacks: cross; set data\.domains\.fi"
-    ):
+    assert preflight(params()) == [
+        "data.domains.field: inputs/field: 20 images outside the class folders: without labels",
+        "shapes → field: field has classes that shapes lacks, cross: unknown to the network, left out of its accuracy; "
+        "data.domains.field.classes chooses others",
+        "shapes → field: field lacks 1 class, bar; data.domains.field.classes chooses others",
+    ]
+    (Path("inputs/field/dot")).rename("inputs/field/Dot")
+    with pytest.raises(LbtError, match=r"lacks, Dot, cross \(did you mean 'dot'\?\): .*: none is in common; data\.dom"):
         preflight(params())
+
+
+def test_labels_of_unknown_classes_are_no_labels_for_training(workspace: Path) -> None:
+    for name, count in (("dot", 40), ("bar", 40), ("cross", 5)):
+        draw(Path("inputs/field", name), count)
+    assert preflight(params(method="few_label", labels_per_class=20))
 
 
 def test_a_source_without_labels(workspace: Path) -> None:

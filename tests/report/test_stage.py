@@ -12,6 +12,7 @@ from PIL import Image
 
 from lbt.artifacts import write_json, write_table
 from lbt.report.found import Found
+from lbt.report.sections import accuracy
 from lbt.report.stage import SECTIONS, run
 from lbt.report.tables import Stat, markdown
 
@@ -194,3 +195,14 @@ def test_norms_are_compared_where_they_are_cheapest(inputs, tmp_path):
     lines = (tmp_path / "report/norms.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in lines] == ["norm", "folded_bn", "range_bn"]
     assert "network under int8" in (tmp_path / "report/report.html").read_text(encoding="utf-8")
+
+
+def test_unknown_classes_stand_beside_the_accuracies():
+    rows = [{"parts": ["a-b", "adabn", "int8"]}, {"parts": ["a-c", "adabn", "int8"], "unknown_share": 0.25}]
+    rows[1] |= {"unknown/entropy_auroc": 0.8, "unknown/margin_auroc": None}
+    rows.append({**rows[1], "unknown/entropy_auroc": 0.9})
+    assert accuracy._unknown(rows[:1]) == ""
+    assert accuracy._unknown(rows) == (
+        " Of the labelled test images of a → c, 25.0 % are of classes that the network does not know, and are left out "
+        "of its accuracy. The jobs' AUROC of noticing them without labels: entropy 0.80 to 0.90."
+    )

@@ -32,5 +32,6 @@ class Method(Base):
     def pixels(self, step: int) -> Tensor:
         """The target images as they are; consecutive pieces cover a balanced training split."""
         if self.balance.even:
-            return self.task.target.images[step * self.params.batch :][: self.params.batch]
+            first = step * self.params.batch
+            return self.task.target.images[first : first + self.params.batch]
         return self.task.target.images[self.target_index(step)]

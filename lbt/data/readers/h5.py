@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lbt import mapped
 from lbt.data.keyed import listing
 from lbt.data.listing import Listing
 from lbt.errors import LbtError, reading
@@ -39,6 +40,8 @@ def read(path: Path) -> Listing:
         def load(p: Path) -> np.ndarray:
             with h5py.File(p, "r") as file:
                 data: Any = file[name]
+                if data.shape and data.dtype.kind in "biuf":
+                    return mapped.made(data.shape, data.dtype, lambda rows: data[rows], "reading")
                 array = data.asstr()[...] if h5py.check_string_dtype(data.dtype) else data[...]
                 return np.asarray(array).astype(str) if array.dtype == object else np.asarray(array)
 

@@ -5,12 +5,14 @@ Labels of a .npy file lie in the file that :mod:`lbt.data.beside` finds.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from lbt import mapped
 from lbt.data.beside import labels_beside
 from lbt.data.keyed import listing
 from lbt.data.listing import Listing
@@ -40,10 +42,27 @@ def _names(path: Path) -> list[str]:
 def _member(path: Path, name: str) -> np.ndarray:
     def load(p: Path) -> np.ndarray:
         with np.load(p, allow_pickle=False) as held:
-            array: np.ndarray = held[name]
+            large = _unpacked(held.zip, f"{name}.npy")
+            array: np.ndarray = held[name] if large is None else large
             return array
 
     return reading(path, ".npz", load)
+
+
+def _unpacked(held: zipfile.ZipFile, member: str) -> np.ndarray | None:
+    """A large array of numbers, unpacked to the disk a part at a time; None for anything else."""
+    if member not in held.namelist() or held.getinfo(member).file_size <= mapped.LARGE:
+        return None
+    headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    with held.open(member) as stream:
+        if (header := headers.get(np.lib.format.read_magic(stream))) is None:
+            return None
+        shape, columns_first, dtype = header(stream)
+        if dtype.kind not in "biuf":
+            return None
+        array = mapped.read(stream, shape[::-1] if columns_first else shape, dtype)
+        stream.read(1)  # the end of the member, where its checksum is compared
+    return array.T if columns_first else array
 
 
 def _array(path: Path) -> np.ndarray:

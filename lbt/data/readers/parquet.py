@@ -10,23 +10,27 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from lbt.artifacts import read_images, read_table
+from lbt import mapped
+from lbt.artifacts import read_batches, read_images, read_schema, read_table
 from lbt.data.columns import column
-from lbt.data.encoded import decode
+from lbt.data.encoded import decode_set
 from lbt.data.listing import SPLIT_NAMES, Decoded, Listing, split_name
-from lbt.errors import LbtError, nearest
+from lbt.errors import LbtError, nearest, reading
 
 SUFFIXES = (".parquet", ".pq")
 IMAGE, LABEL = ("image", "img"), ("label", "labels")
 NOTES = ("file", "user", "time")
+BATCH = 256
+"""Encoded images that are read at a time."""
 
 
 def claims(folder: Path) -> bool:
@@ -39,10 +43,10 @@ def read(path: Path) -> Listing:
     shards = _shards(path) if path.is_dir() else [path]
     if not shards:
         raise LbtError(f"{path}: no Parquet file in this folder")
-    tables = [read_table(shard) for shard in shards]
+    tables = [reading(shard, "Parquet", _without_images) for shard in shards]
     if len(shards) == 1 and b"shape" in (tables[0].schema.metadata or {}):
         return _own(shards[0])
-    images: list[pa.ChunkedArray] = []
+    images: list[tuple[Path, str, int]] = []
     labels: list[object] = []
     splits: list[str | None] = []
     names: list[str] = []
@@ -50,27 +54,27 @@ def read(path: Path) -> Listing:
     classes = _class_names(shards[0], tables[0])
     ignored: set[str] = set()
     bare: list[str] = []
+    kind: pa.DataType | None = None
     for shard, table in zip(shards, tables, strict=True):
-        image, label = _column(table, IMAGE), _column(table, LABEL)
+        held = reading(shard, "Parquet", read_schema)
+        image, label = _column(held, IMAGE), _column(table, LABEL)
         if image is None:
-            found = ", ".join(table.column_names)
-            raise LbtError(f"{shard}: no column 'image'; found {found}{nearest('image', table.column_names)}")
-        if images and table.column(image).type != images[0].type:
-            raise LbtError(
-                f"{shard}: column {image} is {table.column(image).type}, in {shards[0].name} {images[0].type}"
-            )
+            raise LbtError(f"{shard}: no column 'image'; found {', '.join(held.names)}{nearest('image', held.names)}")
+        kind = kind or held.field(image).type
+        if held.field(image).type != kind:
+            raise LbtError(f"{shard}: column {image} is {held.field(image).type}, in {shards[0].name} {kind}")
         if _class_names(shard, table) != classes:
             raise LbtError(f"{shard}: other class names than in {shards[0].name}")
-        ignored |= set(table.column_names) - {image, label, "split", *NOTES}
+        ignored |= set(held.names) - {image, label, "split", *NOTES}
         bare += [shard.name] if label is None else []
-        images.append(table.column(image))
+        images.append((shard, image, len(table)))
         labels += table.column(label).to_pylist() if label else [None] * len(table)
         own = table.column("split").to_pylist() if "split" in table.column_names else None
         split = _split_of(shard, path)
         splits += [split_name(word, str(shard)) for word in own] if own else [split] * len(table)
         names += [f"row {row}" if shard == path else f"{shard.name}: row {row}" for row in range(len(table))]
         for name in NOTES:
-            notes.setdefault(name, []).extend(_cells(table, name, image))
+            notes.setdefault(name, []).extend(_cells(shard, table, name, held.field(image)))
     told = []
     if bare:
         told.append(f"{path}: no column 'label' in {', '.join(bare[:3])}: images without labels")
@@ -100,8 +104,15 @@ def _split_of(shard: Path, root: Path) -> str | None:
     return next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), None)
 
 
-def _column(table: pa.Table, names: tuple[str, ...]) -> str | None:
-    return next((name for name in names if name in table.column_names), None)
+def _without_images(shard: Path) -> pa.Table:
+    """The columns that say what the images are, and the number of rows."""
+    wanted = set(read_schema(shard).names) & {*LABEL, "split", *NOTES}
+    return read_table(shard, sorted(wanted))
+
+
+def _column(held: pa.Table | pa.Schema, names: tuple[str, ...]) -> str | None:
+    found = held.names if isinstance(held, pa.Schema) else held.column_names
+    return next((name for name in names if name in found), None)
 
 
 def _class_names(path: Path, table: pa.Table) -> tuple[str, ...] | None:
@@ -117,27 +128,48 @@ def _class_names(path: Path, table: pa.Table) -> tuple[str, ...] | None:
     return tuple(names) if names else None
 
 
-def _cells(table: pa.Table, name: str, image: str) -> list[Any]:
+def _cells(shard: Path, table: pa.Table, name: str, image: pa.Field) -> list[Any]:
     """The cells of a column; file names of the images themselves (``image.path``) where no column ``file`` has them."""
     if name in table.column_names:
         return list(table.column(name).to_pylist())
-    kind = table.column(image).type
-    if name == "file" and pa.types.is_struct(kind) and kind.get_field_index("path") >= 0:
-        return list(pc.struct_field(table.column(image), "path").to_pylist())
+    if name == "file" and pa.types.is_struct(image.type) and image.type.get_field_index("path") >= 0:
+        return list(read_table(shard, [f"{image.name}.path"]).column(0).to_pylist())
     return [None] * len(table)
 
 
+@dataclass(frozen=True)
+class _Cells:
+    """The encoded images of shards at the rows ``index`` of all, in rising order; None where there is none."""
+
+    shards: list[tuple[Path, str, int]]
+    index: np.ndarray
+
+    def __iter__(self) -> Iterator[bytes | None]:
+        first = 0
+        for shard, name, count in self.shards:
+            start, stop = np.searchsorted(self.index, [first, first + count])
+            yield from _encoded(shard, name, self.index[start:stop] - first)
+            first += count
+
+
+def _encoded(shard: Path, name: str, rows: np.ndarray) -> Iterator[bytes | None]:
+    """The cells of one shard, read a few at a time."""
+    first = 0
+    for cells in read_batches(shard, name, BATCH):
+        start, stop = np.searchsorted(rows, [first, first + len(cells)])
+        for cell in cells.take(pa.array(rows[start:stop] - first)).to_pylist():
+            encoded = cell.get("bytes") if isinstance(cell, dict) else cell
+            yield encoded if isinstance(encoded, bytes) else None
+        first += len(cells)
+
+
 def _decode(
-    path: Path, images: list[pa.ChunkedArray], names: list[str], index: np.ndarray, size: int | None
+    path: Path, shards: list[tuple[Path, str, int]], names: list[str], index: np.ndarray, size: int | None
 ) -> Decoded:
-    cells = pa.chunked_array([chunk for column in images for chunk in column.chunks], images[0].type)
-    return decode([partial(_bytes, cells, int(n)) for n in index], [names[n] for n in index], size, str(path))
+    def read(_: Path) -> Decoded:
+        return decode_set(_Cells(shards, index), [names[n] for n in index], size, str(path))
 
-
-def _bytes(cells: pa.ChunkedArray, row: int) -> bytes | None:
-    cell = cells[row].as_py()
-    encoded = cell.get("bytes") if isinstance(cell, dict) else cell
-    return encoded if isinstance(encoded, bytes) else None
+    return reading(shards[0][0], "Parquet", read)
 
 
 def _own(path: Path) -> Listing:
@@ -145,7 +177,8 @@ def _own(path: Path) -> Listing:
     images = read_images(path)
 
     def decode(index: np.ndarray, size: int | None) -> Decoded:
-        return Decoded(images.pixels[index], np.arange(len(index)))
+        whole = len(index) == len(images)
+        return Decoded(images.pixels if whole else mapped.take(images.pixels, index), np.arange(len(index)))
 
     splits = images.columns.get("split")
     return Listing(

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ import numpy as np
 
 from lbt.data import label_tables
 from lbt.data.columns import column
-from lbt.data.encoded import decode, why_not
+from lbt.data.encoded import decode_set, why_not
 from lbt.data.layout import UNLABELLED, Folders, Layout, check_splits, parse, recognise
 from lbt.data.listing import Decoded, Listing, count, split_name
 from lbt.data.names import fields
@@ -161,8 +161,17 @@ def _shallow(file: Path, level: int | None) -> bool:
     return level is not None and len(file.parts) <= level + 1
 
 
+@dataclass(frozen=True)
+class _Chosen:
+    """Paths of the files at the positions ``index``, each made when it is asked for."""
+
+    root: Path
+    files: list[Path]
+    index: np.ndarray
+
+    def __iter__(self) -> Iterator[Path]:
+        return (self.root / self.files[int(n)] for n in self.index)
+
+
 def _decode(path: Path, files: list[Path], index: np.ndarray, size: int | None) -> Decoded:
-    chosen = [files[int(n)] for n in index]
-    return decode(
-        [partial(Path, path / file) for file in chosen], [file.as_posix() for file in chosen], size, str(path)
-    )
+    return decode_set(_Chosen(path, files, index), [files[int(n)].as_posix() for n in index], size, str(path))

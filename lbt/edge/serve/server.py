@@ -187,7 +187,7 @@ def _decoded(one: Arrival, wanted: Architecture) -> tuple[str, Images | None]:
     """An image as the network takes it, or why there is none."""
     if one.fault:
         return one.fault, None
-    found = decode([lambda: one.content], [one.name], wanted.size, one.name)
+    found = decode([one.content], [one.name], wanted.size, one.name)
     if not len(found.kept):
         return next(iter(found.skipped), "cannot be read"), None
     return "", convert(Images(found.pixels, np.array([-1]), wanted.classes), wanted.channels, wanted.size)

@@ -106,7 +106,7 @@ class _Work:
         self.resident, self.early, self.options, self.source_features = resident, early, options, source_features
         self.recipe = context_of(resident.backbone, "personalise").recipe
         self.full = fresh(resident.backbone).requires_grad_(False)
-        estimate(self.full, early.images)
+        estimate(self.full, early.whole)
         self.known = ((early.labels >= 0) & ~kept).nonzero().flatten()
         self.targets = predict(self.full, early)
         self.labels = F.one_hot(early.labels.clamp_min(0), self.targets.shape[1]).to(self.targets.dtype)
@@ -145,12 +145,12 @@ class _Work:
         targets = self.targets.clone()
         targets[self.known] = self.labels[self.known]
         seen = masked(self.full, resident.groups, self.masks)
-        evidence = Evidence(seen, resident.groups, self.early.images, targets, self.source_features, options.seed)
+        evidence = Evidence(seen, resident.groups, self.early.whole, targets, self.source_features, options.seed)
         scores = CRITERIA.load(options.masks).scores(evidence)
         self.masks = choose(scores, resident.graph, self.recipe, share, self.masks)
         self.network = compact(self.full, resident.groups, self.masks)
         self.graph = trace(compact(resident.backbone, resident.groups, self.masks, share=True), resident.shape)
-        estimate(self.network, self.early.images)
+        estimate(self.network, self.early.whole)
 
     def _open(self) -> None:
         """Let the chosen parameters move, if a step of them fits the budget."""
@@ -221,7 +221,7 @@ class _Work:
             set_lr(trainer, warm_cosine(step, steps, warm=0.1))
             trainer.step()
         network.requires_grad_(False)
-        estimate(network, self.early.images)
+        estimate(network, self.early.whole)
 
     def _loss(self, network: nn.Module, number: int, step: int) -> Tensor:
         """Loss of one batch: labelled images, and under masks as many of all images for the agreement."""

@@ -111,7 +111,7 @@ def base(
     """The backbone of ``model`` in the numbers of ``recipe``; see :func:`lbt.edge.users.backbone.deployed`."""
     shape = (architecture.channels, architecture.size, architecture.size)
     network = deployed(model, shape, Recipe.load(recipe), source, steps=steps, augmentation=augmentation, seed=seed)
-    return Base(Resident(network, shape), mean_feature(network, source.images), architecture)
+    return Base(Resident(network, shape), mean_feature(network, source.whole), architecture)
 
 
 def score(backbone: Base, user: Person, labels: int, options: Options) -> tuple[Score, Package]:

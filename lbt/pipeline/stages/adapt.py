@@ -21,7 +21,7 @@ OUTPUTS = {
     "predictions": "predictions.csv",
     "sheet": "predictions.png",
 }
-HEADLINE = ("target_accuracy", "student/source_accuracy", "collapsed")
+HEADLINE = ("target_accuracy", "student/source_accuracy", "collapsed", "unknown_share", "unknown/*", "absent_share")
 
 
 def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:

@@ -38,7 +38,7 @@ def block(found: Found) -> Block:
     return Block(
         "Adaptation: accuracy on the target domain",
         "Mean and standard deviation over seeds on the target's test split, which is read once, at the end. The dashed "
-        "line is the pretrained float network before any adaptation." + _guarded(rows),
+        "line is the pretrained float network before any adaptation." + _guarded(rows) + _unknown(rows),
         _draw(stats, {pair: stat.mean for pair, stat in pretrained.items()})
         if stats
         else figures.nothing("no target of this run has labelled test images: accuracy is not measured"),
@@ -60,6 +60,25 @@ def _guarded(rows: Sequence[Mapping[str, Any]]) -> str:
         f" In {sum(refused.values())} of {len(rows)} jobs the unlabelled evidence spoke against the adapted network, "
         f"and the pretrained one, in the recipe's numbers, was deployed instead: {named}."
     )
+
+
+def _unknown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Sentences on the pairs whose target has classes that the network does not know."""
+    sentences = []
+    for pair in dict.fromkeys(row["parts"][0] for row in rows):
+        mine = [row for row in rows if row["parts"][0] == pair and row.get("unknown_share")]
+        if not mine:
+            continue
+        areas = []
+        for name in ("entropy", "margin"):
+            found = [row[f"unknown/{name}_auroc"] for row in mine if row.get(f"unknown/{name}_auroc") is not None]
+            areas += [f"{name} {min(found):.2f} to {max(found):.2f}"] if found else []
+        noticed = f" The jobs' AUROC of noticing them without labels: {', '.join(areas)}." if areas else ""
+        sentences.append(
+            f" Of the labelled test images of {pair.replace('-', ' → ')}, {100 * mine[0]['unknown_share']:.1f} % are "
+            f"of classes that the network does not know, and are left out of its accuracy.{noticed}"
+        )
+    return "".join(sentences)
 
 
 def _cells(stat: Stat | None) -> tuple[str, str, int]:
