@@ -1,5 +1,5 @@
-"""The accelerator that a board can hold: an R × R array, a requantizer for each column, and lanes that the columns
-share.
+"""Units of the accelerator: cells of the array, a requantizer for each column, and lanes that the columns share.
+:mod:`lbt.hardware.sizing` says how many of them a board holds.
 
 A multiplier must take every pair of operands of the three products: A·W, E·WE, EG·AG. Where one of a pair is a power of
 two (``luq4``), the product is a shift, and a cell holds a shifter beside the multiplier, or in its place. A column's
@@ -10,96 +10,17 @@ the update unit, and takes one element a cycle. With float roles, float units ta
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 from math import ceil
-from typing import Literal
 
-from lbt.errors import LbtError, unknown
-from lbt.hardware.boards import Board
-from lbt.hardware.params import HardwareParams
+from lbt.errors import unknown
 from lbt.hardware.precision import Number, Precision, shifts
 from lbt.hardware.rtl.grid import STYLES, Unit
 from lbt.hardware.units import Area, area
 from lbt.nn import norms
 from lbt.nn.norms._cost import FLOAT_LANE
 
-PORT_BITS = 36
-"""Width of a block RAM's port."""
-
-LANES_SHARE = 0.5
-"""Share of the usable LUTs that lanes may take before there are fewer of them than asked for."""
-
 RANDOM_BITS = 32
 """Of a source of random numbers."""
-
-Limit = Literal["lut", "dsp", "bram", "none"]
-
-
-@dataclass(frozen=True)
-class Accelerator:
-    """The accelerator that fits.
-
-    Attributes:
-        style: build of the multipliers: ``dsp``, ``booth`` or ``plain``.
-        a_bits, b_bits: operand widths of a multiplier (significands if float).
-        side: R, 0 if not even one cell fits.
-        mac: one cell.
-        column: the end of one column.
-        lane: one shared lane.
-        lanes: number of lanes.
-        limit: the resource that keeps it from being larger.
-        total: all cells and lanes.
-        sram: bytes of on-chip memory.
-    """
-
-    style: str
-    a_bits: int
-    b_bits: int
-    side: int
-    mac: Area
-    column: Area
-    lane: Area
-    lanes: int
-    limit: Limit
-    total: Area
-    sram: int
-
-
-def size(precision: Precision, board: Board, options: HardwareParams) -> Accelerator:
-    """The largest square array on ``board``.
-
-    Args:
-        precision: numbers of each role.
-        board: the device.
-        options: style of the multipliers (``auto`` takes the one with the largest array, the fewest LUTs on a tie),
-            accumulator, rounder, and how many lanes at most.
-    """
-    if options.style == "auto":
-        candidates = ["booth", "plain", *(["dsp"] if board.dsp else [])]
-        found, reasons = [], []
-        for style in candidates:
-            try:
-                found.append(size(precision, board, options.model_copy(update={"style": style})))
-            except LbtError as error:  # a style that the library has no unit of for these numbers is no candidate
-                reasons.append(error)
-        if not found:
-            raise reasons[0]
-        return max(found, key=lambda a: (a.side, -a.total.lut))
-    target, bits = board.target, operands(precision)
-    mac = cell(precision, target, options.style, options.accumulator)
-    end = _requantizer(precision, target, options.accumulator, options.rounder)
-    lane = norm_lane(precision.norm, precision["A"], target) + update_unit(precision, target, options.rounder)
-    most = max(1, min(options.lanes, int(LANES_SHARE * board.usable_lut / max(1, lane.lut))))
-
-    def total(side: int) -> Area:
-        return mac * (side * side) + end * side + lane * min(most, side)
-
-    side = 0
-    while _violated(side + 1, total(side + 1), board, bits, options.accumulator) == "none" and side < 4096:
-        side += 1
-    limit = _violated(side + 1, total(side + 1), board, bits, options.accumulator)
-    sram, lanes = board.usable_sram, min(most, max(1, side))
-    return Accelerator(options.style, *bits, side, mac, end, lane, lanes, limit, total(side), sram)
 
 
 def operands(precision: Precision) -> tuple[int, int]:
@@ -185,7 +106,7 @@ def _float_units(target: str) -> Area:
     return area(Unit("float_multiplier", "booth", target, 8, 23)) + area(Unit("float_adder", "plain", target, 8, 23))
 
 
-def _requantizer(precision: Precision, target: str, accumulator: int, rounder: str) -> Area:
+def requantizer(precision: Precision, target: str, accumulator: int, rounder: str) -> Area:
     """Accumulator to the widest role that a product writes; nothing if that is float."""
     numbers = [precision[r] for r in ("A", "E", "G") if not precision[r].is_float]
     if not numbers:
@@ -201,14 +122,3 @@ def _requantizer(precision: Precision, target: str, accumulator: int, rounder: s
 def _mantissa(number: Number) -> int:
     """Mantissa bits that hold the number's significand in a float multiplier."""
     return number.mantissa if number.is_float else max(1, number.width - 2)
-
-
-def _violated(side: int, total: Area, board: Board, bits: tuple[int, int], accumulator: int) -> Limit:
-    """The first resource that an array of that side would exceed."""
-    if total.lut > board.usable_lut:
-        return "lut"
-    if total.dsp > board.usable_dsp:
-        return "dsp"
-    # both halves of: a bank per row for one operand, per column for the other and for the results
-    banks = 2 * side * sum(-(-width // PORT_BITS) for width in (*bits, accumulator))
-    return "bram" if banks > board.usable_bram18 else "none"

@@ -1,4 +1,4 @@
-"""A systolic array of R × C multiply-accumulators with double-buffered SRAM: cycles, utilisation, traffic.
+"""A systolic array of R × C multiply-accumulators beside one on-chip memory: cycles, utilisation, traffic.
 
 For a product (m × k)·(k × n), folded F = ⌈S_r/R⌉·⌈S_c/C⌉ times onto the array (SCALE-Sim 3.0.0, arXiv 1811.02883):
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lbt.errors import LbtError, unknown
+from lbt.hardware import tiling
 from lbt.hardware.ops import Gemm
 
 Dataflow = Literal["os", "ws", "is"]
@@ -28,8 +29,7 @@ class Array:
 
     Attributes:
         rows, cols: R and C.
-        sram: bytes on chip; a third each for both operands and the result, half of each third being filled while the
-            other half is used.
+        sram: bytes on chip, shared by both operands and the result as :mod:`lbt.hardware.tiling` lays them out.
         bytes_per_cycle: external memory bandwidth over clock.
         accumulator: bits of a partial sum.
     """
@@ -43,11 +43,6 @@ class Array:
     def __post_init__(self) -> None:
         if self.rows < 1 or self.cols < 1:
             raise LbtError(f"array: found {self.rows}×{self.cols}; accepted: at least 1×1")
-
-    @property
-    def buffer(self) -> float:
-        """Bytes of one half of one operand's memory."""
-        return self.sram / 6
 
 
 def folds(gemm: Gemm, flow: Dataflow, array: Array) -> tuple[int, int, int]:
@@ -69,16 +64,53 @@ def cycles(gemm: Gemm, flow: Dataflow, array: Array) -> int:
     if gemm.macs == 0:
         return 0
     row_folds, col_folds, temporal = folds(gemm, flow, array)
-    fill = array.rows + array.cols + temporal - 2 + (0 if flow == "os" else array.rows)
-    return gemm.count * (row_folds * col_folds * fill - 1)
+    return gemm.count * (row_folds * col_folds * (_fill(flow, array) + temporal) - 1)
+
+
+def _fill(flow: Dataflow, array: Array) -> int:
+    """Cycles of a fold beside those in which it streams."""
+    return array.rows + array.cols - 2 + (0 if flow == "os" else array.rows)
+
+
+_STREAMED: dict[Dataflow, int] = {"os": tiling.K, "ws": tiling.M, "is": tiling.N}
+"""The dimension that the array streams under each dataflow."""
+
+
+PATIENCE = 4
+"""A product whose folds are cut may take up to so many times the cycles of one that is not, if that saves bytes. (A
+byte of external memory takes the energy of some 500 multiply-accumulates of 8 bits.)
+"""
+
+
+def schedule(gemm: Gemm, operands: tuple[float, float, float], flow: Dataflow, array: Array) -> tiling.Tiling:
+    """Loop order and tiles of one of the gemm's products, with the fewest bytes that the on-chip memory allows.
+
+    Args:
+        gemm: the product; none of its sizes is 0.
+        operands: bytes of (x, y, result) of all its products together, each stored once.
+        flow: dataflow.
+        array: sizes of the array and its memory.
+    """
+    return tiling.search(_problem(gemm, operands, flow, array))
+
+
+def _problem(gemm: Gemm, operands: tuple[float, float, float], flow: Dataflow, array: Array) -> tiling.Problem:
+    streamed = _STREAMED[flow]
+    lanes = {"os": (array.rows, 1, array.cols), "ws": (1, array.rows, array.cols), "is": (array.cols, array.rows, 1)}
+    x, y, result = (size / gemm.count for size in operands)
+    sizes = (gemm.m, gemm.k, gemm.n)
+    summed = flow != "os" and gemm.k > array.rows
+    patience = PATIENCE + (PATIENCE - 1) * sizes[streamed] / max(1, _fill(flow, array))
+    return tiling.Problem(
+        sizes, lanes[flow], (x, y, result), array.accumulator / 8, streamed, summed, patience, array.sram
+    )
 
 
 def traffic(gemm: Gemm, operands: tuple[float, float, float], flow: Dataflow, array: Array) -> float:
-    """Bytes to and from external memory.
+    """Bytes to and from external memory under the best loop order and tiling (:mod:`lbt.hardware.tiling`).
 
-    An operand that fits in its buffer is read once. Otherwise it is read again for each fold along the axis that it
-    does not span. With a stationary operand, partial sums whose tile does not fit leave and return once per further
-    fold of k, at the accumulator's width.
+    Partial sums leave and return at the accumulator's width. A convolution's x is an image, not its columns, and a
+    tile's halo stays on chip until the next tile has used it (a line buffer, whose size is left out).
 
     Args:
         gemm: the product.
@@ -86,24 +118,17 @@ def traffic(gemm: Gemm, operands: tuple[float, float, float], flow: Dataflow, ar
         flow: dataflow.
         array: sizes of the array and its memory.
     """
+    return gemm.count * schedule(gemm, operands, flow, array).moved if gemm.macs else 0.0
+
+
+def ends(gemm: Gemm, operands: tuple[float, float, float], array: Array) -> float:
+    """Bytes that no computation hides: the first block of both operands, and the last block of the result."""
     if gemm.macs == 0:
         return 0.0
-    x, y, result = operands
-    row_folds, col_folds, _ = folds(gemm, flow, array)
-    share = gemm.count
-    match flow:
-        case "os":  # rows span m, columns span n
-            x_times, y_times, k_folds = col_folds, row_folds, 1
-        case "ws":  # rows span k, columns span n: the weights stay
-            x_times, y_times, k_folds = col_folds, 1, row_folds
-        case "is":  # rows span k, columns span m: the inputs stay
-            x_times, y_times, k_folds = 1, col_folds, row_folds
-    x_times = 1 if x / share <= array.buffer else x_times
-    y_times = 1 if y / share <= array.buffer else y_times
-    partial = gemm.count * gemm.m * gemm.n * array.accumulator / 8
-    tile = partial / (share * col_folds)  # one column fold is finished before the next begins
-    spilled = 0.0 if k_folds == 1 or tile <= array.buffer else 2 * (k_folds - 1) * partial
-    return x * x_times + y * y_times + result + spilled
+    edges = [min(size, max(array.rows, array.cols)) / size for size in (gemm.m, gemm.k, gemm.n)]
+    m, k, n = edges
+    x, y, result = (size / gemm.count for size in operands)
+    return x * m * k + y * k * n + result * m * n
 
 
 def on_chip(gemm: Gemm, bits: tuple[float, float, float], flow: Dataflow, array: Array) -> float:
@@ -135,9 +160,9 @@ class Run:
 
     Attributes:
         flow: its dataflow.
-        compute: cycles of compute.
+        compute: cycles of compute, refills of cut tiles included.
         traffic: bytes of external traffic.
-        cycles: the longer of compute and transfer (they overlap: memories are double-buffered).
+        cycles: the longer of transfer, and the first block in, compute, and the last block out.
         utilisation: MACs done over MACs possible in ``cycles``, 0 to 1.
         bound: ``compute`` or ``bandwidth``.
     """
@@ -150,7 +175,14 @@ class Run:
     bound: Literal["compute", "bandwidth"]
 
 
-def run(gemms: Sequence[Gemm], macs: int, operands: tuple[float, float, float], flow: Dataflow, array: Array) -> Run:
+def run(
+    gemms: Sequence[Gemm],
+    macs: int,
+    operands: tuple[float, float, float],
+    flow: Dataflow,
+    array: Array,
+    pieces: int = 1,
+) -> Run:
     """Run the parts of one product after another with one dataflow.
 
     Args:
@@ -159,19 +191,25 @@ def run(gemms: Sequence[Gemm], macs: int, operands: tuple[float, float, float], 
         operands: bytes of (x, y, result) of the whole product.
         flow: dataflow.
         array: sizes.
+        pieces: times that the array computes the product (wide operands are composed of narrow ones).
     """
-    compute = sum(cycles(g, flow, array) for g in gemms)
+    if flow not in DATAFLOWS:
+        raise unknown("dataflow", flow, DATAFLOWS)
     total = sum(g.macs for g in gemms)
-    bytes_ = sum(traffic(g, _share(operands, g.macs / total), flow, array) for g in gemms) if total else 0.0
-    transfer = bytes_ / array.bytes_per_cycle
-    longer = max(compute, transfer)
+    parts = [(g, _share(operands, g.macs / total)) for g in gemms if g.macs]
+    compute = pieces * sum(_compute(g, schedule(g, part, flow, array).refills, flow, array) for g, part in parts)
+    moved = sum(traffic(g, part, flow, array) for g, part in parts)
+    transfer = moved / array.bytes_per_cycle
+    hidden = compute + (ends(*parts[0], array) if parts else 0.0) / array.bytes_per_cycle
+    longer = max(hidden, transfer)
     utilisation = macs / (longer * array.rows * array.cols) if longer else 0.0
-    return Run(flow, compute, bytes_, longer, utilisation, "bandwidth" if transfer > compute else "compute")
+    return Run(flow, compute, moved, longer, utilisation, "bandwidth" if transfer > hidden else "compute")
 
 
-def best(gemms: Sequence[Gemm], macs: int, operands: tuple[float, float, float], array: Array) -> Run:
-    """The dataflow with the fewest cycles (then the least traffic) for this product."""
-    return min((run(gemms, macs, operands, flow, array) for flow in DATAFLOWS), key=lambda r: (r.cycles, r.traffic))
+def _compute(gemm: Gemm, refills: int, flow: Dataflow, array: Array) -> int:
+    """:func:`cycles`, and the array's fill once more for each further tile that a fold is cut into."""
+    row_folds, col_folds, _ = folds(gemm, flow, array)
+    return cycles(gemm, flow, array) + gemm.count * row_folds * col_folds * (refills - 1) * _fill(flow, array)
 
 
 def _share(operands: tuple[float, float, float], part: float) -> tuple[float, float, float]:

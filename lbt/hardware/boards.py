@@ -8,13 +8,10 @@ from typing import Literal
 from pydantic import Field
 
 from lbt.config import Section, find_yaml, load_yaml, yaml_names
+from lbt.hardware import bram
 
 Target = Literal["xc7", "xcup", "ecp5"]
 """The synthesis target whose unit counts hold on the board: 7-series, UltraScale+, or the open LUT4 flow for ECP5."""
-
-
-BRAM18_BYTES, URAM_BYTES = 2048, 32768
-"""Bytes of a block RAM of 18 kbit and of an UltraRAM, parity bits left out."""
 
 
 class Usable(Section):
@@ -22,6 +19,8 @@ class Usable(Section):
 
     lut: float = Field(default=0.7, gt=0, le=1)
     """Share of the LUTs."""
+    ff: float = Field(default=0.7, gt=0, le=1)
+    """Share of the flip-flops."""
     dsp: float = Field(default=0.8, gt=0, le=1)
     """Share of the DSP blocks."""
     bram: float = Field(default=0.8, gt=0, le=1)
@@ -42,13 +41,17 @@ class Board(Section):
     dsp: int = Field(ge=0, le=10**9)
     """DSP blocks (DSP48E1, DSP48E2 or MULT18X18D)."""
     bram18: int = Field(gt=0, le=10**9)
-    """Block RAMs of 18 kbit; 2,048 bytes of each are counted, parity bits are not used."""
+    """Block RAMs of 18 kbit."""
     uram: int = Field(0, ge=0, le=10**9)
-    """UltraRAMs of 288 kbit; 32,768 bytes of each are counted. They add capacity, not ports."""
+    """UltraRAMs of 288 kbit. They add capacity, not ports."""
     clock: float = Field(ge=0.001, le=100_000)
     """Clock of the accelerator in MHz: an assumption, not a timing result."""
     bandwidth: float = Field(ge=1e-6, le=1e6)
     """Peak bandwidth of the external memory in GB/s (10⁹ bytes)."""
+    efficiency: float = Field(default=0.85, gt=0, le=1)
+    """Share of the peak bandwidth that long bursts reach."""
+    dram_energy: float = Field(default=1300, gt=0, le=1e6)
+    """Picojoules of 64 bits to or from the external memory (1,300: DDR; M. Horowitz, ISSCC 2014)."""
     memory: float = Field(gt=0, le=1e12)
     """External memory in MB (10⁶ bytes)."""
     usable: Usable = Usable()
@@ -72,9 +75,18 @@ class Board(Section):
         return int(self.bram18 * self.usable.bram)
 
     @property
-    def usable_sram(self) -> int:
-        """Bytes of on-chip memory that a design may occupy."""
-        return self.usable_bram18 * BRAM18_BYTES + int(self.uram * self.usable.bram) * URAM_BYTES
+    def usable_ff(self) -> int:
+        """Flip-flops that a design may occupy."""
+        return int(self.ff * self.usable.ff)
+
+    @property
+    def bytes_per_cycle(self) -> float:
+        """Bytes to or from the external memory in one clock cycle."""
+        return self.bandwidth * self.efficiency * 1e9 / (self.clock * 1e6)
+
+    def sram(self, width: int = 8) -> int:
+        """Bytes of on-chip memory that a design may occupy with numbers of ``width`` bits."""
+        return bram.capacity(self.usable_bram18, int(self.uram * self.usable.bram), width)
 
     @classmethod
     def load(cls, name: str | Path) -> Board:

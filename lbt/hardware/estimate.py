@@ -1,12 +1,7 @@
 """Cost of low-bit training on a board: what fits, how fast, at what energy, what limits it.
 
-    time of a product      max(cycles of the array, bytes / bandwidth · clock)
-    time of anything else  max(elements / lanes, bytes / bandwidth · clock); ReLU rides on what precedes it
-    images per second      batch · clock / Σ time
-    energy                 Σ MACs and operations · pJ + bytes on chip · pJ + bytes off chip · pJ
-
-A layer whose recipe is wider than the array's multipliers is composed of ⌈a/a₀⌉·⌈b/b₀⌉ narrower products, and takes
-that many times the cycles.
+images per second      batch · clock / Σ time of layers and passes (:mod:`lbt.hardware.timing`)
+energy                 Σ MACs and operations · pJ + bytes on chip · pJ + bytes off chip · pJ
 """
 
 from __future__ import annotations
@@ -19,42 +14,17 @@ from typing import Any
 import pyarrow as pa
 from torch import nn
 
-from lbt.hardware import array as systolic
-from lbt.hardware import energy
-from lbt.hardware.accelerator import Accelerator, size
+from lbt.hardware import timing
 from lbt.hardware.array import Array
 from lbt.hardware.boards import Board
 from lbt.hardware.masks import channels
 from lbt.hardware.memory import Kept, Storage, storage, twin
-from lbt.hardware.ops import FUSED, OPTIMIZER_STATES, PASSES, Work, count
+from lbt.hardware.ops import OPTIMIZER_STATES, PASSES, count
 from lbt.hardware.params import HardwareParams
-from lbt.hardware.precision import Number, Precision, of_recipe
+from lbt.hardware.precision import Precision, of_recipe
+from lbt.hardware.sizing import Accelerator, size
+from lbt.hardware.timing import Machine, Row
 from lbt.hardware.trace import PRODUCTS, Graph, trace
-
-
-@dataclass(frozen=True)
-class Row:
-    """One layer in one pass.
-
-    Attributes:
-        work: its operations and bytes.
-        flow: dataflow of a product; empty otherwise.
-        cycles: time.
-        utilisation: of the array, 0 to 1; 0 for anything but a product.
-        bound: ``compute``, ``bandwidth``, or ``fused``.
-        traffic: bytes to and from external memory.
-        energy: joules.
-        interpolated: true if the energy uses numbers between the published ones.
-    """
-
-    work: Work
-    flow: str
-    cycles: float
-    utilisation: float
-    bound: str
-    traffic: float
-    energy: float
-    interpolated: bool
 
 
 @dataclass(frozen=True)
@@ -81,7 +51,7 @@ class Cost:
     @property
     def fits(self) -> bool:
         """True if one array cell fits the device and everything stored fits the external memory."""
-        return self.accelerator.side >= 1 and self.storage.total <= self.board.memory * 1e6
+        return self.accelerator.cells >= 1 and self.storage.total <= self.board.memory * 1e6
 
     @property
     def unknown(self) -> list[str]:
@@ -97,7 +67,7 @@ class Cost:
     @property
     def seconds(self) -> float:
         """Seconds of one step (infinite if nothing fits)."""
-        return self.cycles / (self.board.clock * 1e6) if self.accelerator.side else float("inf")
+        return self.cycles / (self.board.clock * 1e6) if self.accelerator.cells else float("inf")
 
     @property
     def images_per_second(self) -> float:
@@ -111,11 +81,22 @@ class Cost:
 
     @property
     def limit(self) -> str:
-        """Limit of throughput: ``bandwidth`` if most time waits for memory, else the resource that bounds the
-        array.
+        """Limit of throughput, by what takes the most time.
+
+        ``bandwidth`` where it is waiting for compulsory bytes, ``buffers`` where it is waiting for bytes that more
+        on-chip memory would save, ``lanes`` where it is norms, additions and updates; else the resource that bounds the
+        array (``lut``, ``ff``, ``dsp``, ``buffers``), or ``network`` if no larger array would be faster.
         """
-        waiting = sum(r.cycles for r in self.rows if r.bound == "bandwidth")
-        return "bandwidth" if waiting > self.cycles / 2 else self.accelerator.limit
+        if not self.accelerator.cells:
+            return self.accelerator.limit
+        waiting = [r for r in self.rows if r.bound == "bandwidth"]
+        lanes = sum(r.cycles for r in self.rows if r.bound == "compute" and not r.work.macs)
+        products = sum(r.cycles for r in self.rows if r.bound == "compute" and r.work.macs)
+        memory = sum(r.cycles for r in waiting)
+        if memory >= max(lanes, products):
+            needed = sum(r.work.reads + r.work.writes for r in waiting)
+            return "buffers" if sum(r.traffic for r in waiting) > 2 * needed else "bandwidth"
+        return "lanes" if lanes > products else self.accelerator.limit
 
     def by_pass(self) -> dict[str, dict[str, float]]:
         """Sums of macs, bops, cycles, traffic and energy by pass."""
@@ -136,11 +117,13 @@ class Cost:
         """Flat numbers with stable keys; units in the names."""
         a, s = self.accelerator, self.storage
         products = [r for r in self.rows if r.work.macs]
-        busy = sum(r.cycles for r in products) * a.side**2
+        busy = sum(r.cycles for r in products) * a.cells
         values: dict[str, float | int | str] = {
             "fits": int(self.fits),
             "limit": self.limit,
-            "array_side": a.side,
+            "array_rows": a.rows,
+            "array_cols": a.cols,
+            "lanes": a.lanes,
             "multiplier_style": a.style,
             "mac_lut": a.mac.lut,
             "mac_dsp": a.mac.dsp,
@@ -167,8 +150,8 @@ class Cost:
         fits = "fits" if self.fits else "does not fit"
         lines = [
             f"{self.precision.name} on {self.board_name} ({self.board.device}): {fits}, limited by {self.limit}",
-            f"  array {a.side}×{a.side} of {a.a_bits}×{a.b_bits} bit {a.style} MACs: {m['lut']:,} LUT "
-            f"({a.total.lut / self.board.lut:.0%}), {m['dsp']:,} DSP; areas: {m['area_origin']}",
+            f"  array {a.rows}×{a.cols} of {a.a_bits}×{a.b_bits} bit {a.style} MACs: {m['lut']:,} LUT "
+            f"({a.total.lut / self.board.lut:.0%}), {m['dsp']:,} DSP; {a.lanes} lanes; areas: {m['area_origin']}",
             f"  {self.images_per_second:,.0f} images/s in batches of {self.batch}, "
             f"{self.joules_per_image * 1e3:.3g} mJ/image (45 nm), utilisation {m['utilisation']:.0%}",
             f"  storage {self.storage.total / 1e6:.2f} MB of {self.board.memory:g} MB",
@@ -235,79 +218,16 @@ def cost_of_graph(
         board = board.model_copy(update={"clock": options.clock})
     kept = channels(graph, masks or {})
     works = count(graph, precision, batch=options.batch, training=training, masks=masks)
-    device = size(precision, board, options)
+    riding = timing.rides(graph, precision, kept, options.batch, training)
+    device = size(precision, board, options, works, {key: ride.elements for key, ride in riding.items()})
     teacher = (twin(graph, kept),) if options.teacher and training else ()
     moments = OPTIMIZER_STATES[precision.optimizer]
     beside = Kept(target_images=options.images, networks=teacher, batches_in_flight=int(training), moments=moments)
     held = storage(graph, precision, kept, batch=options.batch, kept=beside)
-    side = max(1, device.side)
-    grid = Array(side, side, device.sram, board.bandwidth * 1e9 / (board.clock * 1e6), options.accumulator)
-    rows = tuple(_row(work, grid, device, options) for work in works)
+    grid = Array(max(1, device.rows), max(1, device.cols), device.sram, board.bytes_per_cycle, options.accumulator)
+    machine = Machine(grid, max(1, device.lanes), device.a_bits, device.b_bits, board.dram_energy)
+    rows = timing.schedule(works, riding, machine, options)
     return Cost(precision, board, board_name, options.batch, device, held, rows)
-
-
-def _row(work: Work, array: Array, device: Accelerator, options: HardwareParams) -> Row:
-    joules, interpolated = _operations_energy(work, options)
-    if work.macs:
-        return _product(work, array, device, options, joules, interpolated)
-    if not work.known or work.kind in FUSED:
-        return Row(work, "", 0.0, 0.0, "fused", 0.0, joules, interpolated)
-    traffic = work.reads + work.writes
-    compute, transfer = work.elements / device.lanes, traffic / array.bytes_per_cycle
-    joules += energy.dram(traffic).pj * 1e-12
-    bound = "bandwidth" if transfer > compute else "compute"
-    return Row(work, "", max(compute, transfer), 0.0, bound, traffic, joules, interpolated)
-
-
-def _product(
-    work: Work, array: Array, device: Accelerator, options: HardwareParams, joules: float, interpolated: bool
-) -> Row:
-    if options.dataflow == "best":
-        run = systolic.best(work.gemms, work.macs, work.operands, array)
-    else:
-        run = systolic.run(work.gemms, work.macs, work.operands, options.dataflow, array)
-    pieces = _pieces(work, device)
-    cycles = max(run.compute * pieces, run.traffic / array.bytes_per_cycle)
-    bits = (work.x.bits, work.y.bits, 8 * work.operands[2] / max(1, sum(g.count * g.m * g.n for g in work.gemms)))
-    moved = sum(systolic.on_chip(g, bits, run.flow, array) for g in work.gemms)
-    parts = [
-        energy.mac(work.x, work.y, options.accumulator),
-        energy.sram(moved, array.buffer),
-        energy.dram(run.traffic),
-    ]
-    joules += (parts[0].pj * work.macs + parts[1].pj + parts[2].pj) * 1e-12
-    utilisation = work.macs / (cycles * array.rows * array.cols)
-    bound = "bandwidth" if cycles > run.compute * pieces else "compute"
-    uncertain = interpolated or any(p.interpolated for p in parts[:2])
-    return Row(work, run.flow, cycles, utilisation, bound, run.traffic, joules, uncertain)
-
-
-def _pieces(work: Work, device: Accelerator) -> int:
-    """Number of products of the array's width that make one of the layer's."""
-    wide, narrow = max(work.x.width, work.y.width), min(work.x.width, work.y.width)
-    return max(1, -(-wide // device.a_bits)) * max(1, -(-narrow // device.b_bits))
-
-
-NEWTON = 3
-"""Newton steps of a division or a square root, each two multiplications and an addition."""
-
-
-HASH_ADDITIONS = 24
-"""32-bit additions of the counter hash: the digits of its two constant multipliers, and its key."""
-
-
-def _operations_energy(work: Work, options: HardwareParams) -> tuple[float, bool]:
-    """Joules of everything but MACs and memory."""
-    number = Number() if work.float_units else Number.integer(options.accumulator)
-    one = work.operations
-    slow = one.divides + one.square_roots
-    adds, multiplies = one.adds + one.comparisons + NEWTON * slow, one.multiplies + 2 * NEWTON * slow
-    add, multiply = energy.add(number), energy.multiply(number, number)
-    rescale = energy.multiply(Number.integer(options.accumulator), Number.integer(16))
-    draw = HASH_ADDITIONS * energy.add(Number.integer(32)).pj if options.rounder == "hash" else 0.0
-    draw += energy.add(Number.integer(options.accumulator)).pj
-    pj = adds * add.pj + multiplies * multiply.pj + work.requantized * rescale.pj + work.stochastic * draw
-    return pj * 1e-12, bool(slow or work.requantized or add.interpolated)
 
 
 def _flat(row: Row) -> dict[str, Any]:

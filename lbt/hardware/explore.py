@@ -30,7 +30,7 @@ def compare(
 ) -> pa.Table:
     """One row per board and precision: the yardsticks, then ``recipes``; ratios are to fp32 on the same board.
 
-    Columns: ``board, precision, fits, limit, array_side, style, mac_lut, mac_dsp, images_per_second,
+    Columns: ``board, precision, fits, limit, array_rows, array_cols, lanes, style, mac_lut, mac_dsp, images_per_second,
     energy_per_image_mj, storage_mb, x_storage, x_mac_area, x_energy, x_throughput`` where ``x_…`` is how many times
     better than fp32. ``mac_area`` is compared in LUTs of Booth style for all (a DSP block has no LUT equivalent).
 
@@ -61,7 +61,9 @@ def _row(one: Cost, base: Cost, area: float, base_area: float) -> dict[str, Any]
         "precision": one.precision.name,
         "fits": one.fits,
         "limit": one.limit,
-        "array_side": a.side,
+        "array_rows": a.rows,
+        "array_cols": a.cols,
+        "lanes": a.lanes,
         "style": a.style,
         "mac_lut": float(a.mac.lut),
         "mac_dsp": float(a.mac.dsp),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from lbt.config import Section
 
-Style = Literal["auto", "dsp", "booth", "plain"]
+Style = Literal["auto", "packed", "dsp", "booth", "plain"]
 Flow = Literal["best", "os", "ws", "is"]
 
 
@@ -20,15 +20,21 @@ class HardwareParams(Section):
     batch: int = Field(default=32, ge=1, le=65536)
     """Images per training step."""
     style: Style = "auto"
-    """Build of the multipliers: dsp, booth (radix-4 rows on the carry chain), plain (a*b in LUTs), or auto: whichever
-    gives the largest array."""
+    """Build of the multipliers: packed (two in a DSP block that share an operand; integers of up to 8 bits on
+    UltraScale+), dsp, booth (radix-4 rows on the carry chain), plain (a*b in LUTs), or auto: DSP blocks as far as they
+    reach and LUTs beyond, whichever is fastest."""
+    array: str = Field(default="auto", pattern=r"^(auto|square|[1-9]\d{0,3}x[1-9]\d{0,3})$")
+    """Rows × columns of the array, such as 32x16; auto: those in which the network's step is fastest; square: the
+    largest square that fits."""
     dataflow: Flow = "best"
-    """Dataflow of every product: os, ws, is (output, weight, input stationary), or best: chosen per product."""
+    """Dataflow of every product: os, ws, is (output, weight, input stationary), or best: for each product the one with
+    the least product of energy and time."""
     rounder: Literal["lfsr", "hash"] = "lfsr"
     """Random numbers of stochastic rounding: a shift register, or the trainer's counter hash (bit-exact, larger)."""
-    lanes: int = Field(default=8, ge=1, le=1024)
-    """Lanes for batch norm, additions and the update that the columns share, each one element a cycle; there are fewer
-    where they would take over half of the LUTs that may be used."""
+    lanes: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
+    """Lanes for batch norm, additions and the update that the columns share, each one element a cycle. A number is an
+    upper bound: there are fewer where they would take over half of the LUTs that may be used. auto: as many as make the
+    step fastest."""
     accumulator: int = Field(default=32, ge=16, le=48)
     """Bits of an integer accumulator."""
     clock: float | None = Field(default=None, ge=0.001, le=2000)

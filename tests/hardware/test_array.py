@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbt.errors import LbtError
-from lbt.hardware.array import DATAFLOWS, Array, best, cycles, folds, on_chip, run, traffic
+from lbt.hardware.array import DATAFLOWS, Array, cycles, on_chip, run, traffic
 from lbt.hardware.ops import Gemm
 
 FORWARD = Gemm(1024, 144, 16)
@@ -32,9 +32,21 @@ def test_cycles_equal_scalesim(flow: str, gemm: Gemm) -> None:
 
 
 def test_forward_and_gradient_want_different_dataflows() -> None:
-    sizes = (16384.0, 2304.0, 16384.0)
-    assert best([FORWARD], FORWARD.macs, sizes, SIXTEEN).flow == "ws"
-    assert best([GRADIENT], GRADIENT.macs, sizes, SIXTEEN).flow == "os"
+    assert min(DATAFLOWS, key=lambda flow: cycles(FORWARD, flow, SIXTEEN)) == "ws"
+    assert min(DATAFLOWS, key=lambda flow: cycles(GRADIENT, flow, SIXTEEN)) == "os"
+
+
+def test_without_a_limit_of_memory_a_run_takes_scalesim_s_cycles() -> None:
+    for (flow, gemm), known in SCALESIM.items():
+        found = run([gemm], gemm.macs, (16384.0, 2304.0, 16384.0), flow, SIXTEEN)
+        assert found.cycles == found.compute == known
+
+
+def test_the_first_block_and_the_last_are_not_hidden() -> None:
+    gemm, operands = Gemm(64, 64, 64), (4096.0, 4096.0, 4096.0)
+    found = run([gemm], gemm.macs, operands, "os", Array(8, 8, bytes_per_cycle=32))
+    assert found.bound == "compute"
+    assert found.cycles == found.compute + 3 * 8 * 8 / 32
 
 
 @given(SIZES, SIZES, SIZES, st.integers(1, 9), st.integers(1, 9))
@@ -73,15 +85,10 @@ def test_a_pruned_product_takes_no_cycles() -> None:
     assert traffic(Gemm(4, 0, 4), (0, 0, 0), "os", SIXTEEN) == 0
 
 
-def test_an_operand_that_does_not_fit_is_read_once_per_fold() -> None:
-    gemm, array = Gemm(16, 8, 12), Array(4, 4, sram=60)  # a buffer of 10 bytes
-    rows, cols, _ = folds(gemm, "os", array)
-    assert (rows, cols) == (4, 3)
-    assert traffic(gemm, (128, 96, 192), "os", array) == 128 * 3 + 96 * 4 + 192
-
-
 def test_bad_arrays_and_flows() -> None:
     with pytest.raises(LbtError, match="found 0×4; accepted: at least 1×1"):
         Array(0, 4)
     with pytest.raises(LbtError, match="unknown dataflow 'rs'"):
         cycles(FORWARD, "rs", SIXTEEN)  # type: ignore[arg-type]
+    with pytest.raises(LbtError, match="unknown dataflow 'rs'"):
+        run([FORWARD], FORWARD.macs, (1, 1, 1), "rs", SIXTEEN)  # type: ignore[arg-type]

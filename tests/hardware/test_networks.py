@@ -15,10 +15,10 @@ import lbt
 from lbt import models
 from lbt.config import find_yaml
 from lbt.errors import LbtError
-from lbt.hardware.accelerator import size
 from lbt.hardware.boards import Board
 from lbt.hardware.params import HardwareParams
 from lbt.hardware.precision import Number, Precision
+from lbt.hardware.sizing import size
 from lbt.hardware.trace import trace
 
 CELL = "|nor_conv_3x3~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
@@ -107,12 +107,12 @@ def test_a_user_s_own_board(tmp_path: Path) -> None:
     given = lbt.cost(model, (3, 16, 16), board="zedboard", recipe="wage")
     twice = own_board(tmp_path, lut=2 * 53200, dsp=440, bram18=560, bandwidth=100, memory=4096)
     larger = lbt.cost(model, (3, 16, 16), board=str(twice), recipe="wage")
-    assert larger.accelerator.side > given.accelerator.side
+    assert larger.accelerator.cells > given.accelerator.cells
     assert larger.images_per_second > given.images_per_second
     tiny = own_board(tmp_path, lut=300, dsp=0, bram18=4)
     nothing = lbt.cost(model, (3, 16, 16), board=str(tiny), recipe="wage")
     assert not nothing.fits
-    assert nothing.accelerator.side == 0
+    assert nothing.accelerator.cells == 0
     assert nothing.images_per_second == 0
 
 
@@ -121,11 +121,11 @@ def test_a_user_s_own_board(tmp_path: Path) -> None:
 def test_every_board_holds_an_array_of_any_precision(name: str, precision: str) -> None:
     board, options = Board.load(name), HardwareParams()
     found = size(Precision.uniform(precision), board, options)
-    assert found.side >= 1
+    assert found.rows >= 1
     assert found.total.lut <= board.usable_lut
     assert found.total.dsp <= board.usable_dsp
     more = size(Precision.uniform(precision), board.model_copy(update={"lut": board.lut * 2}), options)
-    assert more.side >= found.side
+    assert more.cells >= found.cells
 
 
 @pytest.mark.parametrize("recipe", [path.stem for path in sorted(Path("params/recipes").glob("*.yaml"))])
@@ -135,7 +135,7 @@ def test_every_recipe_is_costed(recipe: str, board: str) -> None:
     result = lbt.cost(model, (3, 8, 8), recipe=recipe, board=board, batch=2)
     assert result.unknown == []
     assert result.joules_per_image > 0
-    assert result.accelerator.side >= 1
+    assert result.accelerator.cells >= 1
 
 
 def test_widths_out_of_range_are_one_line() -> None:

@@ -30,7 +30,7 @@ def adaptation(job: str, accuracy: float) -> dict[str, object]:
 
 
 def costing(job: str, energy: float) -> dict[str, object]:
-    numbers = {"array_side": 8, "mac_lut": 30.0, "images_per_second": 1e3, "storage_bytes": 1e6}
+    numbers = {"array_rows": 8, "array_cols": 8, "mac_lut": 30.0, "images_per_second": 1e3, "storage_bytes": 1e6}
     energies = {"energy_forward_mj": energy / 3, "energy_error_mj": energy / 3, "energy_gradient_mj": energy / 3}
     words = {"multiplier_style": "booth", "limit": "lut", "fits": 1, "job": job, "group": job}
     return {**words, **numbers, **energies, "energy_per_image_mj": energy}

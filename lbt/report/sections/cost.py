@@ -28,7 +28,7 @@ def block(found: Found) -> Block:
             "yes" if row["fits"] else "no",
             row["multiplier_style"],
             f"{row['mac_lut']:.0f}",
-            f"{row['array_side']}×{row['array_side']}",
+            f"{row['array_rows']}×{row['array_cols']}",
             f"{row['images_per_second']:,.0f}",
             f"{row['energy_per_image_mj']:.3f}",
             f"{row['storage_bytes'] / 1e6:.2f}",

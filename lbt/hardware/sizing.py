@@ -1,0 +1,365 @@
+"""The accelerator that suits a network and fits a board: shape of the array, number of lanes, build of the cells.
+
+Cells are built from DSP blocks as far as these reach and from LUTs beyond. Of integers of up to 8 bits an UltraScale+
+DSP block holds two cells (``packed``): neighbours in a row, whose common operand is the one that travels along the row
+(Y. Fu et al., "Deep Learning with INT8 Optimization on Xilinx Devices", Xilinx WP486). Their sums are in LUTs.
+
+Of all arrays that fit, on a grid of sizes, the one is taken in which the network's step is fastest, with memory that
+moves each operand once; within one percent the one with the fewest LUTs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from lbt.errors import LbtError
+from lbt.hardware.accelerator import cell, norm_lane, operands, requantizer, update_unit
+from lbt.hardware.boards import Board
+from lbt.hardware.bram import banks
+from lbt.hardware.ops import FUSED, Gemm, Work
+from lbt.hardware.params import HardwareParams
+from lbt.hardware.precision import Precision, shifts
+from lbt.hardware.units import Area
+
+Resource = Literal["lut", "dsp", "ff"]
+_RESOURCES: tuple[Resource, ...] = ("lut", "dsp", "ff")
+
+Ints = int | np.ndarray
+"""Sizes, one or many."""
+
+Limit = Literal["lut", "ff", "dsp", "buffers", "network", "none"]
+
+LANES_SHARE = 0.5
+"""Share of the usable LUTs that lanes of a given number may take before there are fewer of them than asked for."""
+
+SQUARE_LANES = 8
+"""Lanes beside the largest square array, where no network is given to choose for."""
+
+SIDES = tuple(
+    sorted({round(2 ** (i / 4)) for i in range(45)} | {3 * 2**i for i in range(10)} | {9 * 2**i for i in range(8)})
+)
+"""Rows and columns that are tried: four an octave up to 2,048, and multiples of a 3×3 kernel."""
+
+LANES = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+"""Numbers of lanes that are tried."""
+
+NEAR = 1.01
+"""A step that takes up to so many times the shortest counts as equal, and fewer LUTs decide."""
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """The accelerator that fits.
+
+    Attributes:
+        style: build of the multipliers: ``packed``, ``dsp``, ``booth``, ``plain``, or two of them as ``packed+booth``.
+        a_bits, b_bits: operand widths of a multiplier (significands if float).
+        rows, cols: of the array; 0 if not even one cell fits.
+        mac: one cell; their mean if there are two kinds.
+        column: the end of one column.
+        lane: one shared lane.
+        lanes: number of lanes.
+        limit: the resource that keeps it from being larger, or ``network`` if a larger one would be no faster.
+        total: all cells and lanes.
+        sram: bytes of on-chip memory.
+    """
+
+    style: str
+    a_bits: int
+    b_bits: int
+    rows: int
+    cols: int
+    mac: Area
+    column: Area
+    lane: Area
+    lanes: int
+    limit: Limit
+    total: Area
+    sram: int
+
+    @property
+    def cells(self) -> int:
+        """Multiply-accumulators."""
+        return self.rows * self.cols
+
+
+@dataclass(frozen=True)
+class Build:
+    """How cells are made: up to ``most`` of the first kind, the rest of the second (if there is one)."""
+
+    style: str
+    first: Area
+    most: float
+    rest: Area | None
+
+    def cells(self, count: int) -> Area:
+        """All of ``count`` cells."""
+        if self.rest is None:
+            return self.first * count
+        few = min(count, int(self.most))
+        return self.first * few + self.rest * (count - few)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that a board is filled with, and the board."""
+
+    build: Build
+    column: Area
+    lane: Area
+    widths: tuple[int, int, int]
+    board: Board
+
+    def total(self, rows: int, cols: int, lanes: int) -> Area:
+        """Resources of the whole."""
+        return self.build.cells(rows * cols) + self.column * cols + self.lane * lanes
+
+    def used(self, name: Resource, rows: Ints, cols: Ints, lanes: Ints) -> np.ndarray:
+        """One resource of the whole; sizes are broadcast."""
+        cells = np.multiply(rows, cols)
+        few = np.minimum(cells, self.build.most)
+        parts = (self.build.first, self.build.rest or self.build.first, self.column, self.lane)
+        first, rest, column, lane = (getattr(part, name) for part in parts)
+        return first * few + rest * (cells - few) + column * np.asarray(cols) + lane * np.asarray(lanes)
+
+    def over(self, rows: Ints, cols: Ints, lanes: Ints) -> dict[Limit, np.ndarray]:
+        """True for each resource that an array of these sizes would exceed; sizes are broadcast."""
+        found: dict[Limit, np.ndarray] = {
+            name: self.used(name, rows, cols, lanes) > getattr(self.board, f"usable_{name}") for name in _RESOURCES
+        }
+        a, b, accumulator = self.widths
+        ports = banks(rows, a) + banks(cols, b) + 2 * banks(cols, accumulator) + banks(np.multiply(3, lanes), a)
+        return found | {"buffers": np.asarray(ports > self.board.usable_bram18)}
+
+    def violated(self, rows: int, cols: int, lanes: int) -> Limit:
+        """The first resource that an array of these sizes would exceed."""
+        return next((name for name, over in self.over(rows, cols, lanes).items() if over), "none")
+
+    def fits(self, rows: Ints, cols: Ints, lanes: Ints) -> np.ndarray:
+        """True for sizes that exceed nothing."""
+        return ~np.any(np.broadcast_arrays(*self.over(rows, cols, lanes).values()), 0)
+
+
+def size(
+    precision: Precision,
+    board: Board,
+    options: HardwareParams,
+    works: Sequence[Work] = (),
+    rides: Mapping[tuple[str, str], float] | None = None,
+) -> Accelerator:
+    """The accelerator for ``board``.
+
+    Args:
+        precision: numbers of each role.
+        board: the device.
+        options: style of the multipliers, accumulator, rounder, array and lanes.
+        works: the network's work, for ``array: auto`` and ``lanes: auto``; without it the largest square array.
+        rides: elements of norms that pass the lanes while a product runs, by layer and pass.
+
+    Raises:
+        LbtError: no area is known for these numbers, or an array that was asked for does not fit.
+    """
+    column = requantizer(precision, board.target, options.accumulator, options.rounder)
+    lane = norm_lane(precision.norm, precision["A"], board.target)
+    lane = lane + update_unit(precision, board.target, options.rounder)
+    bits = operands(precision)
+    candidates = [
+        Parts(build, column, lane, (*bits, options.accumulator), board)
+        for build in builds(precision, board, options.style, options.accumulator)
+    ]
+    load = Load.of(works, board, bits, rides or {}) if any(work.macs for work in works) else None
+    found = [_largest(parts, options, load) for parts in candidates]
+    one = min(found, key=lambda shape: (not shape.cells, shape.seconds, -shape.cells, shape.lut))
+    parts = candidates[found.index(one)]
+    rows, cols, lanes = one.rows, one.cols, one.lanes
+    total = parts.total(rows, cols, lanes)
+    mac = parts.build.cells(one.cells) * (1 / one.cells) if one.cells else parts.build.first
+    limit = _limit(parts, rows, cols, lanes, chosen=load is not None and options.array == "auto")
+    sram = board.sram(bits[0])
+    return Accelerator(parts.build.style, *bits, rows, cols, mac, column, lane, lanes, limit, total, sram)
+
+
+def builds(precision: Precision, board: Board, style: str, accumulator: int) -> list[Build]:
+    """The ways to make cells of one style, or of any (``auto``).
+
+    Raises:
+        LbtError: no area is known in this style, or (``auto``) in none.
+    """
+    known: dict[str, Area] = {}
+    reasons: list[LbtError] = []
+    wanted = ("booth", "plain", "dsp", "packed") if style == "auto" else (style,)
+    for name in wanted:
+        try:
+            known[name] = packed(precision, board.target, accumulator) if name == "packed" else (
+                cell(precision, board.target, name, accumulator))  # fmt: skip
+        except LbtError as error:  # a style that the library has no unit of for these numbers is no candidate
+            reasons.append(error)
+    if not known:
+        raise reasons[0]
+    fabric = min((name for name in known if not known[name].dsp), key=lambda n: known[n].lut, default=None)
+    found = []
+    for name, area in known.items():
+        if not area.dsp:
+            found += [Build(name, area, np.inf, None)] if name == fabric else []
+        elif fabric is None:
+            found.append(Build(name, area, np.inf, None))
+        elif board.dsp:
+            most = board.usable_dsp // area.dsp
+            found.append(Build(f"{name}+{fabric}", area, most, known[fabric]))
+    return found
+
+
+def packed(precision: Precision, target: str, accumulator: int) -> Area:
+    """One of two cells that share a DSP block, and an operand.
+
+    The upper product is one too small where the lower one is negative, which a carry into its a + b bits mends.
+
+    Raises:
+        LbtError: the block has no room for two products of these numbers.
+    """
+    a, b = operands(precision)
+    roles = [number for pair in precision.products for number in pair]
+    if target != "xcup" or a > 8 or any(n.is_float for n in roles) or any(shifts(*p) for p in precision.products):
+        raise LbtError(
+            f"style: found packed for {precision.name} on {target}; accepted: integers of up to 8 bits on xcup"
+        )
+    whole = cell(precision, target, "dsp", accumulator)
+    return replace(whole + Area((a + b) / 2, 0, (a + b) / 16, 0, 0, "fitted"), dsp=whole.dsp / 2)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A candidate, the seconds (in cycles) of a step on it, and its LUTs."""
+
+    rows: int
+    cols: int
+    lanes: int
+    seconds: float
+    lut: float
+
+    @property
+    def cells(self) -> int:
+        return self.rows * self.cols
+
+
+def _largest(parts: Parts, options: HardwareParams, load: Load | None) -> Shape:
+    """The fastest shape; without a load, or as asked for, the largest square."""
+    lanes = _lanes(parts, options, auto=load is not None)
+    if options.array not in ("auto", "square"):
+        rows, cols = (int(size) for size in options.array.split("x"))
+        shapes = np.array([(rows, cols, few) for few in lanes if parts.violated(rows, cols, few) == "none"]).T
+        if not shapes.size:
+            limit = parts.violated(rows, cols, lanes[0])
+            raise LbtError(f"hardware.array: found {options.array}; {parts.board.device} has too few {limit} for it")
+    else:
+        squares = [_square(parts, most) for most in lanes]
+        shapes = np.array([one for one in squares if one[0]], int).reshape(-1, 3).T
+        if load is not None and options.array == "auto":
+            grid = np.stack([g.ravel() for g in np.meshgrid(SIDES, SIDES, lanes, indexing="ij")])
+            shapes = np.concatenate([shapes, grid[:, parts.fits(*grid)]], 1)
+    if not shapes.size:
+        return Shape(0, 0, 0, np.inf, 0.0)
+    seconds = load.cycles(*shapes) if load else -1.0 * shapes[0] * shapes[1]
+    near = shapes[:, seconds <= (NEAR * seconds.min() if load else seconds.min())]
+    luts = parts.used("lut", *near)
+    best = int(luts.argmin())
+    rows, cols, few = (int(size) for size in near[:, best])
+    return Shape(rows, cols, few, float(seconds.min()) if load else 0.0, float(luts[best]))
+
+
+def _lanes(parts: Parts, options: HardwareParams, *, auto: bool) -> tuple[int, ...]:
+    """Numbers of lanes to try."""
+    if options.lanes == "auto":
+        return LANES if auto else (SQUARE_LANES,)
+    share = int(LANES_SHARE * parts.board.usable_lut / max(1, parts.lane.lut))
+    return (max(1, min(options.lanes, share)),)
+
+
+def _square(parts: Parts, most: int) -> tuple[int, int, int]:
+    """The largest square array, with ``most`` lanes or fewer."""
+    sides = np.arange(1, 4097)
+    fits = parts.fits(sides, sides, np.minimum(most, sides))
+    side = int(sides[-1] if fits.all() else fits.argmin())
+    return side, side, min(most, side)
+
+
+def _limit(parts: Parts, rows: int, cols: int, lanes: int, *, chosen: bool) -> Limit:
+    """The resource that a larger array would exceed."""
+    further = [parts.violated(rows + 1, cols + 1, lanes)] if not chosen else [
+        parts.violated(2 * rows, cols, lanes), parts.violated(rows, 2 * cols, lanes)
+    ]  # fmt: skip
+    if "none" in further:
+        return "network" if chosen else "none"
+    return further[0]
+
+
+@dataclass(frozen=True)
+class Load:
+    """A network's step, in arrays over its different products.
+
+    Attributes:
+        gemms: (m, k, n, times) of each product's parts, pieces included.
+        owner: index of the product that a part belongs to.
+        transfer: cycles in which each product's compulsory bytes move.
+        repeats: how often each product occurs.
+        waits: (elements, cycles of transfer) of what runs on the lanes, one row each.
+        rides: elements that pass the lanes while products run.
+    """
+
+    gemms: np.ndarray
+    owner: np.ndarray
+    transfer: np.ndarray
+    repeats: np.ndarray
+    waits: np.ndarray
+    rides: float
+
+    @classmethod
+    def of(
+        cls, works: Sequence[Work], board: Board, bits: tuple[int, int], rides: Mapping[tuple[str, str], float]
+    ) -> Load:
+        """The load of ``works`` on multipliers of ``bits``."""
+        per_cycle = board.bytes_per_cycle
+        products = Counter((w.gemms, _pieces(w, bits), sum(w.operands) / per_cycle) for w in works if w.macs)
+        parts = [(g.m, g.k, g.n, g.count * p, i) for i, (gemms, p, _) in enumerate(products) for g in _full(gemms)]
+        table = np.array(parts, float)
+        waits = [
+            (max(0.0, w.elements - rides.get((w.layer, w.stage), 0.0)), (w.reads + w.writes) / per_cycle)
+            for w in works
+            if not w.macs and w.known and w.kind not in FUSED
+        ]
+        transfer, repeats = [t for _, _, t in products], list(products.values())
+        return cls(
+            table[:, :4], table[:, 4].astype(int), np.array(transfer), np.array(repeats, float),
+            np.array(waits, float).reshape(-1, 2), sum(rides.values()),
+        )  # fmt: skip
+
+    def cycles(self, rows: np.ndarray, cols: np.ndarray, lanes: np.ndarray) -> np.ndarray:
+        """Cycles of a step for each shape; every operand moves once, the dataflow of each product is the fastest."""
+        sides, which = np.unique(np.stack([rows, cols]), axis=1, return_inverse=True)
+        products = self._products(*sides)[which.ravel()]
+        others = np.maximum(self.waits[:, :1] / lanes, self.waits[:, 1:]).sum(0)
+        return products + others + np.maximum(0, self.rides / lanes - products)
+
+    def _products(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+        """Cycles of all products."""
+        m, k, n, times = (column[:, None] for column in self.gemms.T)
+        flows = ((m, n, k, 0), (k, n, m, 1), (k, m, n, 1))  # rows, columns, streamed, and a second fill
+        whole = np.zeros((3, len(self.transfer), len(rows)))
+        for flow, (r, c, t, twice) in enumerate(flows):
+            folds = np.ceil(r / rows) * np.ceil(c / cols)
+            np.add.at(whole[flow], self.owner, times * (folds * ((1 + twice) * rows + cols + t - 2) - 1))
+        return self.repeats @ np.maximum(whole.min(0), self.transfer[:, None])
+
+
+def _full(gemms: tuple[Gemm, ...]) -> list[Gemm]:
+    return [gemm for gemm in gemms if gemm.macs]
+
+
+def _pieces(work: Work, bits: tuple[int, int]) -> int:
+    wide, narrow = max(work.x.width, work.y.width), min(work.x.width, work.y.width)
+    return max(1, -(-wide // bits[0])) * max(1, -(-narrow // bits[1]))
