@@ -100,8 +100,8 @@ class DomainSpec(Section):
         for key in ("layout", "name"):
             if getattr(self, key) is not None and self.kind != "folder":
                 raise ValueError(f"{key}: would do nothing for kind {self.kind}; it is for kind folder")
-        if self.split_by is not None and self.kind not in _NEEDS_PATH:
-            raise ValueError(f"split_by: would do nothing for kind {self.kind}; accepted for {', '.join(_NEEDS_PATH)}")
+        if self.split_by is not None and self.kind not in NEEDS_PATH:
+            raise ValueError(f"split_by: would do nothing for kind {self.kind}; accepted for {', '.join(NEEDS_PATH)}")
         return self
 
     @field_validator("url")
