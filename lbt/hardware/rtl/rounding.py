@@ -26,7 +26,7 @@ class Nearest(wiring.Component):
 
     def __init__(self, in_bits: int, out_bits: int) -> None:
         self.drop, self.out_bits = in_bits - out_bits, out_bits
-        super().__init__({"x": In(signed(in_bits)), "y": Out(signed(out_bits))})
+        super().__init__({"x": In(signed(in_bits)), "y": Out(signed(max(2, out_bits)))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -67,7 +67,7 @@ class Lfsr(wiring.Component):
 
     def __init__(self, in_bits: int, out_bits: int) -> None:
         self.drop, self.out_bits = in_bits - out_bits, out_bits
-        super().__init__({"x": In(signed(in_bits)), "y": Out(signed(out_bits))})
+        super().__init__({"x": In(signed(in_bits)), "y": Out(signed(max(2, out_bits)))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -119,7 +119,7 @@ class Hash(wiring.Component):
 
     def __init__(self, in_bits: int, out_bits: int) -> None:
         self.drop, self.out_bits = in_bits - out_bits, out_bits
-        ports = {"x": In(signed(in_bits)), "y": Out(signed(out_bits)), "index": In(unsigned(32))}
+        ports = {"x": In(signed(in_bits)), "y": Out(signed(max(2, out_bits))), "index": In(unsigned(32))}
         super().__init__(ports | {"first": In(unsigned(32)), "second": In(unsigned(32))})
 
     def elaborate(self, platform: object) -> Module:
