@@ -88,13 +88,12 @@ class BitsSpace(RowSpace):
         """The recipe of a row; everything but the four roles is that of the first of ``recipes``."""
         chosen = self.chosen(row)
         base = {role: max((layer[role] for layer in chosen), key=_bits) for role in ROLES}
-        layers = {}
+        common, layers = _spread(base), {}
         for pattern, formats in zip(self.layers, chosen, strict=True):
-            other = {role: found for role, found in formats.items() if found != base[role]}
-            if other:
-                layers[pattern] = Roles(**_spread(other))
+            if other := {one: spec for one, spec in _spread(formats).items() if spec != common[one]}:
+                layers[pattern] = Roles(**other)
         values = {key: getattr(self.recipes[0], key) for key in ("U", "norm", "update")}
-        return Recipe(name=name, layers=layers, **values, **_spread(base))
+        return Recipe(name=name, layers=layers, **values, **common)
 
     def format(self, row: Row) -> str:
         """Recipe of each role by layer: ``int8/int4/int8 int4/int4/int8``, roles in the order of ``roles``."""

@@ -2,7 +2,7 @@
 
 A row holds the stem's width and stride, five choices for each of ``stages`` stages (block with its expansion, kernel,
 width, depth, halving) and the head. A stage of depth 0 is not there, and an image is not halved below ``smallest``
-pixels: the choices that are dead then count once in :meth:`ChainSpace.key`. The hand-made ``digit_cnn`` is in the space.
+pixels: the choices that are dead then count once in :meth:`ChainSpace.key`. The hand-made ``digit_cnn`` is in it.
 """
 
 from __future__ import annotations
