@@ -14,6 +14,7 @@ from lbt import reproducible
 from lbt.edge.users.command import personalise
 from lbt.errors import LbtError, one_line, told, unknown, warn
 from lbt.memory import keep_freed_memory
+from lbt.nas.choose.command import choose
 from lbt.pipeline.execute import execute
 from lbt.pipeline.plan import STAGES, Plan
 from lbt.pipeline.summary import worth_a_line
@@ -291,7 +292,7 @@ def schema(only_check: bool) -> None:
     "--model",
     default="digit_cnn",
     show_default=True,
-    help="A network's name, my_module:build, or a weights file of lbt's.",
+    help="A network's name, network.yaml, my_module:build, or a weights file of lbt's.",
 )
 @click.option("--recipe", default="int8", show_default=True, help="Name or path of a recipe.")
 @click.option("--board", default="zcu102", show_default=True, help="Name or path of a board.")
@@ -481,6 +482,7 @@ def _names(text: str | None) -> list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
+cli.add_command(choose)
 cli.add_command(personalise)
 
 

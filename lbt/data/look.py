@@ -15,6 +15,7 @@ from lbt.data.own import assemble, told
 from lbt.data.params import DomainSpec
 from lbt.data.sheet import write_sheet
 from lbt.data.splits import Splits
+from lbt.errors import LbtError
 
 MOST_CLASSES = 20
 """Classes that are told one by one."""
@@ -51,6 +52,28 @@ def look(path: Path) -> Seen:
     listing = readers.read(path)
     kind = "folder" if path.is_dir() and listing.format.startswith("folder of images") else "arrays"
     return Seen(kind, listing, assemble(listing, DomainSpec(kind=kind, path="inputs/x", max_skipped=1)))
+
+
+def check_together(source: Seen, target: Seen) -> None:
+    """Refuse two paths of which nothing can be learnt.
+
+    Raises:
+        LbtError: no source image has a label, or the target has classes that the source lacks.
+    """
+    known, asked = source.whole.classes, target.whole.classes
+    if not (source.splits.train.labels >= 0).any():
+        raise LbtError(f"{source.listing.where}: no image has a label, but the network learns from the source's")
+    if strange := [name for name in asked if name not in known]:
+        raise LbtError(
+            f"{target.listing.where}: classes that {source.listing.where} does not have: {', '.join(strange[:5])}"
+        )
+
+
+def input_shape(source: Seen, target: Seen) -> tuple[int, int]:
+    """Channels of an input, 3 if either has colour, and its size, that of the source's images from 32 to 64."""
+    images = source.whole.pixels
+    colour = 3 in (images.shape[3], target.whole.pixels.shape[3])
+    return 3 if colour else 1, min(64, max(32, -(-images.shape[1] // 8) * 8))
 
 
 def describe(seen: Seen) -> Iterator[str]:

@@ -42,7 +42,9 @@ class BitsSpace(RowSpace):
     def __init__(self, layers: Sequence[str], recipes: Sequence[str | Recipe] = RECIPES) -> None:
         self.layers = tuple(layers)
         self.recipes = [recipe if isinstance(recipe, Recipe) else Recipe.load(recipe) for recipe in recipes]
-        self.formats = {role: list(dict.fromkeys(self._of(recipe, role) for recipe in self.recipes)) for role in ROLES}
+        self.formats = {
+            role: list(dict.fromkeys(self.of_role(recipe, role) for recipe in self.recipes)) for role in ROLES
+        }
         self.roles = [role for role, found in self.formats.items() if len(found) > 1]
 
     @classmethod
@@ -60,7 +62,8 @@ class BitsSpace(RowSpace):
         return cls(layers, recipes)
 
     @staticmethod
-    def _of(recipe: Recipe, role: str) -> Formats:
+    def of_role(recipe: Recipe, role: str) -> Formats:
+        """The formats that a recipe gives to a role and its second operand."""
         return tuple(getattr(recipe, one) for one in ROLES[role])
 
     @cached_property
@@ -81,7 +84,7 @@ class BitsSpace(RowSpace):
         known = {one.name: one for one in self.recipes}
         if recipe not in known:
             raise unknown("recipe", recipe, known, where=self.name)
-        line = [self.formats[role].index(self._of(known[recipe], role)) for role in self.roles]
+        line = [self.formats[role].index(self.of_role(known[recipe], role)) for role in self.roles]
         return np.array(line * len(self.layers), np.int64)
 
     def recipe(self, row: Row, name: str = "bits") -> Recipe:
@@ -122,7 +125,7 @@ class BitsSpace(RowSpace):
         """Name of the first recipe that has each format of ``role``."""
         first: dict[Any, str] = {}
         for recipe in self.recipes:
-            first.setdefault(self._of(recipe, role), recipe.name)
+            first.setdefault(self.of_role(recipe, role), recipe.name)
         return list(first.values())
 
 

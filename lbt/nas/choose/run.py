@@ -1,0 +1,87 @@
+"""A choice from two paths to the report: the story of ``lbt choose``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+from lbt.adapt.params import METHODS
+from lbt.errors import LbtError
+from lbt.hardware.boards import Board
+from lbt.models import build
+from lbt.nas.choose import report
+from lbt.nas.choose.images import prepare
+from lbt.nas.choose.limits import Limits, millijoules
+from lbt.nas.choose.options import Options
+from lbt.nas.choose.points import Point, points
+from lbt.nas.choose.price import Shop
+from lbt.nas.choose.real import Run, real
+from lbt.nas.choose.search import search
+from lbt.nas.choose.setting import SEARCHED, Setting
+from lbt.nas.choose.state import State
+from lbt.nas.spaces.chain import HAND_MADE
+from lbt.train.threads import fixed_threads
+
+HALF = 0.5
+"""Share of the hand-made network's energy in int8 that is the limit where none is given."""
+
+
+@fixed_threads()
+def choose(
+    source: Path,
+    target: Path,
+    board: str,
+    out: Path,
+    *,
+    limits: Limits | None = None,
+    minutes: float = 30.0,
+    seeds: int = 3,
+    options: Options | None = None,
+    say: Callable[[str], None] = print,
+) -> tuple[list[Point], list[Run]]:
+    """Choose, train, adapt, and write the report into ``out``; what ``out`` holds already is not done again.
+
+    Args:
+        source: labelled images, anything that `lbt look` reads.
+        target: images to adapt to, with or without labels.
+        board: name or path of a board.
+        out: folder of the results.
+        limits: of energy and memory. Without one of energy: half of what ``digit_cnn`` takes in int8.
+        minutes: of searching; training and adapting the winners comes on top.
+        seeds: final trainings of the answer and of the hand-made network.
+        options: lengths and sizes.
+        say: takes a line for a person.
+
+    Returns:
+        The points, the answer first and the hand-made network last, and the adaptations.
+
+    Raises:
+        LbtError: images or board that cannot be read, or limits that no network meets.
+    """
+    options, limits = options or Options(), limits or Limits()
+    if not METHODS.load(options.method, "method").Method.guarded():
+        raise LbtError(f"method: found {options.method}; accepted: one that adapts to the target without its labels")
+    device = Board.load(board)
+    task = prepare(source, target, out / "data")
+    for line in task.notes:
+        say(f"note: {line}")
+    shop = Shop(device, Path(board).stem, (task.channels, task.size, task.size), options.batch)
+    hand = shop.price(build(HAND_MADE, len(task.classes), task.channels), SEARCHED)
+    if math.isinf(limits.energy):
+        limits = replace(limits, energy=HALF * hand.energy)
+        say(f"no --energy: half of digit_cnn's in int8, {millijoules(limits.energy)} a trained image")
+    common = {"images": task.identity, "lbt": version("lbt"), "torch": version("torch")}
+    setting = Setting(task, shop, limits, options, State(out / "state", common), minutes, seeds, out, say)
+    say(
+        f"{len(task.classes)} classes, {task.channels}×{task.size}×{task.size}; {limits}; searching {minutes:g} minutes"
+    )
+    found = search(setting)
+    say("formats by layer:")
+    made = points(setting, found)
+    say("adaptation:")
+    runs = real(setting, made)
+    say("\n" + report.write(setting, found, made, runs))
+    return made, runs
