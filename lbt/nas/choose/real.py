@@ -42,8 +42,8 @@ class Run:
 def real(setting: Setting, points: Sequence[Point]) -> list[Run]:
     """Adapt the points.
 
-    The answer (the first of ``points``) and the hand-made network (the last) are adapted for every seed in both kinds of
-    numbers, every other point once in its formats.
+    The answer (the first of ``points``) and the hand-made network (the last) are adapted for every seed in both kinds
+    of numbers, every other point once in its formats.
     """
     runs = []
     for point, method, recipe, seed in grid(setting, points):

@@ -21,6 +21,10 @@ HEADER = ("", "network", "numbers", "method", "target accuracy, %", "expected, %
           "step's memory")  # fmt: skip
 
 
+METRICS = "report.json"
+"""Name of the file of :func:`numbers`."""
+
+
 def accuracy(runs: Sequence[Run], point: str, method: str, recipe: str) -> Stat | None:
     """Target accuracy over the seeds; None where it was not measured."""
     found = [r.accuracy for r in runs if (r.point, r.method, r.recipe) == (point, method, recipe)]
@@ -117,7 +121,7 @@ def write(setting: Setting, found: Found, points: Sequence[Point], runs: Sequenc
     out, report = setting.out, text(setting, points, runs)
     with atomic(out / "report.md") as temporary:
         temporary.write_text(f"# Which network, which bits\n\n{report}", encoding="utf-8")
-    write_json(out / "report.json", numbers(setting, points, runs))
+    write_json(out / METRICS, numbers(setting, points, runs))
     write_network(out / NETWORK, points[0].trial.text)
     with atomic(out / RECIPE) as temporary:
         temporary.write_bytes(points[0].files[1].read_bytes())
