@@ -53,7 +53,7 @@ class Point:
 
 def points(setting: Setting, found: Found) -> list[Point]:
     """The candidates whose formats meet the limits, the best first, and then the hand-made network in int8."""
-    made = []
+    made: list[Point] = []
     order = np.argsort(-found.full_values[:-1], kind="stable")
     for index in order.tolist():
         one, worth = found.candidates[index], float(found.full_values[index])

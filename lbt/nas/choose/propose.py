@@ -7,7 +7,6 @@ between the cheapest and the limit, looks for the whole front at once.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,7 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from lbt.models import build
-from lbt.nas.choose.setting import Setting
+from lbt.nas.choose.setting import NARROWEST, Setting
 from lbt.nas.choose.trial import Trial
 from lbt.nas.free_scores import NAMES, free_scores, rank_sum
 from lbt.nas.predictors.gp import GaussianProcess, normal_scores
@@ -23,6 +22,8 @@ from lbt.nas.spaces.chain import HAND_MADE
 
 LEAST = 6
 """Trained networks from which a predictor is fitted."""
+DRAWS = 6
+"""Most draws for each place of a pool."""
 EXPLORE = 0.5
 """Deviations added to a prediction."""
 
@@ -34,10 +35,12 @@ class Proposer:
     Attributes:
         setting: what is chosen for.
         images: some of the source's, for the free scores, (N, C, H, W).
+        start: a network that meets the limits.
     """
 
     setting: Setting
     images: Tensor
+    start: str
     _scores: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def propose(self, wave: int, trials: Sequence[Trial], values: np.ndarray) -> list[str]:
@@ -56,13 +59,14 @@ class Proposer:
         return [pool[n] for n in chosen]
 
     def pool(self, wave: int, trials: Sequence[Trial], values: np.ndarray) -> list[str]:
-        """Networks that may meet the limits: half drawn, half mutations of the best (of the hand-made one at first)."""
+        """Networks that may meet the limits: half drawn, half mutations of the best (at first of the hand-made one)."""
         space, wanted = self.setting.space, self.setting.options.pool
         generator = np.random.default_rng([self.setting.options.seed, wave])
         order = np.argsort(-values, kind="stable")[:8]
-        parents = [space.parse(trials[n].text) for n in order] or [space.parse(HAND_MADE)]
+        parents = [space.parse(text) for text in (*(trials[n].text for n in order), self.start)]
+        parents += [space.parse(HAND_MADE)] if len(trials) < LEAST else []
         found: dict[str, None] = {}
-        for turn in range(20 * wanted):
+        for turn in range(DRAWS * wanted):
             row = space.sample(1, generator)[0] if turn % 2 else parents[int(generator.integers(len(parents)))]
             for _ in range(0 if turn % 2 else int(generator.integers(1, 5))):
                 row = space.mutate(row, generator)
@@ -93,18 +97,15 @@ class Proposer:
         return self._scores[text]
 
 
-def nearest_feasible(setting: Setting, tries: int = 150) -> str:
-    """The network that misses the limits by least in the narrowest formats, by a greedy walk of mutations."""
+def cheapest(setting: Setting, tries: int = 100) -> str:
+    """A network that meets the limits in the narrowest formats, or misses them by least: a greedy walk of mutations."""
     space, generator = setting.space, np.random.default_rng(setting.options.seed)
     best = space.parse("chain 8s2 conv3w16d1")
-
-    def excess(row: np.ndarray) -> float:
-        found = setting.limits.excess(setting.price(space.key(row), "int4"))
-        return found if math.isfinite(found) else 1e9
-
-    least = excess(best)
+    least = setting.limits.excess(setting.price(space.key(best), NARROWEST))
     for _ in range(tries):
+        if least <= 0:
+            break
         other = space.mutate(best, generator)
-        if (found := excess(other)) < least:
+        if (found := setting.limits.excess(setting.price(space.key(other), NARROWEST))) < least:
             best, least = other, found
     return space.key(best)

@@ -18,6 +18,7 @@ from lbt.nas.choose.limits import Limits, millijoules
 from lbt.nas.choose.options import Options
 from lbt.nas.choose.points import Point, points
 from lbt.nas.choose.price import Shop
+from lbt.nas.choose.propose import cheapest
 from lbt.nas.choose.real import Run, real
 from lbt.nas.choose.search import search
 from lbt.nas.choose.setting import SEARCHED, Setting
@@ -25,6 +26,8 @@ from lbt.nas.choose.state import State
 from lbt.nas.spaces.chain import HAND_MADE
 from lbt.train.threads import fixed_threads
 
+LEAST_BATCH = 4
+"""Images of a step below which batch norm has no statistics."""
 HALF = 0.5
 """Share of the hand-made network's energy in int8 that is the limit where none is given."""
 
@@ -75,6 +78,7 @@ def choose(
         say(f"no --energy: half of digit_cnn's in int8, {millijoules(limits.energy)} a trained image")
     common = {"images": task.identity, "lbt": version("lbt"), "torch": version("torch")}
     setting = Setting(task, shop, limits, options, State(out / "state", common), minutes, seeds, out, say)
+    setting = smaller_batches(setting)
     say(
         f"{len(task.classes)} classes, {task.channels}×{task.size}×{task.size}; {limits}; searching {minutes:g} minutes"
     )
@@ -85,3 +89,13 @@ def choose(
     runs = real(setting, made)
     say("\n" + report.write(setting, found, made, runs))
     return made, runs
+
+
+def smaller_batches(setting: Setting) -> Setting:
+    """``setting`` with a batch that is halved, down to ``LEAST_BATCH``, until some network meets the limits."""
+    batch = setting.options.batch
+    while batch >= 2 * LEAST_BATCH and not setting.feasible(cheapest(setting)):
+        batch //= 2
+        shop, options = replace(setting.shop, batch=batch), setting.options.model_copy(update={"batch": batch})
+        setting = replace(setting, shop=shop, options=options, _prices={})
+    return setting

@@ -13,7 +13,7 @@ import numpy as np
 
 from lbt.errors import LbtError
 from lbt.nas.choose.limits import kilobytes, millijoules
-from lbt.nas.choose.propose import Proposer, nearest_feasible
+from lbt.nas.choose.propose import Proposer, cheapest
 from lbt.nas.choose.setting import NARROWEST, Setting
 from lbt.nas.choose.trial import Trial, trial, values
 from lbt.nas.spaces.chain import HAND_MADE
@@ -54,9 +54,10 @@ def search(setting: Setting) -> Found:
     """
     validation = setting.task.examples("source", "validation").labelled()
     images = setting.task.examples("source", "train").labelled().images[:FREE_IMAGES]
-    proposer = Proposer(setting, images)
-    if not proposer.pool(0, [], np.zeros(0)):
-        raise LbtError(_nothing_meets(setting))
+    start = cheapest(setting)
+    if not setting.feasible(start):
+        raise LbtError(_nothing_meets(setting, start))
+    proposer = Proposer(setting, images, start)
     short = _short(setting, proposer, len(validation))
     worth = values(short, len(validation))
     finalists = _finalists(setting, short, worth)
@@ -123,9 +124,8 @@ def _full(setting: Setting, finalists: Sequence[str]) -> list[Trial]:
     return full
 
 
-def _nothing_meets(setting: Setting) -> str:
+def _nothing_meets(setting: Setting, text: str) -> str:
     """One line for limits that are too tight."""
-    text = nearest_feasible(setting)
     price = setting.price(text, NARROWEST)
     state = "takes" if price.fits else f"does not fit {setting.shop.name}, taking"
     cost = (
@@ -133,5 +133,5 @@ def _nothing_meets(setting: Setting) -> str:
     )
     return (
         f"no network meets {setting.limits} on {setting.shop.name}; the nearest, {text!r} in {NARROWEST}, {state} "
-        f"{cost}; accepted: limits from there, or a smaller --set batch=N"
+        f"{cost}; accepted: limits from there on"
     )
