@@ -30,7 +30,7 @@ class Point:
     """A network in its formats.
 
     Attributes:
-        name: ``found1``, ``found2``, … by worth, and ``digit_cnn``.
+        name: ``found1``, ``found2``, … by the search's worth, and ``digit_cnn``.
         trial: its full training.
         worth: what the search expects of it, see :func:`lbt.nas.choose.trial.values`.
         recipe: formats.

@@ -22,7 +22,7 @@ from lbt.nas.spaces.chain import HAND_MADE
 
 LEAST = 6
 """Trained networks from which a predictor is fitted."""
-DRAWS = 6
+DRAWS = 20
 """Most draws for each place of a pool."""
 EXPLORE = 0.5
 """Deviations added to a prediction."""
@@ -63,8 +63,15 @@ class Proposer:
         space, wanted = self.setting.space, self.setting.options.pool
         generator = np.random.default_rng([self.setting.options.seed, wave])
         order = np.argsort(-values, kind="stable")[:8]
-        parents = [space.parse(text) for text in (*(trials[n].text for n in order), self.start)]
-        parents += [space.parse(HAND_MADE)] if len(trials) < LEAST else []
+        parents = [space.parse(trials[n].text) for n in order] or [space.parse(HAND_MADE)]
+        found = self._drawn(parents, wanted, generator)
+        return (
+            found if len(found) >= wanted // 4 else [*found, *self._drawn([space.parse(self.start)], wanted, generator)]
+        )
+
+    def _drawn(self, parents: Sequence[np.ndarray], wanted: int, generator: np.random.Generator) -> list[str]:
+        """At most ``wanted`` networks, random rows and one to four mutations of ``parents`` in turn."""
+        space = self.setting.space
         found: dict[str, None] = {}
         for turn in range(DRAWS * wanted):
             row = space.sample(1, generator)[0] if turn % 2 else parents[int(generator.integers(len(parents)))]

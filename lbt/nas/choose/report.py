@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ from scipy.stats import kendalltau
 from lbt.artifacts import atomic, write_json
 from lbt.nas.choose.limits import kilobytes, millijoules
 from lbt.nas.choose.points import NETWORK, RECIPE, Point, write_network
-from lbt.nas.choose.real import FP32, Run
+from lbt.nas.choose.real import BITS, FP32, Outcome, Run
 from lbt.nas.choose.search import Found, front
 from lbt.nas.choose.setting import Setting
 from lbt.report.tables import NOT_MEASURED, Stat, markdown, shown
 
-HEADER = ("", "network", "numbers", "method", "target accuracy, %", "expected, %", "energy/image", "time/image", "LUT",
+HEADER = ("", "network", "numbers", "method", "target accuracy, %", "agreement, %", "energy/image", "time/image", "LUT",
           "step's memory")  # fmt: skip
 
 
@@ -32,100 +32,112 @@ def accuracy(runs: Sequence[Run], point: str, method: str, recipe: str) -> Stat 
     return Stat.of(known) if known else None
 
 
-def table(setting: Setting, points: Sequence[Point], runs: Sequence[Run]) -> str:
+def table(setting: Setting, outcome: Outcome) -> str:
     """One row for each point, kind of numbers and method that was run; ``→`` is the answer."""
-    body = []
-    for place, point in enumerate(points):
-        for recipe in ("bits", FP32):
-            price = point.price if recipe == "bits" else setting.price(point.trial.text, FP32)
+    body, runs = [], outcome.runs
+    for place, point in enumerate(outcome.points):
+        for recipe in (BITS, FP32):
+            price = point.price if recipe == BITS else setting.price(point.trial.text, FP32)
             for method in dict.fromkeys(run.method for run in runs if (run.point, run.recipe) == (point.name, recipe)):
-                mark = "→" if place == 0 and recipe == "bits" and method == setting.options.method else ""
+                mark = "→" if place == 0 and recipe == BITS and method == setting.options.method else ""
                 numbers = FP32 if recipe == FP32 else "int8" if point.name == "digit_cnn" else "its bits"
                 body.append([
                     mark, point.name, numbers, method, shown(accuracy(runs, point.name, method, recipe)),
-                    f"{point.trial.expected:.1f}", millijoules(price.energy), f"{1e6 * price.seconds:.0f} µs",
-                    f"{price.lut:,}", kilobytes(price.memory),
+                    _expected(outcome, point, method, recipe, setting), millijoules(price.energy),
+                    f"{1e6 * price.seconds:.0f} µs", f"{price.lut:,}", kilobytes(price.memory),
                 ])  # fmt: skip
     return markdown(HEADER, body)
 
 
-def predicted_against_real(setting: Setting, points: Sequence[Point], runs: Sequence[Run]) -> float | None:
-    """Kendall's tau of the points' worth with their real accuracy in their formats, the first seed; None if unknown."""
-    first = [r for r in runs if r.seed == setting.options.seed and r.recipe == "bits"]
-    known = {r.point: r.accuracy for r in first if r.method == setting.options.method and r.accuracy is not None}
-    pairs = [(point.worth, known[point.name]) for point in points if point.name in known]
+def _expected(outcome: Outcome, point: Point, method: str, recipe: str, setting: Setting) -> str:
+    """Agreement with the committee, of the networks that were asked."""
+    known = method == setting.options.method and recipe == BITS and point.name in outcome.evidence
+    return f"{outcome.evidence[point.name]:.1f}" if known else ""
+
+
+def kendall(setting: Setting, outcome: Outcome, predicted: Mapping[str, float]) -> float | None:
+    """Kendall's tau of a prediction by point with real accuracy in its formats, the first seed; None if unknown."""
+    asked = (setting.options.method, BITS, setting.options.seed)
+    known = {r.point: r.accuracy for r in outcome.runs if (r.method, r.recipe, r.seed) == asked}
+    pairs = [(predicted[name], right) for name, right in known.items() if right is not None and name in predicted]
     if len(pairs) < 3:
         return None
     tau = float(kendalltau(*zip(*pairs, strict=True)).statistic)
     return tau if np.isfinite(tau) else None
 
 
-def numbers(setting: Setting, points: Sequence[Point], runs: Sequence[Run]) -> dict[str, Any]:
+def numbers(setting: Setting, outcome: Outcome) -> dict[str, Any]:
     """The answer as one flat object: accuracies in percent, joules, seconds, bytes; null where not measured."""
+    points, runs = outcome.points, outcome.runs
     answer, hand = points[0], points[-1]
-    found: dict[str, Any] = {"network": answer.trial.text, "board": setting.shop.name, "seeds": setting.seeds}
+    found: dict[str, Any] = {"network": answer.trial.text, "board": setting.shop.name, "batch": setting.shop.batch}
     for name, point in (("found", answer), ("handmade", hand)):
         found |= {
             f"{name}/energy_joules": point.price.energy,
             f"{name}/seconds": point.price.seconds,
             f"{name}/lut": point.price.lut,
             f"{name}/memory_bytes": point.price.memory,
-            f"{name}/expected_accuracy": point.trial.expected,
+            f"{name}/agreement": outcome.evidence.get(point.name),
         }
-        for recipe in ("bits", FP32):
+        for recipe in (BITS, FP32):
             for method in dict.fromkeys(run.method for run in runs):
                 stat = accuracy(runs, point.name, method, recipe)
                 found[f"{name}/{method}/{recipe}/target_accuracy"] = None if stat is None else stat.mean
                 found[f"{name}/{method}/{recipe}/target_accuracy_std"] = None if stat is None else stat.std
-    ours = accuracy(runs, answer.name, setting.options.method, "bits")
+    ours = accuracy(runs, answer.name, setting.options.method, BITS)
     theirs = accuracy(runs, hand.name, setting.options.method, FP32)
     return found | {
         "found_minus_handmade": None if ours is None or theirs is None else ours.mean - theirs.mean,
         "energy_ratio": answer.price.energy / hand.price.energy,
-        "front_kendall_tau": predicted_against_real(setting, points, runs),
+        "front_kendall_tau": kendall(setting, outcome, outcome.evidence),
+        "search_kendall_tau": kendall(setting, outcome, {point.name: point.worth for point in points}),
         "points": len(points) - 1,
-        "trained_briefly": len([name for name in setting.state.spent if name.startswith("trial-")]),
+        "seeds": setting.seeds,
+        "trainings": len([name for name in setting.state.spent if name.startswith("trial-")]),
         "dropped": "; ".join(setting.dropped),
-        "search_seconds": setting.state.seconds,
+        "seconds_of_work": setting.state.seconds,
     }
 
 
-def text(setting: Setting, points: Sequence[Point], runs: Sequence[Run]) -> str:
+def text(setting: Setting, outcome: Outcome) -> str:
     """The report in Markdown, its first paragraph the answer."""
-    answer, hand = points[0], points[-1]
-    ours = accuracy(runs, answer.name, setting.options.method, "bits")
-    theirs = accuracy(runs, hand.name, setting.options.method, FP32)
-    ratio, tau = answer.price.energy / hand.price.energy, predicted_against_real(setting, points, runs)
-    if len(points) == 1:
+    answer, hand = outcome.points[0], outcome.points[-1]
+    ours = accuracy(outcome.runs, answer.name, setting.options.method, BITS)
+    theirs = accuracy(outcome.runs, hand.name, setting.options.method, FP32)
+    if answer is hand:
         lines = [
             "No network in a mixture of formats meets the limits after a full training: the hand-made one is left."
         ]
     else:
         lines = [
             f"Take `{answer.trial.text}` in the formats of {RECIPE}: target accuracy after {setting.options.method} "
-            f"{shown(ours)}{' %' if ours else ''} (digit_cnn in FP32: {shown(theirs)}{' %' if theirs else ''}), "
-            f"{millijoules(answer.price.energy)} a trained image on {setting.shop.name}, {ratio:.2f} of what digit_cnn "
-            "takes in int8."
+            f"{_percent(ours)} (digit_cnn in FP32: {_percent(theirs)}), {millijoules(answer.price.energy)} a trained "
+            f"image on {setting.shop.name}, {answer.price.energy / hand.price.energy:.2f} times digit_cnn's in int8."
         ]
-    agreement = NOT_MEASURED if tau is None else f"{tau:.2f}"
-    lines += ["", f"Limits: {setting.limits}. Batches of {setting.shop.batch}.", "", table(setting, points, runs), ""]
-    lines.append(
-        f"Kendall's tau of predicted worth and real accuracy over {len(points)} points, one seed: {agreement}."
-    )
+    lines += ["", f"Limits: {setting.limits}. Batches of {setting.shop.batch}.", "", table(setting, outcome), ""]
+    worth = {point.name: point.worth for point in outcome.points}
+    for words, predicted in (("agreement with the committee", outcome.evidence), ("the search's worth", worth)):
+        tau = kendall(setting, outcome, predicted)
+        told = NOT_MEASURED if tau is None else f"{tau:.2f}"
+        lines.append(f"Kendall's tau of {words} and real accuracy over {len(outcome.points)} points, one seed: {told}.")
     lines += [f"Left out for want of time: {line}." for line in setting.dropped]
     return "\n".join(lines) + "\n"
 
 
-def write(setting: Setting, found: Found, points: Sequence[Point], runs: Sequence[Run]) -> str:
+def _percent(stat: Stat | None) -> str:
+    return shown(stat) + (" %" if stat else "")
+
+
+def write(setting: Setting, found: Found, outcome: Outcome) -> str:
     """Write everything into the folder of the results; return the report."""
-    out, report = setting.out, text(setting, points, runs)
+    out, report, answer = setting.out, text(setting, outcome), outcome.points[0]
     with atomic(out / "report.md") as temporary:
         temporary.write_text(f"# Which network, which bits\n\n{report}", encoding="utf-8")
-    write_json(out / METRICS, numbers(setting, points, runs))
-    write_network(out / NETWORK, points[0].trial.text)
+    write_json(out / METRICS, numbers(setting, outcome))
+    write_network(out / NETWORK, answer.trial.text)
     with atomic(out / RECIPE) as temporary:
-        temporary.write_bytes(points[0].files[1].read_bytes())
-    draw(setting, found, points, out)
+        temporary.write_bytes(answer.files[1].read_bytes())
+    draw(setting, found, outcome.points, out)
     return report
 
 

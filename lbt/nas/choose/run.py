@@ -16,10 +16,10 @@ from lbt.nas.choose import report
 from lbt.nas.choose.images import prepare
 from lbt.nas.choose.limits import Limits, millijoules
 from lbt.nas.choose.options import Options
-from lbt.nas.choose.points import Point, points
+from lbt.nas.choose.points import points
 from lbt.nas.choose.price import Shop
 from lbt.nas.choose.propose import cheapest
-from lbt.nas.choose.real import Run, real
+from lbt.nas.choose.real import Outcome, real
 from lbt.nas.choose.search import search
 from lbt.nas.choose.setting import SEARCHED, Setting
 from lbt.nas.choose.state import State
@@ -44,7 +44,7 @@ def choose(
     seeds: int = 3,
     options: Options | None = None,
     say: Callable[[str], None] = print,
-) -> tuple[list[Point], list[Run]]:
+) -> Outcome:
     """Choose, train, adapt, and write the report into ``out``; what ``out`` holds already is not done again.
 
     Args:
@@ -59,7 +59,7 @@ def choose(
         say: takes a line for a person.
 
     Returns:
-        The points, the answer first and the hand-made network last, and the adaptations.
+        The points, the answer first and the hand-made network last, with their adaptations and evidence.
 
     Raises:
         LbtError: images or board that cannot be read, or limits that no network meets.
@@ -86,9 +86,9 @@ def choose(
     say("formats by layer:")
     made = points(setting, found)
     say("adaptation:")
-    runs = real(setting, made)
-    say("\n" + report.write(setting, found, made, runs))
-    return made, runs
+    outcome = real(setting, made)
+    say("\n" + report.write(setting, found, outcome))
+    return outcome
 
 
 def smaller_batches(setting: Setting) -> Setting:
