@@ -97,7 +97,7 @@ def test_a_wrong_line_is_refused(text):
 
 
 def test_a_missing_file_is_named():
-    with pytest.raises(LbtError, match="none.yaml: no such file"):
+    with pytest.raises(LbtError, match=r"none\.yaml: no such file"):
         check("none.yaml")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from lbt.nas.choose.limits import Limits, kilobytes, millijoules
 from lbt.nas.choose.price import Price
 from lbt.nas.choose.search import Found
 from lbt.nas.choose.setting import SEARCHED, Setting
+from lbt.nas.choose.state import Result
 from lbt.nas.choose.trial import Trial, model_file
 from lbt.recipe import Recipe
 from lbt.recipe_file import to_yaml
@@ -77,11 +78,22 @@ def reference(setting: Setting, found: Found) -> Point:
 
 
 def _with_bits(setting: Setting, one: Trial, worth: float, name: str) -> Point | None:
+    of = {"network": one.text, "steps": setting.options.steps, "seed": setting.options.seed, **setting.asked}
+    found = setting.state.kept("bits", of, lambda: _mixture(setting, one))
+    if found["recipe"] is None:
+        return None
+    recipe = Recipe.model_validate(yaml.safe_load(found["recipe"]) | {"name": RECIPE.removesuffix(".yaml")})
+    price = Price(**{field.name: found[field.name] for field in fields(Price)})
+    return _written(setting, name, one, worth, recipe, price)
+
+
+def _mixture(setting: Setting, one: Trial) -> Result:
+    """The formats of a trained network and their price; recipe null if there are none."""
     network, _ = read_model(model_file(setting, one.text, setting.options.steps, setting.options.seed))
     train = setting.task.examples("source", "train").labelled()
     batch = train.take(torch.arange(min(len(train), setting.options.batch)))
     mixture = choose_bits(network.train(), (batch.images, batch.labels), setting.shop, setting.limits)
-    return None if mixture is None else _written(setting, name, one, worth, mixture.recipe, mixture.price)
+    return {"recipe": None} if mixture is None else {"recipe": to_yaml(mixture.recipe), **asdict(mixture.price)}
 
 
 def _written(setting: Setting, name: str, one: Trial, worth: float, recipe: Recipe, price: Price) -> Point:

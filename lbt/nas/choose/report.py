@@ -93,9 +93,9 @@ def numbers(setting: Setting, outcome: Outcome) -> dict[str, Any]:
         "search_kendall_tau": kendall(setting, outcome, {point.name: point.worth for point in points}),
         "points": len(points) - 1,
         "seeds": setting.seeds,
-        "trainings": len([name for name in setting.state.spent if name.startswith("trial-")]),
+        "trainings": sum(name.startswith("trial-") for name in (*setting.state.done, *setting.state.reused)),
         "dropped": "; ".join(setting.dropped),
-        "seconds_of_work": setting.state.seconds,
+        "seconds": setting.state.seconds,
     }
 
 

@@ -74,7 +74,7 @@ def _short(setting: Setting, proposer: Proposer, validation: int) -> list[Trial]
             setting.dropped.append(f"{options.waves - wave} of {options.waves} waves of short trainings")
             break
         before = values(trials, validation)
-        for text in proposer.propose(wave, trials, before):
+        for text in proposed(setting, proposer, wave, trials, before):
             trials.append(trial(setting, text, options.trial_steps, seed))
             one, price = trials[-1], setting.price(text)
             setting.say(
@@ -84,6 +84,20 @@ def _short(setting: Setting, proposer: Proposer, validation: int) -> list[Trial]
         for line in front_lines(setting, trials, values(trials, validation)):
             setting.say(line)
     return trials
+
+
+def proposed(setting: Setting, proposer: Proposer, wave: int, trials: Sequence[Trial], worth: np.ndarray) -> list[str]:
+    """The networks of a wave, or what an earlier run proposed from the same trials."""
+    of = {
+        "wave": wave,
+        "options": setting.options.model_dump(include={"seed", "wave", "pool", "batch"}),
+        "known": [[one.text, float(value)] for one, value in zip(trials, worth, strict=True)],
+        **setting.asked,
+    }
+    found: list[str] = setting.state.kept("wave", of, lambda: {"networks": proposer.propose(wave, trials, worth)})[
+        "networks"
+    ]
+    return found
 
 
 def front(setting: Setting, trials: Sequence[Trial], worth: np.ndarray) -> list[int]:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+from lbt.hardware.trace import Graph, trace
 from lbt.models import build
 from lbt.nas.choose.images import Task
 from lbt.nas.choose.limits import Limits
@@ -48,17 +50,26 @@ class Setting:
     say: Callable[[str], None]
     dropped: list[str] = field(default_factory=list)
     _prices: dict[tuple[str, str], Price] = field(default_factory=dict)
+    _graphs: dict[str, Graph] = field(default_factory=dict)
 
     @cached_property
     def space(self) -> ChainSpace:
         """The chains for images of this size."""
         return ChainSpace(self.task.size)
 
+    @property
+    def asked(self) -> dict[str, Any]:
+        """Board and limits, as what a result depends on."""
+        limits = {key: None if math.isinf(value) else value for key, value in vars(self.limits).items()}
+        return {"board": self.shop.board.model_dump(), "batch": self.shop.batch, "limits": limits}
+
     def price(self, text: str, recipe: str = SEARCHED) -> Price:
         """The price of the network ``text`` in a recipe by name."""
         if (text, recipe) not in self._prices:
-            network = build(text, len(self.task.classes), self.task.channels)
-            self._prices[text, recipe] = self.shop.price(network, recipe)
+            if text not in self._graphs:
+                network = build(text, len(self.task.classes), self.task.channels)
+                self._graphs[text] = trace(network, self.shop.image)
+            self._prices[text, recipe] = self.shop.price(self._graphs[text], recipe)
         return self._prices[text, recipe]
 
     def feasible(self, text: str) -> bool:
@@ -67,4 +78,4 @@ class Setting:
 
     def left(self) -> float:
         """Seconds of searching that are left; what an earlier run did counts."""
-        return 60 * self.minutes - self.state.seconds if math.isfinite(self.minutes) else math.inf
+        return 60 * self.minutes - self.state.seconds

@@ -24,12 +24,15 @@ class State:
     Attributes:
         folder: holds a file for each result.
         common: what every result depends on (images, version of the library).
-        spent: seconds of all results that were asked for, those of earlier runs included.
+        reused: seconds of the results of earlier runs that were asked for, by file.
+        done: files of this run's results.
     """
 
     folder: Path
     common: Mapping[str, Any]
-    spent: dict[str, float] = field(default_factory=dict)
+    reused: dict[str, float] = field(default_factory=dict)
+    done: set[str] = field(default_factory=set)
+    _begun: float = field(default_factory=time.monotonic)
 
     def kept(self, kind: str, of: Mapping[str, Any], compute: Callable[[], Result]) -> Result:
         """The result of ``compute``, from the file of an earlier run if there is one; its ``seconds`` are counted.
@@ -46,7 +49,9 @@ class State:
             found = compute()
             found[SECONDS] = round(time.monotonic() - begun, 3)
             write_json(path, found)
-        self.spent[path.name] = float(found[SECONDS])
+            self.done.add(path.name)
+        elif path.name not in self.done:
+            self.reused[path.name] = float(found[SECONDS])
         return found
 
     def name(self, of: Mapping[str, Any]) -> str:
@@ -56,8 +61,8 @@ class State:
 
     @property
     def seconds(self) -> float:
-        """Seconds of all work that was asked for so far."""
-        return sum(self.spent.values())
+        """Seconds since the beginning, and those that earlier runs spent on what was reused."""
+        return time.monotonic() - self._begun + sum(self.reused.values())
 
 
 def _read(path: Path) -> Result | None:

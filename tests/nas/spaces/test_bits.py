@@ -11,7 +11,7 @@ from lbt.errors import LbtError
 from lbt.models import build
 from lbt.nas.spaces.bits import BitsSpace
 from lbt.nas.spaces.chain_bits import ChainBitsSpace
-from lbt.nn import quantize
+from lbt.nn import explain
 from lbt.recipe import Recipe
 from lbt.recipe_file import to_yaml
 
@@ -68,11 +68,10 @@ def test_a_uniform_row_is_the_recipe_itself():
 def test_a_mixture_quantizes_as_it_says():
     row = SPACE.uniform("int8")
     row[0] = 2  # W of the first layer in int4
-    model = quantize(Own(), SPACE.recipe(row))
-    model(torch.randn(2, 3, 8, 8))
-    formats = {name: context for name, context in model.lbt.recipe.layers.items()}
-    assert set(formats) == {"body.a"}
-    assert formats["body.a"].W.bits == 4
+    table = explain(Own(), torch.randn(2, 3, 8, 8), recipe=SPACE.recipe(row)).to_pylist()
+    rows = {(one["layer"], one["role"]): one for one in table}
+    assert [rows[layer, "W"]["bits"] for layer in SPACE.layers] == [4, 8, 8]
+    assert rows["body.a", "W"]["levels"] <= 16
 
 
 def test_formats_of_a_stage_that_is_not_there_are_dead():
