@@ -39,7 +39,7 @@ def draw(folder: Path, count: int, colour: bool, seed: int) -> None:
     random = np.random.default_rng(seed)
     folder.mkdir(parents=True)
     for n in range(count):
-        pixels = random.integers(0, 60, (20, 24), dtype=np.uint8)
+        pixels = random.integers(0, 60, (24, 24), dtype=np.uint8)
         at = int(random.integers(4, 14))
         pixels[(slice(None), slice(at, at + 4)) if folder.name == "up" else slice(at, at + 4)] = 220
         Image.fromarray(np.repeat(pixels[..., None], 3, 2) if colour else pixels).save(folder / f"{n}.png")
