@@ -24,7 +24,7 @@ LARGEST_IMAGE = 4 * 1024 * 1024
 """Values of an image that ``lbt cost`` tries a network on: 1,182 pixels square in three channels."""
 
 
-ELSEWHERE = {"personalise": "lbt.edge.users.command"}
+ELSEWHERE = {"choose": "lbt.nas.choose.command", "personalise": "lbt.edge.users.command"}
 """Commands that live beside their work: name → module, imported where the command is asked for."""
 
 
@@ -310,7 +310,7 @@ def schema(only_check: bool) -> None:
     "--model",
     default="digit_cnn",
     show_default=True,
-    help="A network's name, my_module:build, or a weights file of lbt's.",
+    help="A network's name, network.yaml, my_module:build, or a weights file of lbt's.",
 )
 @click.option("--recipe", default="int8", show_default=True, help="Name or path of a recipe.")
 @click.option("--board", default="zcu102", show_default=True, help="Name or path of a board.")

@@ -14,8 +14,7 @@ from typing import Any
 import yaml
 
 from lbt.config import parse
-from lbt.data.look import Seen, look
-from lbt.data.peek import class_lines
+from lbt.data.look import Seen, check_together, input_shape, look
 from lbt.errors import LbtError
 from lbt.params import Params
 from lbt.pipeline.declaration import DVC_YAML
@@ -69,7 +68,7 @@ def init(folder: Path, source: Path, target: Path, params_file: Path = PARAMS) -
     inside = {role: _inside(folder, path, names[role]) for role, path in paths.items()}
     domains = {names[role]: {"kind": seen[role].kind, "path": inside[role].as_posix()} for role in paths}
     text = _params(seen["source"], seen["target"], domains)
-    together = _check_together(seen["source"], seen["target"])
+    together = check_together(seen["source"], seen["target"])
     folder.mkdir(parents=True, exist_ok=True)
     made = Made([], [], params_file)
     for file in _files(folder):
@@ -103,22 +102,10 @@ def _inside(folder: Path, path: Path, name: str) -> Path:
     return Path("inputs", name + "".join(path.suffixes))
 
 
-def _check_together(source: Seen, target: Seen) -> list[str]:
-    """Lines on classes that one of the two lacks."""
-    known, asked = source.classes, target.classes
-    if not (source.splits.train.labels >= 0).any():
-        raise LbtError(f"{source.listing.where}: no image has a label, but the network learns from the source's")
-    lines = class_lines(source.listing.where, known, target.listing.where, asked)
-    if asked and not set(asked) & set(known):
-        raise LbtError(f"{lines[0]}: none is in common")
-    return lines
-
-
 def _params(source: Seen, target: Seen, domains: dict[str, dict[str, str]]) -> str:
     """The text of a params file for the two domains."""
     first, second = domains
-    colour = 3 in (source.shape[2], target.shape[2])
-    size = min(64, max(32, -(-source.shape[0] // 8) * 8))
+    channels, size = input_shape(source, target)
     methods = ["source_only", "adabn", "mean_teacher"]
     if (target.labels >= 0).all():
         methods.append("target_supervised")
@@ -128,7 +115,7 @@ def _params(source: Seen, target: Seen, domains: dict[str, dict[str, str]]) -> s
         "data:",
         "  domains:",
         *(f"    {name}: {{kind: {spec['kind']}, path: {_quoted(spec['path'])}}}" for name, spec in domains.items()),
-        f"pretrain: {{model: digit_cnn, size: {size}, channels: {3 if colour else 1}, pair_augmentation: {{}}}}",
+        f"pretrain: {{model: digit_cnn, size: {size}, channels: {channels}, pair_augmentation: {{}}}}",
         "adapt:",
         f"  pair: {first}-{second}",
         f"  method: [{', '.join(methods)}]",

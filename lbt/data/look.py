@@ -16,9 +16,11 @@ from lbt.data import readers
 from lbt.data.listing import Listing, count
 from lbt.data.own import assemble, told, too_many_skipped
 from lbt.data.params import DomainSpec
+from lbt.data.peek import class_lines
 from lbt.data.readers import tree
 from lbt.data.sheet import write_sheet
 from lbt.data.splits import Splits
+from lbt.errors import LbtError
 
 MOST_CLASSES = 20
 """Classes that are told one by one."""
@@ -82,6 +84,27 @@ def look(path: Path, options: Mapping[str, Any] | None = None) -> Seen:
     taken = sum(len(images) for _, images in splits.items())
     refusal = too_many_skipped(splits.skipped, taken, spec.max_skipped, str(path))
     return Seen(kind, given, listing, splits, refusal)
+
+
+def check_together(source: Seen, target: Seen) -> list[str]:
+    """Lines on classes that one of two paths lacks.
+
+    Raises:
+        LbtError: nothing can be learnt of them: no source image has a label, or no class is in common.
+    """
+    known, asked = source.classes, target.classes
+    if not (source.splits.train.labels >= 0).any():
+        raise LbtError(f"{source.listing.where}: no image has a label, but the network learns from the source's")
+    lines = class_lines(source.listing.where, known, target.listing.where, asked)
+    if asked and not set(asked) & set(known):
+        raise LbtError(f"{lines[0]}: none is in common")
+    return lines
+
+
+def input_shape(source: Seen, target: Seen) -> tuple[int, int]:
+    """Channels of an input, 3 if either has colour, and its size, that of the source's images from 32 to 64."""
+    colour = 3 in (source.shape[2], target.shape[2])
+    return 3 if colour else 1, min(64, max(32, -(-source.shape[0] // 8) * 8))
 
 
 def describe(seen: Seen) -> Iterator[str]:

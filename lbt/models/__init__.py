@@ -1,5 +1,8 @@
 """Float networks of plain ``nn`` modules, one per file; anything here can be converted by :func:`lbt.nn.quantize`.
 
+A network's name is that of a file here, ``module:function`` of a user's own, the path of a ``network.yaml``, or the
+line that such a file comes to (:mod:`lbt.models._chain`).
+
 Every network has two parts, ``features(x)`` → (N, D) and ``classifier`` (a linear layer), because adaptation methods
 look at the features. Inputs are (N, C, H, W) float32 in the range of :mod:`lbt.data.inputs`.
 """
@@ -16,7 +19,9 @@ from pydantic import AfterValidator, Field
 from lbt.artifacts import read_tensors, write_tensors
 from lbt.config import Section, parse
 from lbt.errors import LbtError, nearest, one_line, told
-from lbt.models import _own
+from lbt.models import _chain, _own
+from lbt.models._chain import Chain as Chain
+from lbt.models._chain import is_file as is_file
 from lbt.models._own import allow as allow
 from lbt.models._own import is_own as is_own
 from lbt.models._own import source as source
@@ -35,7 +40,7 @@ class Architecture:
     """The arguments that build a network again; they travel in the header of its weights file.
 
     Attributes:
-        model: name of a file in ``lbt/models``, or ``module:function`` of a user's own.
+        model: name of a file in ``lbt/models``, ``module:function`` of a user's own, or a description in one line.
         classes: class names, in the order of the logits.
         channels: colour channels of an input, 1 or 3.
         size: height and width of an input in pixels.
@@ -53,27 +58,47 @@ def names() -> list[str]:
 
 
 def check(name: str) -> str:
-    """``name``, if it may be a network's: one of :func:`names`, or ``module:function``.
+    """``name``, if it may be a network's: one of :func:`names`, ``module:function``, or a description.
 
     Raises:
-        LbtError: it is neither; nothing is imported.
+        LbtError: it is none of them, or a wrong description; nothing is imported.
     """
+    if _chain.is_described(name):
+        _chain.load(name)
+        return name
     return _own.check_name(name) if _own.is_own(name) else MODELS.check(name)
+
+
+def resolved(name: str) -> str:
+    """``name``, or the line that the ``network.yaml`` of that path comes to: it says the same wherever it is read.
+
+    Raises:
+        LbtError: see :func:`check`.
+    """
+    return _chain.load(name).text if _chain.is_file(name) else name
 
 
 def build(name: str, classes: int, channels: int, *, seed: int = 0) -> Network:
     """A freshly initialised network; a pure function of its arguments (torch's global generator is left as it was).
 
     Raises:
-        LbtError: no such model, or a user's own that cannot be built (:mod:`lbt.models._own`).
+        LbtError: no such model, a wrong description, or a user's own that cannot be built (:mod:`lbt.models._own`).
     """
+    return _own.split(_fresh(name, classes, channels, seed), classes, name)
+
+
+def _fresh(name: str, classes: int, channels: int, seed: int) -> nn.Module:
+    """The network under the names that its file, function or description gives to its parts."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        if _chain.is_described(name):
+            return _chain.build(_chain.load(name), classes, channels)
         if _own.is_own(name):
-            return _own.split(_own.raw(name, classes, channels), classes, name)
-        return MODELS.load(name).build(classes, channels)
+            return _own.raw(name, classes, channels)
+        network: Network = MODELS.load(name).build(classes, channels)
+        return network
 
 
 def build_with(architecture: Architecture, weights: Path | None, *, seed: int = 0) -> Network:
@@ -88,16 +113,8 @@ def build_with(architecture: Architecture, weights: Path | None, *, seed: int = 
     Raises:
         LbtError: as :func:`build`; a file that is damaged, or a tensor that does not fit.
     """
-    import torch
-
     name, classes, channels = architecture.model, len(architecture.classes), architecture.channels
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        original: nn.Module
-        if _own.is_own(name):
-            original = _own.raw(name, classes, channels)
-        else:
-            original = MODELS.load(name).build(classes, channels)
+    original = _fresh(name, classes, channels, seed)
     if weights is not None:
         tensors, named = _own.read_weights(weights)
         if named is not None and tuple(named) != architecture.classes:
@@ -131,11 +148,20 @@ def read_model(path: str | Path) -> tuple[Network, Architecture]:
     return model, architecture
 
 
+def _self_contained(name: str) -> str:
+    """``name``, if it means the same everywhere: no weights file makes its reader open another file."""
+    if _chain.is_file(name):
+        raise ValueError(
+            f"found the path {told(name)}; accepted: a name, module:function, or a description in one line"
+        )
+    return check(name)
+
+
 class Header(Section):
     """An :class:`Architecture` as a weights file's header holds it."""
 
-    model: Annotated[str, AfterValidator(check)]
-    """Name of a file in ``lbt/models``, or ``module:function``."""
+    model: Annotated[str, AfterValidator(_self_contained)]
+    """Name of a file in ``lbt/models``, ``module:function``, or a description in one line."""
     classes: list[str] = Field(min_length=1, max_length=65536)
     """Class names, in the order of the logits."""
     channels: Literal[1, 3]

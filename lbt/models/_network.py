@@ -26,16 +26,19 @@ class Network(nn.Module):
         return self.classifier(self.features(x))
 
 
-def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """Convolution (no bias) and batch norm, He-initialised; "same" padding of an odd kernel."""
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
-    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    """Convolution (no bias) and batch norm, He-initialised; "same" padding of an odd kernel.
+
+    A grouped convolution is initialised by its fan-in: PyTorch's fan-out counts the channels of all groups.
+    """
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out" if groups == 1 else "fan_in", nonlinearity="relu")
     return nn.Sequential(conv, nn.BatchNorm2d(outputs))
 
 
-def conv_bn_relu(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+def conv_bn_relu(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> nn.Sequential:
     """:func:`conv_bn` and a ReLU."""
-    return conv_bn(inputs, outputs, kernel, stride).append(nn.ReLU(inplace=True))
+    return conv_bn(inputs, outputs, kernel, stride, groups).append(nn.ReLU(inplace=True))
 
 
 def pool_flatten() -> list[nn.Module]:

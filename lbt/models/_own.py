@@ -26,7 +26,7 @@ _allowed: set[str] = set()
 
 
 def is_own(name: str) -> bool:
-    """True for ``module:function``, false for the name of one of lbt's networks."""
+    """True for ``module:function``, false for the name of one of lbt's networks or a description."""
     return ":" in name
 
 

@@ -1,4 +1,7 @@
-"""Inputs of a job whose network is a user's own code (``pretrain.model: my_package.my_module:build``)."""
+"""Inputs of a job whose network is a user's own code, or described by a user's own file.
+
+``pretrain.model: my_package.my_module:build`` or ``pretrain.model: inputs/network.yaml``.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lbt.models import allow, is_own, source
+from lbt.models import allow, is_file, is_own, source
 from lbt.params import Params
 from lbt.pipeline.declaration import files_below
 from lbt.pipeline.job import Job
@@ -27,8 +30,10 @@ def params_of(params: Params) -> dict[str, Any]:
 
 
 def files_of(params: Params) -> tuple[str, ...]:
-    """The file or folder of the workspace that holds the code."""
+    """The file or folder of the workspace that holds the code or the description."""
     name = params.pretrain.model
+    if is_file(name):
+        return (name,)
     code = source(name) if is_own(name) else None
     return () if code is None else (code.as_posix(),)
 

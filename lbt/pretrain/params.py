@@ -6,19 +6,25 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from lbt.config import InWorkspace, Section, Seed, narrowed
-from lbt.models import check
+from lbt.config import InWorkspace, Section, Seed, in_workspace, narrowed
+from lbt.models import check, is_file
 from lbt.train.params import Augmentation, Pair
 
-ModelName = Annotated[str, AfterValidator(check)]
+
+def _model(name: str) -> str:
+    return check(in_workspace(name) if is_file(name) else name)
+
+
+ModelName = Annotated[str, AfterValidator(_model)]
 
 
 class Knobs(Section):
     """Supervised training in float32."""
 
     model: ModelName = "digit_cnn"
-    """Network: the name of a file in lbt/models, or your own, as my_package.my_module:build, a function
-    build(classes, channels) that gives an nn.Module. That module is imported: it is code."""
+    """Network: the name of a file in lbt/models, the path of a network.yaml (docs/choose.md), or your own, as
+    my_package.my_module:build, a function build(classes, channels) that gives an nn.Module. That module is imported: it
+    is code."""
     weights: InWorkspace | None = None
     """Weights of your own to start from: safetensors, or a PyTorch checkpoint (read with weights_only). Default: fresh
     ones."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from lbt.artifacts import write_table
 from lbt.distributed import joined, wait, world
 from lbt.errors import LbtError
-from lbt.models import Architecture, build_with, write_model
+from lbt.models import Architecture, build_with, resolved, write_model
 from lbt.nn.parallel import average_gradients, share_model, split
 from lbt.pretrain.params import PretrainJob
 from lbt.progress import track
@@ -61,7 +61,7 @@ def run(params: PretrainJob, inputs: Inputs, outputs: Outputs) -> dict[str, floa
     for path, labelled in ((inputs.train, train), (inputs.validation, validation)):
         if not len(labelled):
             raise LbtError(f"{path}: no image has a label, but pretraining is supervised")
-    architecture = Architecture(params.model, train.classes, params.channels, params.size)
+    architecture = Architecture(resolved(params.model), train.classes, params.channels, params.size)
     model = build_with(architecture, Path(params.weights) if params.weights else None, seed=params.seed)
     model = model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     share_model(model)

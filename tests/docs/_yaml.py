@@ -10,13 +10,14 @@ import yaml
 
 from lbt.config import parse, read_yaml
 from lbt.hardware.boards import Board
+from lbt.models import Chain
 from lbt.nas.space import SpaceSpec
 from lbt.params import Params, load_params
 from lbt.recipe import Recipe
 
 from ._blocks import ROOT
 
-MODELS = (Params, Recipe, SpaceSpec, Board)
+MODELS = (Params, Recipe, SpaceSpec, Board, Chain)
 
 
 def check_yaml(text: str) -> None:

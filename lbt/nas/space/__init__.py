@@ -1,4 +1,6 @@
-"""Cell search spaces: small graphs whose edges or nodes carry an operation.
+"""Search spaces: what an architecture may be (:mod:`lbt.nas.space.rows`), and the kinds of cell spaces.
+
+A cell is a small graph whose edges or nodes carry an operation.
 
 A row of an operation-on-edge space (:mod:`lbt.nas.space.edge`) holds the operation of each edge; a row of an
 operation-on-node space (:mod:`lbt.nas.space.node`) holds the operation of each inner node and then, unless the edges
@@ -10,17 +12,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from lbt.config import load_yaml
+from lbt.errors import LbtError
 from lbt.nas.space.base import CellSpace, Graph
 from lbt.nas.space.canonical import live_edges
 from lbt.nas.space.edge import EdgeSpace
 from lbt.nas.space.node import NodeSpace
+from lbt.nas.space.rows import RowSpace
 from lbt.nas.space.spec import SpaceSpec
 from lbt.registry import Registry
 
 SPACES = Registry("search space", "lbt.nas.spaces")
 KINDS: dict[str, type[CellSpace]] = {"edge": EdgeSpace, "node": NodeSpace}
 
-__all__ = ["SPACES", "CellSpace", "Graph", "SpaceSpec", "build", "live_edges", "load"]
+__all__ = ["SPACES", "CellSpace", "Graph", "RowSpace", "SpaceSpec", "build", "live_edges", "load"]
 
 
 def build(spec: SpaceSpec) -> CellSpace:
@@ -29,9 +33,16 @@ def build(spec: SpaceSpec) -> CellSpace:
 
 
 def load(space: str | Path | CellSpace) -> CellSpace:
-    """A space by its name in ``lbt/nas/spaces/`` or from a user's own YAML file (see :class:`SpaceSpec`)."""
+    """A space of cells by its name in ``lbt/nas/spaces/`` or from a user's own YAML file (see :class:`SpaceSpec`).
+
+    Raises:
+        LbtError: no such space, a wrong file, or a space whose architectures are no cells.
+    """
     if isinstance(space, CellSpace):
         return space
     if str(space).endswith((".yaml", ".yml")):
         return build(load_yaml(space, SpaceSpec))
-    return SPACES.load(str(space)).SPACE
+    found = getattr(SPACES.load(str(space)), "SPACE", None)
+    if not isinstance(found, CellSpace):
+        raise LbtError(f"{space}: its architectures are no cells; accepted: nasbench201, or a YAML file of your own")
+    return found

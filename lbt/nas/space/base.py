@@ -1,26 +1,22 @@
 """A space of cells: small graphs whose edges or nodes carry an operation.
 
-Every architecture is a *row*: a vector of small integers, one per free choice. Sampling, mutation, neighbours and the
-canonical key are the same for every kind of space; its own file says how a row is written as a string and which graph
-it stands for.
+Every architecture is a row (:mod:`lbt.nas.space.rows`). The canonical key is the same for every kind of space of cells;
+the kind's file says how a row is written as a string and which graph it stands for.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 
 import numpy as np
 
 from lbt.errors import LbtError
 from lbt.nas.space.canonical import canonical, live_edges, remove_identity
+from lbt.nas.space.rows import RowSpace
 from lbt.nas.space.spec import SpaceSpec
-
-ENUMERABLE = 1_000_000
-"""Largest number of rows that :meth:`CellSpace.all` is willing to list."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +34,7 @@ class Graph:
     adjacency: np.ndarray
 
 
-class CellSpace(ABC):
+class CellSpace(RowSpace):
     """A space of cells. Rows are int64; shapes: (L,) for one, (N, L) for many."""
 
     def __init__(self, spec: SpaceSpec) -> None:
@@ -53,19 +49,6 @@ class CellSpace(ABC):
 
     # -- defined by the two kinds of space
 
-    @property
-    @abstractmethod
-    def choices(self) -> np.ndarray:
-        """int64 (L,): how many values each position of a row may take."""
-
-    @abstractmethod
-    def format(self, row: Sequence[int] | np.ndarray) -> str:
-        """The string of one row."""
-
-    @abstractmethod
-    def parse(self, text: str) -> np.ndarray:
-        """The row of one string. Raises :class:`LbtError` saying what is wrong with it."""
-
     @abstractmethod
     def graph(self, rows: np.ndarray) -> Graph:
         """The dense graphs of rows (N, L)."""
@@ -75,56 +58,6 @@ class CellSpace(ABC):
         """One cell as edges (from, to, operation), for the canonical key; nodes carry no label of their own."""
 
     # -- follows from them
-
-    @property
-    def size(self) -> int:
-        """Number of rows, counting those that are the same network."""
-        return int(np.prod([int(c) for c in self.choices], dtype=object))
-
-    def encode(self, texts: Iterable[str]) -> np.ndarray:
-        """Rows (N, L) of strings; an error names the position of the string."""
-        rows = []
-        for index, text in enumerate(texts):
-            try:
-                rows.append(self.parse(text))
-            except LbtError as error:
-                raise LbtError(f"row {index}: {error}") from None
-        return np.array(rows, np.int64).reshape(len(rows), len(self.choices))
-
-    def all(self) -> np.ndarray:
-        """Every row, in lexicographic order. Raises :class:`LbtError` for a space that is too large to list."""
-        if self.size > ENUMERABLE:
-            raise LbtError(f"{self.name}: {self.size} architectures are too many to list (at most {ENUMERABLE})")
-        return np.array(list(product(*(range(c) for c in self.choices))), np.int64)
-
-    def index(self, rows: np.ndarray) -> np.ndarray:
-        """Position of each row in :meth:`all`, int64 (N,)."""
-        weights = np.cumprod(np.r_[1, self.choices[:0:-1]])[::-1]
-        return np.asarray(rows, np.int64) @ weights
-
-    def sample(self, count: int, generator: np.random.Generator | int) -> np.ndarray:
-        """``count`` rows, each position independent and uniform (repeats are possible), int64 (count, L)."""
-        generator = np.random.default_rng(generator)
-        return generator.integers(0, self.choices, size=(count, len(self.choices)))
-
-    def neighbours(self, row: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Every row that differs from ``row`` in exactly one position, int64 (M, L)."""
-        found = []
-        for position, count in enumerate(self.choices):
-            for value in range(count):
-                if value != row[position]:
-                    other = np.array(row, np.int64)
-                    other[position] = value
-                    found.append(other)
-        return np.array(found, np.int64)
-
-    def mutate(self, row: Sequence[int] | np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """One uniformly drawn neighbour of ``row``, int64 (L,)."""
-        weights = self.choices - 1
-        position = generator.choice(len(weights), p=weights / weights.sum())
-        other = np.array(row, np.int64)
-        other[position] = (other[position] + generator.integers(1, self.choices[position])) % self.choices[position]
-        return other
 
     def key(self, row: Sequence[int] | np.ndarray, *, merge_identity: bool = False) -> str:
         """A string that two cells share exactly when one is the other with its inner nodes renumbered.

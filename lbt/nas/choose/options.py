@@ -1,0 +1,36 @@
+"""Knobs of ``lbt choose``: lengths of trainings, and the size of the search. Light: importing it imports no torch."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from lbt.config import Section, Seed
+
+
+class Options(Section):
+    """Every key may be given by ``--set KEY=VALUE``."""
+
+    seed: Seed = 0
+    """Everything random follows from it; further seeds of the final trainings count up from here."""
+    batch: int = Field(32, ge=2, le=4096)
+    """Images of a training step on the device, and of adaptation."""
+    points: int = Field(6, ge=1, le=100)
+    """Networks of the front that are trained in full."""
+    waves: int = Field(12, ge=1, le=10_000)
+    """Times that candidates are proposed."""
+    wave: int = Field(4, ge=1, le=1000)
+    """Candidates that are trained in each."""
+    pool: int = Field(60, ge=2, le=100_000)
+    """Candidates that are priced and scored for each wave, of which the best are trained."""
+    trial_steps: int = Field(80, ge=1, le=1_000_000)
+    """Optimizer steps of a short training on the source."""
+    steps: int = Field(500, ge=1, le=10_000_000)
+    """Optimizer steps of a full training on the source."""
+    adapt_steps: int = Field(400, ge=1, le=10_000_000)
+    """Optimizer steps of adaptation."""
+    source_steps: int = Field(60, ge=0, le=10_000_000)
+    """Steps in the formats on the source, where the network is not adapted (source_only)."""
+    method: str = "mean_teacher"
+    """Method of adaptation."""
+    images: int = Field(1000, ge=2, le=1_000_000)
+    """Target images that evidence without a label is taken from, at most."""
