@@ -138,6 +138,7 @@ def check(params_file: str, verify: bool) -> None:
 @click.option("--classes", help="Take these classes alone, in this order: cup,mug; or names of numbered ones.")
 @click.option("--split-by", help="Images that stay together, or in order: image, user or time.")
 @click.option("--size", type=int, help="Height and width of the images in pixels.")
+@click.option("--channels", type=int, help="1: grey, 3: colour.")
 @click.option("--max-skipped", type=float, help="Largest share of files that may be left out.")
 @click.option("--sheet", type=Path, help="Also write a contact sheet (PNG) here, a class a row.")
 def look(path: Path, classes: str | None, sheet: Path | None, **options: Any) -> None:

@@ -13,6 +13,7 @@ from lbt import mapped
 from lbt.artifacts import Images
 from lbt.config import parse
 from lbt.data import readers
+from lbt.data.images import convert
 from lbt.data.listing import Listing, count
 from lbt.data.own import assemble, told, too_many_skipped
 from lbt.data.params import DomainSpec
@@ -83,6 +84,7 @@ def look(path: Path, options: Mapping[str, Any] | None = None) -> Seen:
     splits = assemble(listing, spec.model_copy(update={"max_skipped": 1.0}))
     taken = sum(len(images) for _, images in splits.items())
     refusal = too_many_skipped(splits.skipped, taken, spec.max_skipped, str(path))
+    splits = splits.map(lambda _, images: convert(images, spec.channels, spec.size))
     return Seen(kind, given, listing, splits, refusal)
 
 

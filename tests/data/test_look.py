@@ -121,6 +121,13 @@ def test_mistakes_in_options(workspace: Path, options: dict[str, object], words:
         look(Path("mine"), options)
 
 
+def test_arrays_are_shown_as_they_would_be_prepared(workspace: Path) -> None:
+    np.savez("mine.npz", images=np.random.default_rng(0).integers(0, 256, (40, 9, 9), dtype=np.uint8))
+    lines = list(describe(look(Path("mine.npz"), {"size": 16, "channels": 3})))
+    assert lines[1] == "  size     16×16, colour"
+    assert lines[-1] == "  params   {kind: arrays, path: mine.npz, size: 16, channels: 3}"
+
+
 def test_an_option_of_folders_is_refused_for_arrays(workspace: Path) -> None:
     for key, value in (("layout", "user/class"), ("name", "{label}_{n}")):
         with pytest.raises(LbtError, match=f"{key}: would do nothing for kind arrays; it is for kind folder"):
