@@ -60,6 +60,7 @@ def chosen(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_answer_is_written_and_meets_its_limit(chosen: Path, images: Path) -> None:
     found = json.loads((chosen / "report.json").read_text())
     assert found["energy_ratio"] <= 0.5
+    assert 0 < found["found/seconds"] < 0.1  # of the accelerator, not of the search
     assert found["network"] == resolved(str(chosen / "network.yaml"))
     assert found["found_minus_handmade"] is None
     assert found["front_kendall_tau"] is None
