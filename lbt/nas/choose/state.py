@@ -14,7 +14,8 @@ from lbt.artifacts import read_json, write_json
 from lbt.errors import LbtError, warn
 
 Result = dict[str, Any]
-SECONDS = "seconds"
+TOOK = "took_seconds"
+"""Key of the seconds that a result took, beside the numbers of the result itself."""
 
 
 @dataclass
@@ -35,7 +36,7 @@ class State:
     _begun: float = field(default_factory=time.monotonic)
 
     def kept(self, kind: str, of: Mapping[str, Any], compute: Callable[[], Result]) -> Result:
-        """The result of ``compute``, from the file of an earlier run if there is one; its ``seconds`` are counted.
+        """The result of ``compute``, from the file of an earlier run if there is one; its time is counted either way.
 
         Args:
             kind: a word, the beginning of the file's name.
@@ -47,11 +48,11 @@ class State:
         if found is None:
             begun = time.monotonic()
             found = compute()
-            found[SECONDS] = round(time.monotonic() - begun, 3)
+            found[TOOK] = round(time.monotonic() - begun, 3)
             write_json(path, found)
             self.done.add(path.name)
         elif path.name not in self.done:
-            self.reused[path.name] = float(found[SECONDS])
+            self.reused[path.name] = float(found[TOOK])
         return found
 
     def name(self, of: Mapping[str, Any]) -> str:
@@ -71,7 +72,7 @@ def _read(path: Path) -> Result | None:
         return None
     try:
         found = read_json(path)
-        float(found[SECONDS])
+        float(found[TOOK])
     except (LbtError, KeyError, TypeError, ValueError) as error:
         warn(f"{path}: ignored, done again: {error}")
         return None

@@ -23,6 +23,7 @@ from lbt.adapt.evidence import unlabelled_evidence
 from lbt.errors import LbtError, warn
 from lbt.models import read_model
 from lbt.nas.choose.setting import Setting
+from lbt.nas.choose.state import TOOK
 from lbt.nas.search.reward import CLEARLY, ThresholdedReward
 from lbt.pretrain import stage
 from lbt.pretrain.params import PretrainJob
@@ -55,7 +56,8 @@ def trial(setting: Setting, text: str, steps: int, seed: int = 0) -> Trial:
     """Train ``text`` for ``steps`` steps, or take what an earlier run found."""
     of = {"network": text, "steps": steps, "seed": seed}
     found = setting.state.kept("trial", of, lambda: _run(setting, text, steps, seed))
-    return Trial(text, **{key: found[key] for key in ("source", "expected", "agreement", "entropy", "seconds")})
+    known = {key: found[key] for key in ("source", "expected", "agreement", "entropy")}
+    return Trial(text, **known, seconds=found[TOOK])
 
 
 def model_file(setting: Setting, text: str, steps: int, seed: int) -> Path:

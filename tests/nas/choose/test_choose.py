@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import yaml
-from click.testing import CliRunner
 from PIL import Image
 
-from lbt.cli import cli
 from lbt.errors import LbtError
 from lbt.hardware.boards import Board
-from lbt.models import build, resolved
+from lbt.models import resolved
 from lbt.nas.choose.images import prepare
 from lbt.nas.choose.limits import Limits
 from lbt.nas.choose.options import Options
 from lbt.nas.choose.real import Outcome
 from lbt.nas.choose.run import choose
-from lbt.params import load_params
-from lbt.pipeline.plan import Plan
-from lbt.recipe import Recipe
 
-ROOT = Path(__file__).resolve().parents[3]
-QUICK = Options(waves=1, wave=2, pool=4, points=2, trial_steps=2, steps=3, adapt_steps=2, source_steps=1, batch=8)
+QUICK = Options(waves=1, wave=1, pool=2, points=2, trial_steps=2, steps=2, adapt_steps=1, source_steps=1, batch=8)
 
 
 def quiet(images: Path, target: str, out: Path, **given: Any) -> Outcome:
@@ -68,6 +60,7 @@ def chosen(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_answer_is_written_and_meets_its_limit(chosen: Path, images: Path) -> None:
     found = json.loads((chosen / "report.json").read_text())
     assert found["energy_ratio"] <= 0.5
+    assert 0 < found["found/seconds"] < 0.1  # of the accelerator, not of the search
     assert found["network"] == resolved(str(chosen / "network.yaml"))
     assert found["found_minus_handmade"] is None
     assert found["front_kendall_tau"] is None
@@ -106,34 +99,6 @@ def test_a_killed_run_ends_as_one_that_was_not(chosen: Path, images: Path, tmp_p
         assert (tmp_path / name).read_bytes() == (chosen / name).read_bytes(), name
 
 
-def test_the_round_trip(chosen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("inputs").mkdir()
-    for name in ("network.yaml", "recipe.yaml"):
-        (Path("inputs") / name).write_bytes((chosen / name).read_bytes())
-    arguments = ["--model", "inputs/network.yaml", "--recipe", "inputs/recipe.yaml"]
-    cost = CliRunner().invoke(
-        cli, ["cost", *arguments, "--shape", "3,32,32", "--classes", "2", "--batch", "8"], catch_exceptions=False
-    )
-    energy = json.loads((chosen / "report.json").read_text())["found/energy_joules"]
-    assert f"{1e3 * energy:.3g} mJ/image" in cost.output
-
-    assert build("inputs/network.yaml", 2, 3).classifier.out_features == 2
-    recipe = Recipe.load("inputs/recipe.yaml")
-    assert recipe.source.startswith("Formats by layer")
-
-    values = {"pretrain": {"model": "inputs/network.yaml", "pair_augmentation": {}},
-              "adapt": {"recipe": "inputs/recipe.yaml", "pair_augmentation": {}},
-              "data": {"domains": {"mnist": {}, "optdigits": {}}}}  # fmt: skip
-    Path("params.yaml").write_text(yaml.safe_dump(values))
-    load_params("params.yaml")
-    shutil.copy(ROOT / "dvc.yaml", ".")
-    plan = Plan("params.yaml", check_files=False)
-    assert "inputs/network.yaml" in plan.jobs["pretrain/mnist/0"].files
-    job = next(one for one in plan.jobs.values() if one.stage == "adapt" and one.files)
-    assert {"inputs/network.yaml", "inputs/recipe.yaml"} <= set(job.files)
-
-
 @pytest.mark.slow
 def test_labels_of_the_target_enter_the_last_table_only(images: Path, tmp_path: Path, chosen: Path) -> None:
     outcome = quiet(images, "labelled", tmp_path)
@@ -144,7 +109,7 @@ def test_labels_of_the_target_enter_the_last_table_only(images: Path, tmp_path: 
 
 @pytest.mark.slow
 def test_what_time_did_not_allow_is_told(images: Path, tmp_path: Path) -> None:
-    options = QUICK.model_copy(update={"waves": 3})
+    options = QUICK.model_copy(update={"waves": 3, "wave": 2, "pool": 4})
     quiet(images, "phone", tmp_path, options=options, minutes=0)
     report = (tmp_path / "report.md").read_text()
     assert "Left out for want of time: 2 of 3 waves of short trainings." in report
