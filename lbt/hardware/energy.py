@@ -40,8 +40,8 @@ def add(number: Number) -> Energy:
 
 
 def accumulate(number: Number, bits: int) -> Energy:
-    """One addition into an accumulator of ``bits`` bits, or of a float of the operands' own format."""
-    return _float(FLOAT_ADD, number) if number.is_float else _power(INTEGER_ADD, bits)
+    """One addition into an accumulator of ``bits`` bits; products of floats accumulate in float32."""
+    return Energy(FLOAT_ADD[32]) if number.is_float else _power(INTEGER_ADD, bits)
 
 
 def multiply(x: Number, y: Number) -> Energy:

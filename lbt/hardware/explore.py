@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -40,7 +41,10 @@ def compare(
     graph = trace(model, tuple(input_shape))
     products = [node.name for node in graph.nodes if node.kind in PRODUCTS]
     chosen = options or HardwareParams()
-    precisions = [*(Precision.uniform(y) for y in YARDSTICKS), *(of_recipe(r, products) for r in recipes)]
+    precisions = [Precision.uniform(yardstick) for yardstick in YARDSTICKS]
+    for found in (of_recipe(recipe, products) for recipe in recipes):
+        taken = any(found.name == other.name for other in precisions)  # a recipe is not its yardstick: norm, masters
+        precisions.append(replace(found, name=f"recipe {found.name}") if taken else found)
     rows = []
     for name in boards:
         board = Board.load(name)

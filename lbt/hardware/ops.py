@@ -350,7 +350,7 @@ def _norm(work: Work, node: Node, elements: float, kept: Channels, stage: str, p
     extra = max(0.0, one.reads - 1) * elements * number.bits / 8
     if stage == "backward":
         extra += cost.saved_per_element * elements * roles["A"].bits / 8 + cost.saved_per_channel * live * 4
-    float_units = cost.lane == FLOAT_LANE
+    float_units = cost.lane == FLOAT_LANE or number.is_float
     moved = one.reads * elements
     return replace(work, operations=operations, float_units=float_units, elements=moved, reads=work.reads + extra)
 

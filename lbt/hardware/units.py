@@ -3,10 +3,12 @@
 Closed forms, for 6-input LUTs with a carry chain (targets xc7 and xcup), equal to synthesis on every width that was
 tried:
 
-    Booth multiplier   ⌈b/2⌉·(a + 1) + 1 − (b mod 2) LUT        a, b ≥ 4; b is recoded
+    Booth multiplier   ⌈b/2⌉·(a + 1) + 1 − (b mod 2) LUT        a, b ≥ 2; b is recoded
     Booth MAC          that + c + 1 LUT                           c accumulator bits ≥ a + b; one for clear or reset
+    in a DSP block     1 LUT for a MAC (xc7, which accumulates in the block), c + 1 LUT (xcup), none for a multiplier
 
-A plain MAC is its multiplier + c + 1 too, within one percent. Fitted forms are linear in a few terms that follow from
+Plain multipliers of 2 to 16 bits are all in the library, the wider operand first; the other order is within 2 LUTs. A
+plain MAC is its multiplier + c + 1 too, within one percent. Fitted forms are linear in a few terms that follow from
 the unit's structure (:mod:`lbt.hardware.forms`); what comes out of them is marked ``fitted``. A unit with DSP blocks
 takes the smallest synthesised one that contains it, marked ``enclosed``. UltraScale+ has the LUTs of the 7-series: a
 unit that was synthesised for those only is taken from there, with half as many carry cells (CARRY8 for CARRY4), marked
@@ -70,6 +72,8 @@ def area(unit: Unit) -> Area:
     Raises:
         LbtError: a width so far outside the library that no form may be trusted, or a style without a form.
     """
+    if unit.kind == "multiplier" and unit.style == "plain" and unit.a < unit.b:
+        return area(replace(unit, a=unit.b, b=unit.a))
     row = library().get(unit)
     if row is not None:
         return Area(row["lut"], row["ff"], row["carry"], row["dsp"], row["depth"])
@@ -85,6 +89,8 @@ def area(unit: Unit) -> Area:
         return _with_blocks(unit)
     if unit.target == "ecp5":
         return _transferred(unit)
+    if unit.kind == "multiplier" and unit.a != unit.b:
+        raise LbtError(f"no area is known for {unit.name}: it is not in the unit library, and no form holds for it")
     kept = unit.a + unit.b if unit.kind == "multiplier" else _fitted(unit, "ff")
     return Area(_fitted(unit, "lut"), kept, _fitted(unit, "carry"), 0, 0, "fitted")
 
@@ -93,7 +99,7 @@ def closed_form(unit: Unit) -> int | None:
     """LUTs where a closed form is exact; None elsewhere."""
     if unit.style != "booth" or unit.target == "ecp5" or unit.kind not in ("multiplier", "mac"):
         return None
-    if unit.b < 4 or unit.a < 4:
+    if unit.b < 2 or unit.a < 2:
         return None
     return -(-unit.b // 2) * (unit.a + 1) + 1 - unit.b % 2 + (unit.c + 1 if unit.kind == "mac" else 0)
 
@@ -172,11 +178,13 @@ SMALLEST_IN_BLOCK = 9
 
 def _with_blocks(unit: Unit) -> Area:
     """One block where it holds the unit, no block where the product is small; otherwise what contains the unit."""
-    if unit.kind in ("multiplier", "mac") and unit.target in BLOCK:
+    if (unit.kind == "mac" and unit.target in BLOCK) or (unit.kind, unit.target) == ("multiplier", "xc7"):
         if unit.a + unit.b < SMALLEST_IN_BLOCK:
             return area(replace(unit, style="plain"))
         wide, narrow, sum_ = BLOCK[unit.target]
         if max(unit.a, unit.b) <= wide and min(unit.a, unit.b) <= narrow and unit.c <= sum_:
+            if unit.target == "xcup":  # Yosys leaves the accumulator of a DSP48E2 outside of it
+                return Area(unit.c + 1, unit.a + unit.b + unit.c + 1, ceil(unit.c / 4), 1, 0, "closed")
             rest = 1 if unit.kind == "mac" else 0  # clear or reset
             return Area(rest, rest, 0, 1, 0, "closed")
     return _enclosing(unit)

@@ -54,7 +54,7 @@ def test_the_stage_writes_its_tables(tmp_path: Path) -> None:
     metrics = run(HardwareParams(batch=4), inputs, outputs)
     layers, comparison = read_table(outputs.layers), read_table(tmp_path / "comparison.parquet")
     assert metrics["macs_per_image"] == sum(layers["macs"].to_pylist()) / 4
-    assert comparison["precision"].to_pylist() == ["fp32", "fp16", "int8", "int8"]
+    assert comparison["precision"].to_pylist() == ["fp32", "fp16", "int8", "recipe int8"]
     assert metrics["x_best_dataflow"] >= 1
     norms = {row["norm"]: row for row in read_table(tmp_path / "norms.parquet").to_pylist()}
     assert norms["float_bn"]["norm_energy_share"] > norms["affine_grad_bn"]["norm_energy_share"] > 0

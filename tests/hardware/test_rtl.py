@@ -273,3 +273,9 @@ def test_update() -> None:
     assert np.array_equal(got["v_next"], v_next)
     assert np.array_equal(got["w_next"], clamp(w - ((v_next * eta + (random >> 17)) >> 15), 16))
     assert 20 < (np.abs(v_next) == 32767).sum() < 200
+
+
+def test_rounding_to_one_bit_keeps_the_sign() -> None:
+    x = signed_range(8)
+    got = run(rounding.Nearest(8, 1), {"x": x}, ["y"])["y"]
+    assert np.array_equal(got, np.clip(half_even(x, np.full_like(x, 7)), -1, 1))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 from lbt.errors import LbtError, unknown
@@ -121,7 +120,7 @@ FITTED: dict[tuple[str, str], Widths] = {
     ("norm", "range_bn"): LANES,
     ("norm", "full_bn"): LANES,
     ("norm", "affine_bn"): LANES,
-    ("update", "booth"): ((16, 8, 16), (8, 8, 16)),
+    ("update", "booth"): ((16, 8, 16), (8, 8, 16), (16, 16, 16), (16, 32, 16)),
     ("multiplier", "plain"): (
         *tuple((k, k) for k in (8, 4, 16, 2, 6, 12, 5, 10, 14, 3)),
         *((8, 4), (16, 8), (8, 2), (12, 8), (6, 4)),
@@ -149,17 +148,15 @@ HELD_OUT: dict[tuple[str, str], Widths] = {
     ("norm", "range_bn"): ((6, 0),),
     ("norm", "full_bn"): ((6, 0),),
     ("norm", "affine_bn"): ((6, 0),),
+    ("update", "booth"): ((16, 24, 16),),
 }
 """Widths that no form has seen: what the model's error is measured on."""
 
-TABLE_WIDTHS = range(2, 17)
-
 TABLE: dict[tuple[str, str], Widths] = {
-    ("multiplier", "plain"): tuple(product(TABLE_WIDTHS, TABLE_WIDTHS)),
-    ("multiplier", "booth"): tuple(w for w in product(TABLE_WIDTHS, TABLE_WIDTHS) if min(w) < 4),
+    ("multiplier", "plain"): tuple((a, b) for a in range(2, 17) for b in range(2, a + 1)),
 }
-"""Widths of the 7-series library that are there one by one: how Yosys compresses the rows of a small multiplier follows
-no form, nor do Booth rows of an operand of two or three bits."""
+"""Widths of the 7-series library that are there one by one, since how Yosys compresses the rows of a multiplier follows
+no form where its operands differ in width."""
 
 ULTRASCALE = (
     *(Unit("mac", "dsp", "xcup", k, k, 32) for k in (8, 16)),
