@@ -176,6 +176,9 @@ def size(
     found = [_largest(parts, options, load) for parts in candidates]
     one = min(found, key=lambda shape: (not shape.cells, shape.seconds, -shape.cells, shape.lut))
     parts = candidates[found.index(one)]
+    if not one.cells and options.array not in ("auto", "square"):
+        limit = parts.violated(*(int(size) for size in options.array.split("x")), 1)
+        raise LbtError(f"hardware.array: found {options.array}; {board.device} has too few {limit} for it")
     rows, cols, lanes = one.rows, one.cols, one.lanes
     total = parts.total(rows, cols, lanes)
     mac = parts.build.cells(one.cells) * (1 / one.cells) if one.cells else parts.build.first
@@ -253,9 +256,6 @@ def _largest(parts: Parts, options: HardwareParams, load: Load | None) -> Shape:
     if options.array not in ("auto", "square"):
         rows, cols = (int(size) for size in options.array.split("x"))
         shapes = np.array([(rows, cols, few) for few in lanes if parts.violated(rows, cols, few) == "none"]).T
-        if not shapes.size:
-            limit = parts.violated(rows, cols, lanes[0])
-            raise LbtError(f"hardware.array: found {options.array}; {parts.board.device} has too few {limit} for it")
     else:
         squares = [_square(parts, most) for most in lanes]
         shapes = np.array([one for one in squares if one[0]], int).reshape(-1, 3).T
