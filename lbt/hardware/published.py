@@ -1,7 +1,7 @@
 """Published accelerators that train: their measured throughput beside the estimate of the same array on the same board.
 
-A file ``params/published/NAME.yaml`` describes one design. The ratios of all of them are the estimate's uncertainty, which
-``lbt cost`` prints beside its throughput.
+A file ``params/published/NAME.yaml`` describes one design. The ratios of all of them are the estimate's uncertainty,
+which ``lbt cost`` prints beside its throughput.
 """
 
 from __future__ import annotations
