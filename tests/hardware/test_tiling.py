@@ -88,9 +88,9 @@ def choices(order: str):
         }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
-    st.tuples(*[st.integers(1, 7)] * 3), st.integers(1, 3), st.integers(1, 3), st.sampled_from(DATAFLOWS),
+    st.tuples(*[st.integers(1, 5)] * 3), st.integers(1, 3), st.integers(1, 3), st.sampled_from(DATAFLOWS),
     st.integers(1, 200), st.booleans(),
 )  # fmt: skip
 def test_no_choice_of_loops_and_tiles_moves_fewer_bytes(sizes, rows, cols, flow, capacity, summed) -> None:
