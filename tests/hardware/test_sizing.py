@@ -11,9 +11,10 @@ from lbt.errors import LbtError
 from lbt.hardware.accelerator import cell
 from lbt.hardware.boards import Board
 from lbt.hardware.bram import banks, capacity
+from lbt.hardware.cells import builds, packed
 from lbt.hardware.params import HardwareParams
 from lbt.hardware.precision import Precision
-from lbt.hardware.sizing import builds, packed, size
+from lbt.hardware.sizing import size
 
 INT8 = Precision.uniform("int8")
 
