@@ -111,3 +111,11 @@ def test_memory_that_costs_more_energy_and_a_bus_that_idles() -> None:
     assert cost(dear).joules_per_image > cost(board).joules_per_image
     slow = board.model_copy(update={"efficiency": 0.01})
     assert cost(slow).images_per_second < cost(board).images_per_second
+
+
+def test_the_best_dataflow_weighs_energy_and_time() -> None:
+    one = {flow: cost("vc707", dataflow=flow, array="32x16") for flow in ("best", "os", "ws", "is")}
+    waste = {flow: found.joules_per_image * found.seconds for flow, found in one.items()}
+    assert waste["best"] <= 1.01 * min(waste.values())
+    for best, *fixed in zip(*(found.rows for found in one.values()), strict=True):
+        assert best.cycles * best.energy <= min(row.cycles * row.energy for row in fixed) * (1 + 1e-9) or not best.flow
