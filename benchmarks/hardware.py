@@ -16,8 +16,8 @@ from statistics import median
 from typing import Any
 
 from lbt import models
-from lbt.hardware import forms
-from lbt.hardware.array import DATAFLOWS, Array, cycles
+from lbt.hardware import forms, published
+from lbt.hardware.array import DATAFLOWS, Array, cycles, run
 from lbt.hardware.boards import Board
 from lbt.hardware.estimate import cost_of_graph
 from lbt.hardware.explore import compare
@@ -97,6 +97,42 @@ def schedule() -> list[Row]:
     ]
 
 
+SIX = {
+    "1x1/forward": (Gemm(1024, 64, 64), (65536.0, 4096.0, 65536.0)),
+    "1x1/gradient": (Gemm(64, 1024, 64), (65536.0, 65536.0, 4096.0)),
+    "3x3/forward": (Gemm(1024, 576, 64), (65536.0, 36864.0, 65536.0)),
+    "3x3/gradient": (Gemm(576, 1024, 64), (65536.0, 65536.0, 36864.0)),
+    "linear/forward": (Gemm(64, 1024, 1024), (65536.0, 1048576.0, 65536.0)),
+    "linear/gradient": (Gemm(1024, 64, 1024), (65536.0, 65536.0, 1048576.0)),
+}
+"""Products in int8: 32×32 positions with 64 channels, and 64 images with 1,024 features."""
+
+
+def external_memory() -> Iterator[Row]:
+    """Bytes to and from external memory over the compulsory ones, weights stationary, 16×16, 8 bytes a cycle.
+
+    ``schedule/dram_over_optimum/max`` is over the products and memories in which any order of loops reaches the
+    compulsory bytes; elsewhere the optimum is the search's own result (tests compare it with every choice there is).
+    """
+    reached = []
+    for kilobytes in (24, 96):
+        for name, (gemm, operands) in SIX.items():
+            array = Array(16, 16, kilobytes * 1024, 8)
+            found = {flow: run([gemm], gemm.macs, operands, flow, array).traffic / sum(operands) for flow in DATAFLOWS}
+            yield row(f"schedule/{name}/{kilobytes}KB/dram_over_compulsory", found["ws"])
+            if min(found.values()) < 1 + 1e-9:
+                reached.append(found["ws"])
+    yield row("schedule/dram_over_optimum/max", max(reached), n=len(reached))
+
+
+def designs() -> Iterator[Row]:
+    """The estimate of published accelerators over what they measured."""
+    for name in published.Design.names():
+        design = published.Design.load(name)
+        yield row(f"published/{name}/predicted", published.predict(design), "Gop/s")
+        yield row(f"published/{name}/over", published.predict(design) / design.measured)
+
+
 def float_against_int() -> Iterator[Row]:
     """LUTs of a float32 multiplier and adder over those of an int8 MAC with 32 bits, both in one style."""
     for style in ("plain", "booth"):
@@ -113,13 +149,20 @@ def training_step() -> Iterator[Row]:
             for what in ("storage", "mac_area", "energy", "throughput"):
                 yield row(f"resnet20/{board}/{name}/{what}/x_fp32", found[name][f"x_{what}"])
         yield row(f"resnet20/{board}/int8/images_per_second", found["int8"]["images_per_second"], "1/s")
-        yield row(f"resnet20/{board}/int8/array_side", found["int8"]["array_side"], "cells")
+        for name in ("array_rows", "array_cols", "lanes"):
+            yield row(f"resnet20/{board}/int8/{name}", found["int8"][name], "cells")
     graph, precision = trace(model, shape), Precision.uniform("int8")
     board = Board.load("zcu102")
     single = [
         cost_of_graph(graph, precision, board, "zcu102", HardwareParams(dataflow=flow)).cycles for flow in DATAFLOWS
     ]
     free = cost_of_graph(graph, precision, board, "zcu102", HardwareParams()).cycles
+    for name, options in {
+        "array/gain_over_square": HardwareParams(array="square"),
+        "lanes/gain_over_8": HardwareParams(lanes=8),
+        "cells/gain_over_dsp": HardwareParams(style="dsp"),
+    }.items():
+        yield row(name, cost_of_graph(graph, precision, board, "zcu102", options).cycles / free)
     yield row("resnet20/zcu102/int8/best_single_dataflow/x_per_product", min(single) / free)
     masks = {n.name: [i % 2 == 0 for i in range(n.c_out)] for n in graph.nodes if n.kind in PRODUCTS[:1]}
     array = Array(16, 16)
@@ -146,8 +189,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="without the networks")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    rows = [*unit_table(), *area_model(), *schedule(), *float_against_int()]
-    rows += [] if arguments.quick else training_step()
+    rows = [*unit_table(), *area_model(), *schedule(), *external_memory(), *float_against_int()]
+    rows += [] if arguments.quick else [*training_step(), *designs()]
     for one in rows:
         if not one["name"].startswith("unit/"):
             print(f"{one['name']:<72}{one['value']:.4g} {one['unit']} (n={one['n']})")

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 from torch import nn
 
-from lbt.hardware import timing
+from lbt.hardware import published, timing
 from lbt.hardware.array import Array
 from lbt.hardware.boards import Board
 from lbt.hardware.masks import channels
@@ -98,6 +98,11 @@ class Cost:
             return "buffers" if sum(r.traffic for r in waiting) > 2 * needed else "bandwidth"
         return "lanes" if lanes > products else self.accelerator.limit
 
+    def _spread(self) -> str:
+        """The estimate's uncertainty, for a training step."""
+        said = published.remark(published.spread()) if self.by_pass()["error"].get("macs") else ""
+        return f" ({said})" if said else ""
+
     def by_pass(self) -> dict[str, dict[str, float]]:
         """Sums of macs, bops, cycles, traffic and energy by pass."""
         sums: dict[str, dict[str, float]] = {stage: defaultdict(float) for stage in PASSES}
@@ -152,7 +157,7 @@ class Cost:
             f"{self.precision.name} on {self.board_name} ({self.board.device}): {fits}, limited by {self.limit}",
             f"  array {a.rows}×{a.cols} of {a.a_bits}×{a.b_bits} bit {a.style} MACs: {m['lut']:,} LUT "
             f"({a.total.lut / self.board.lut:.0%}), {m['dsp']:,} DSP; {a.lanes} lanes; areas: {m['area_origin']}",
-            f"  {self.images_per_second:,.0f} images/s in batches of {self.batch}, "
+            f"  {self.images_per_second:,.0f} images/s{self._spread()} in batches of {self.batch}, "
             f"{self.joules_per_image * 1e3:.3g} mJ/image (45 nm), utilisation {m['utilisation']:.0%}",
             f"  storage {self.storage.total / 1e6:.2f} MB of {self.board.memory:g} MB",
         ]

@@ -1,29 +1,26 @@
 """The accelerator that suits a network and fits a board: shape of the array, number of lanes, build of the cells.
 
-Cells are built from DSP blocks as far as these reach and from LUTs beyond. Of integers of up to 8 bits an UltraScale+
-DSP block holds two cells (``packed``): neighbours in a row, whose common operand is the one that travels along the row
-(Y. Fu et al., "Deep Learning with INT8 Optimization on Xilinx Devices", Xilinx WP486). Their sums are in LUTs.
-
 Of all arrays that fit, on a grid of sizes, the one is taken in which the network's step is fastest, with memory that
 moves each operand once; within one percent the one with the fewest LUTs.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from lbt.errors import LbtError
-from lbt.hardware.accelerator import cell, norm_lane, operands, requantizer, update_unit
+from lbt.hardware.accelerator import norm_lane, operands, requantizer, update_unit
 from lbt.hardware.boards import Board
 from lbt.hardware.bram import banks
-from lbt.hardware.ops import FUSED, Gemm, Work
+from lbt.hardware.cells import Build, builds
+from lbt.hardware.load import Load
+from lbt.hardware.ops import Work
 from lbt.hardware.params import HardwareParams
-from lbt.hardware.precision import Precision, shifts
+from lbt.hardware.precision import Precision
 from lbt.hardware.units import Area
 
 Resource = Literal["lut", "dsp", "ff"]
@@ -86,23 +83,6 @@ class Accelerator:
     def cells(self) -> int:
         """Multiply-accumulators."""
         return self.rows * self.cols
-
-
-@dataclass(frozen=True)
-class Build:
-    """How cells are made: up to ``most`` of the first kind, the rest of the second (if there is one)."""
-
-    style: str
-    first: Area
-    most: float
-    rest: Area | None
-
-    def cells(self, count: int) -> Area:
-        """All of ``count`` cells."""
-        if self.rest is None:
-            return self.first * count
-        few = min(count, int(self.most))
-        return self.first * few + self.rest * (count - few)
 
 
 @dataclass(frozen=True)
@@ -176,60 +156,16 @@ def size(
     found = [_largest(parts, options, load) for parts in candidates]
     one = min(found, key=lambda shape: (not shape.cells, shape.seconds, -shape.cells, shape.lut))
     parts = candidates[found.index(one)]
+    if not one.cells and options.array not in ("auto", "square"):
+        rows, cols = _asked(options)
+        limit = parts.violated(rows, cols, 1)
+        raise LbtError(f"hardware.array: found {options.array}; {board.device} has too few {limit} for it")
     rows, cols, lanes = one.rows, one.cols, one.lanes
     total = parts.total(rows, cols, lanes)
     mac = parts.build.cells(one.cells) * (1 / one.cells) if one.cells else parts.build.first
     limit = _limit(parts, rows, cols, lanes, chosen=load is not None and options.array == "auto")
     sram = board.sram(bits[0])
     return Accelerator(parts.build.style, *bits, rows, cols, mac, column, lane, lanes, limit, total, sram)
-
-
-def builds(precision: Precision, board: Board, style: str, accumulator: int) -> list[Build]:
-    """The ways to make cells of one style, or of any (``auto``).
-
-    Raises:
-        LbtError: no area is known in this style, or (``auto``) in none.
-    """
-    known: dict[str, Area] = {}
-    reasons: list[LbtError] = []
-    wanted = ("booth", "plain", "dsp", "packed") if style == "auto" else (style,)
-    for name in wanted:
-        try:
-            known[name] = packed(precision, board.target, accumulator) if name == "packed" else (
-                cell(precision, board.target, name, accumulator))  # fmt: skip
-        except LbtError as error:  # a style that the library has no unit of for these numbers is no candidate
-            reasons.append(error)
-    if not known:
-        raise reasons[0]
-    fabric = min((name for name in known if not known[name].dsp), key=lambda n: known[n].lut, default=None)
-    found = []
-    for name, area in known.items():
-        if not area.dsp:
-            found += [Build(name, area, np.inf, None)] if name == fabric else []
-        elif fabric is None:
-            found.append(Build(name, area, np.inf, None))
-        elif board.dsp:
-            most = board.usable_dsp // area.dsp
-            found.append(Build(f"{name}+{fabric}", area, most, known[fabric]))
-    return found
-
-
-def packed(precision: Precision, target: str, accumulator: int) -> Area:
-    """One of two cells that share a DSP block, and an operand.
-
-    The upper product is one too small where the lower one is negative, which a carry into its a + b bits mends.
-
-    Raises:
-        LbtError: the block has no room for two products of these numbers.
-    """
-    a, b = operands(precision)
-    roles = [number for pair in precision.products for number in pair]
-    if target != "xcup" or a > 8 or any(n.is_float for n in roles) or any(shifts(*p) for p in precision.products):
-        raise LbtError(
-            f"style: found packed for {precision.name} on {target}; accepted: integers of up to 8 bits on xcup"
-        )
-    whole = cell(precision, target, "dsp", accumulator)
-    return replace(whole + Area((a + b) / 2, 0, (a + b) / 16, 0, 0, "fitted"), dsp=whole.dsp / 2)
 
 
 @dataclass(frozen=True)
@@ -251,11 +187,8 @@ def _largest(parts: Parts, options: HardwareParams, load: Load | None) -> Shape:
     """The fastest shape; without a load, or as asked for, the largest square."""
     lanes = _lanes(parts, options, auto=load is not None)
     if options.array not in ("auto", "square"):
-        rows, cols = (int(size) for size in options.array.split("x"))
+        rows, cols = _asked(options)
         shapes = np.array([(rows, cols, few) for few in lanes if parts.violated(rows, cols, few) == "none"]).T
-        if not shapes.size:
-            limit = parts.violated(rows, cols, lanes[0])
-            raise LbtError(f"hardware.array: found {options.array}; {parts.board.device} has too few {limit} for it")
     else:
         squares = [_square(parts, most) for most in lanes]
         shapes = np.array([one for one in squares if one[0]], int).reshape(-1, 3).T
@@ -270,6 +203,12 @@ def _largest(parts: Parts, options: HardwareParams, load: Load | None) -> Shape:
     best = int(luts.argmin())
     rows, cols, few = (int(size) for size in near[:, best])
     return Shape(rows, cols, few, float(seconds.min()) if load else 0.0, float(luts[best]))
+
+
+def _asked(options: HardwareParams) -> tuple[int, int]:
+    """Rows and columns of an array that was asked for."""
+    rows, cols = options.array.split("x")
+    return int(rows), int(cols)
 
 
 def _lanes(parts: Parts, options: HardwareParams, *, auto: bool) -> tuple[int, ...]:
@@ -296,70 +235,3 @@ def _limit(parts: Parts, rows: int, cols: int, lanes: int, *, chosen: bool) -> L
     if "none" in further:
         return "network" if chosen else "none"
     return further[0]
-
-
-@dataclass(frozen=True)
-class Load:
-    """A network's step, in arrays over its different products.
-
-    Attributes:
-        gemms: (m, k, n, times) of each product's parts, pieces included.
-        owner: index of the product that a part belongs to.
-        transfer: cycles in which each product's compulsory bytes move.
-        repeats: how often each product occurs.
-        waits: (elements, cycles of transfer) of what runs on the lanes, one row each.
-        rides: elements that pass the lanes while products run.
-    """
-
-    gemms: np.ndarray
-    owner: np.ndarray
-    transfer: np.ndarray
-    repeats: np.ndarray
-    waits: np.ndarray
-    rides: float
-
-    @classmethod
-    def of(
-        cls, works: Sequence[Work], board: Board, bits: tuple[int, int], rides: Mapping[tuple[str, str], float]
-    ) -> Load:
-        """The load of ``works`` on multipliers of ``bits``."""
-        per_cycle = board.bytes_per_cycle
-        products = Counter((w.gemms, _pieces(w, bits), sum(w.operands) / per_cycle) for w in works if w.macs)
-        parts = [(g.m, g.k, g.n, g.count * p, i) for i, (gemms, p, _) in enumerate(products) for g in _full(gemms)]
-        table = np.array(parts, float)
-        waits = [
-            (max(0.0, w.elements - rides.get((w.layer, w.stage), 0.0)), (w.reads + w.writes) / per_cycle)
-            for w in works
-            if not w.macs and w.known and w.kind not in FUSED
-        ]
-        transfer, repeats = [t for _, _, t in products], list(products.values())
-        return cls(
-            table[:, :4], table[:, 4].astype(int), np.array(transfer), np.array(repeats, float),
-            np.array(waits, float).reshape(-1, 2), sum(rides.values()),
-        )  # fmt: skip
-
-    def cycles(self, rows: np.ndarray, cols: np.ndarray, lanes: np.ndarray) -> np.ndarray:
-        """Cycles of a step for each shape; every operand moves once, the dataflow of each product is the fastest."""
-        sides, which = np.unique(np.stack([rows, cols]), axis=1, return_inverse=True)
-        products = self._products(*sides)[which.ravel()]
-        others = np.maximum(self.waits[:, :1] / lanes, self.waits[:, 1:]).sum(0)
-        return products + others + np.maximum(0, self.rides / lanes - products)
-
-    def _products(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-        """Cycles of all products."""
-        m, k, n, times = (column[:, None] for column in self.gemms.T)
-        flows = ((m, n, k, 0), (k, n, m, 1), (k, m, n, 1))  # rows, columns, streamed, and a second fill
-        whole = np.zeros((3, len(self.transfer), len(rows)))
-        for flow, (r, c, t, twice) in enumerate(flows):
-            folds = np.ceil(r / rows) * np.ceil(c / cols)
-            np.add.at(whole[flow], self.owner, times * (folds * ((1 + twice) * rows + cols + t - 2) - 1))
-        return self.repeats @ np.maximum(whole.min(0), self.transfer[:, None])
-
-
-def _full(gemms: tuple[Gemm, ...]) -> list[Gemm]:
-    return [gemm for gemm in gemms if gemm.macs]
-
-
-def _pieces(work: Work, bits: tuple[int, int]) -> int:
-    wide, narrow = max(work.x.width, work.y.width), min(work.x.width, work.y.width)
-    return max(1, -(-wide // bits[0])) * max(1, -(-narrow // bits[1]))

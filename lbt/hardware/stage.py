@@ -86,7 +86,10 @@ def run(params: HardwareParams, inputs: Inputs, outputs: Outputs) -> Metrics:
 
 
 def dataflow_gain(graph: Graph, precision: Precision, board: Board, params: HardwareParams, cycles: float) -> float:
-    """Cycles of the best single dataflow over ``cycles``, with the best for each product (1 or more)."""
+    """Cycles of the fastest single dataflow over ``cycles``, with one for each product.
+
+    Below 1 where the choice for each product saves energy at the price of cycles.
+    """
     if params.dataflow != "best" or not cycles:
         return 1.0
     fixed = (params.model_copy(update={"dataflow": flow}) for flow in DATAFLOWS)

@@ -55,7 +55,7 @@ def test_the_stage_writes_its_tables(tmp_path: Path) -> None:
     layers, comparison = read_table(outputs.layers), read_table(tmp_path / "comparison.parquet")
     assert metrics["macs_per_image"] == sum(layers["macs"].to_pylist()) / 4
     assert comparison["precision"].to_pylist() == ["fp32", "fp16", "int8", "recipe int8"]
-    assert metrics["x_best_dataflow"] >= 1
+    assert metrics["x_best_dataflow"] > 0.8  # the choice weighs energy, too
     norms = {row["norm"]: row for row in read_table(tmp_path / "norms.parquet").to_pylist()}
     assert norms["float_bn"]["norm_energy_share"] > norms["affine_grad_bn"]["norm_energy_share"] > 0
     assert norms["float_bn"]["energy_per_image_mj"] == pytest.approx(metrics["energy_per_image_mj"])
