@@ -27,7 +27,7 @@ from lbt.hardware.params import HardwareParams
 from lbt.hardware.precision import Precision
 from lbt.hardware.rtl.grid import FITTED, HELD_OUT, Unit
 from lbt.hardware.trace import PRODUCTS, trace
-from lbt.hardware.units import area, closed_form, library
+from lbt.hardware.units import area, closed_form, in_block, library
 
 PUBLISHED = {("multiplier", 9, 9): 115, ("multiplier", 4, 4): 11}
 """LUTs: the vendor's core generator (9×9), and an 11 LUT + 2 CARRY4 multiplier (4×4)."""
@@ -50,22 +50,23 @@ def row(name: str, value: float, unit: str = "1", n: int = 1) -> Row:
     return {"name": name, "value": value, "unit": unit, "n": n}
 
 
-def predicted(unit: Unit) -> float:
-    """LUTs by the form that was fitted to the other widths."""
+def predicted(unit: Unit, column: str) -> float:
+    """LUTs or flip-flops by the form that was fitted to the other widths."""
     if unit.kind == "mac":
-        return predicted(Unit("multiplier", unit.style, unit.target, unit.a, unit.b)) + unit.c + 1
+        return area(Unit("multiplier", unit.style, unit.target, unit.a, unit.b)).lut + unit.c + 1
     seen = (Unit(unit.kind, unit.style, "xc7", *widths) for widths in FITTED[unit.kind, unit.style])
-    known = {one: library()[one]["lut"] for one in seen if one in library() and one != unit}
+    known = {one: library()[one][column] for one in seen if one in library() and one != unit}
     return forms.predict(unit, forms.fit(known))
 
 
-def errors() -> Iterator[tuple[str, float]]:
-    """Relative error of every held-out unit that has no closed form."""
+def errors(column: str) -> Iterator[tuple[str, float]]:
+    """Relative error of every held-out unit that has no closed form in that column."""
+    closed_there = {"lut": (), "ff": ("multiplier", "mac")}[column]
     for (kind, style), widths in HELD_OUT.items():
         for unit in (Unit(kind, style, "xc7", *one) for one in widths):
-            if unit in library() and closed_form(unit) is None:
-                true = library()[unit]["lut"]
-                yield unit.name, abs(predicted(unit) - true) / true
+            if unit in library() and closed_form(unit) is None and kind not in closed_there:
+                true = library()[unit][column]
+                yield unit.name, abs(predicted(unit, column) - true) / true
 
 
 def closed() -> tuple[int, int]:
@@ -74,14 +75,24 @@ def closed() -> tuple[int, int]:
     return len(with_form), sum(closed_form(unit) == library()[unit]["lut"] for unit in with_form)
 
 
+def blocks() -> Iterator[float]:
+    """LUTs, flip-flops and DSP blocks by which the answer for a MAC in a DSP block differs from synthesis."""
+    for unit, made in library().items():
+        if (unit.kind, unit.style) == ("mac", "dsp") and unit.target != "ecp5" and max(unit.a, unit.b) <= 18:
+            told = in_block(unit)
+            yield max(abs(getattr(told, column) - made[column]) for column in ("lut", "ff", "dsp"))
+
+
 def area_model() -> list[Row]:
-    found = dict(errors())
+    found, kept, apart = dict(errors("lut")), dict(errors("ff")), list(blocks())
     count, equal = closed()
     worst = sorted(found, key=lambda name: -found[name])[:5]
     print("worst fitted:", ", ".join(f"{name} {found[name]:.1%}" for name in worst))
     return [
         row("lut-model/median_error", median(found.values()), n=len(found)),
         row("lut-model/worst_error", max(found.values()), n=len(found)),
+        row("ff-model/worst_error", max(kept.values()), n=len(kept)),
+        row("dsp-model/worst_difference", max(apart), "cells", n=len(apart)),
         row("lut-model/closed_forms_equal_synthesis", equal / count, n=count),
     ]
 

@@ -89,7 +89,7 @@ def area(unit: Unit) -> Area:
         return _with_blocks(unit)
     if unit.target == "ecp5":
         return _transferred(unit)
-    if unit.kind == "multiplier" and unit.a != unit.b:
+    if unit.kind == "multiplier" and (unit.a != unit.b or unit.a > max(FITTED[unit.kind, unit.style])[0]):
         raise LbtError(f"no area is known for {unit.name}: it is not in the unit library, and no form holds for it")
     kept = unit.a + unit.b if unit.kind == "multiplier" else _fitted(unit, "ff")
     return Area(_fitted(unit, "lut"), kept, _fitted(unit, "carry"), 0, 0, "fitted")
@@ -178,16 +178,21 @@ SMALLEST_IN_BLOCK = 9
 
 def _with_blocks(unit: Unit) -> Area:
     """One block where it holds the unit, no block where the product is small; otherwise what contains the unit."""
-    if (unit.kind == "mac" and unit.target in BLOCK) or (unit.kind, unit.target) == ("multiplier", "xc7"):
-        if unit.a + unit.b < SMALLEST_IN_BLOCK:
-            return area(replace(unit, style="plain"))
-        wide, narrow, sum_ = BLOCK[unit.target]
-        if max(unit.a, unit.b) <= wide and min(unit.a, unit.b) <= narrow and unit.c <= sum_:
-            if unit.target == "xcup":  # Yosys leaves the accumulator of a DSP48E2 outside of it
-                return Area(unit.c + 1, unit.a + unit.b + unit.c + 1, ceil(unit.c / 4), 1, 0, "closed")
-            rest = 1 if unit.kind == "mac" else 0  # clear or reset
-            return Area(rest, rest, 0, 1, 0, "closed")
-    return _enclosing(unit)
+    return in_block(unit) or _enclosing(unit)
+
+
+def in_block(unit: Unit) -> Area | None:
+    """A unit of style ``dsp`` that one DSP block holds, or that is too small for one; None elsewhere."""
+    known = (unit.kind == "mac" and unit.target in BLOCK) or (unit.kind, unit.target) == ("multiplier", "xc7")
+    wide, narrow, sum_ = BLOCK.get(unit.target, (0, 0, 0))
+    if not known or max(unit.a, unit.b) > wide or min(unit.a, unit.b) > narrow or unit.c > sum_:
+        return None
+    if unit.a + unit.b < SMALLEST_IN_BLOCK:
+        return area(replace(unit, style="plain"))
+    if unit.target == "xcup":  # Yosys leaves the accumulator of a DSP48E2 outside of it
+        return Area(unit.c + 1, unit.a + unit.b + unit.c + 1, ceil(unit.c / 4), 1, 0, "closed")
+    rest = 1 if unit.kind == "mac" else 0  # clear or reset
+    return Area(rest, rest, 0, 1, 0, "closed")
 
 
 def _enclosing(unit: Unit) -> Area:

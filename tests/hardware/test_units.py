@@ -13,7 +13,7 @@ import pytest
 from lbt.errors import LbtError
 from lbt.hardware import forms
 from lbt.hardware.rtl.grid import FITTED, HELD_OUT, TARGETS, Unit, grid
-from lbt.hardware.units import area, closed_form, library
+from lbt.hardware.units import area, closed_form, in_block, library
 
 CLOSED = [unit for unit in library() if closed_form(unit) is not None]
 HELD = [Unit(kind, style, "xc7", *widths) for (kind, style), many in HELD_OUT.items() for widths in many]
@@ -51,6 +51,28 @@ def test_forms_hold_on_widths_that_they_have_not_seen() -> None:
     assert max(errors.values()) < 0.15, max(errors, key=lambda name: errors[name])
 
 
+def test_plain_multipliers_of_any_widths_are_there_in_both_orders() -> None:
+    """Any synthesis of Multiplier(a, b) is within 2 LUTs of Multiplier(b, a): a × b takes what b × a takes."""
+    for a, b in ((4, 2), (3, 2), (8, 3), (5, 14), (2, 16), (16, 9)):
+        one, other = (area(Unit("multiplier", "plain", "xc7", *widths)) for widths in ((a, b), (b, a)))
+        assert one == other
+        assert one.origin == "synthesis"
+        assert one.ff == a + b
+    assert area(Unit("multiplier", "plain", "xc7", 8, 3)).lut == 42
+    with pytest.raises(LbtError, match="no form holds for it"):
+        area(Unit("multiplier", "plain", "xc7", 24, 8))
+
+
+def test_a_dsp_block_holds_a_mac_or_none_is_taken() -> None:
+    made = {u: row for u, row in library().items() if (u.kind, u.style) == ("mac", "dsp") and in_block(u)}
+    assert {u.target for u in made} == {"xc7", "xcup"}
+    assert len(made) >= 12
+    for unit, row in made.items():
+        told = in_block(unit)
+        assert told is not None
+        assert (told.lut, told.ff, told.dsp) == (row["lut"], row["ff"], row["dsp"]), unit.name
+
+
 def test_ultrascale_has_the_luts_of_the_seven_series() -> None:
     both = [u for u in library() if u.target == "xcup" and u.style != "dsp"]
     assert len(both) >= 3
@@ -62,11 +84,13 @@ def test_areas_say_where_they_come_from() -> None:
     assert area(Unit("mac", "booth", "xc7", 8, 8, 32)).origin == "synthesis"
     assert area(Unit("float_adder", "plain", "xcup", 8, 23)).origin == "sibling"
     assert area(Unit("mac", "booth", "xc7", 15, 10, 32)).origin == "closed"
-    assert area(Unit("mac", "dsp", "xc7", 10, 10, 32)).origin == "enclosed"
-    assert area(Unit("multiplier", "plain", "xc7", 15, 15)).origin == "fitted"
+    assert area(Unit("mac", "dsp", "xc7", 10, 10, 32)).origin == "closed"
+    assert area(Unit("mac", "dsp", "ecp5", 10, 10, 32)).origin == "enclosed"
+    assert area(Unit("multiplier", "plain", "xc7", 15, 15)).origin == "synthesis"
+    assert area(Unit("multiplier", "plain", "xc7", 20, 20)).origin == "fitted"
     assert area(Unit("mac", "plain", "xc7", 15, 15, 32)).origin == "fitted"
     assert area(Unit("mac", "booth", "ecp5", 6, 6, 32)).origin == "fitted"
-    both = area(Unit("mac", "booth", "xc7", 8, 8, 32)) + area(Unit("multiplier", "plain", "xc7", 15, 15))
+    both = area(Unit("mac", "booth", "xc7", 8, 8, 32)) + area(Unit("multiplier", "plain", "xc7", 20, 20))
     assert both.origin == "fitted"
 
 
@@ -78,8 +102,10 @@ def test_wider_operands_never_cost_less(style: str, target: str) -> None:
 
 
 def test_widths_without_an_answer() -> None:
-    with pytest.raises(LbtError, match="far outside the synthesised widths"):
+    with pytest.raises(LbtError, match="no form holds for it"):
         area(Unit("multiplier", "plain", "xc7", 64, 64))
+    with pytest.raises(LbtError, match="far outside the synthesised widths"):
+        area(Unit("requantize", "shift", "xc7", 8, 8))
     with pytest.raises(LbtError, match="no synthesised unit with DSP blocks contains it"):
         area(Unit("mac", "dsp", "xc7", 30, 30, 64))
     with pytest.raises(LbtError, match="accepted: at least 16 for operands of 8 and 8 bits"):

@@ -121,10 +121,7 @@ FITTED: dict[tuple[str, str], Widths] = {
     ("norm", "full_bn"): LANES,
     ("norm", "affine_bn"): LANES,
     ("update", "booth"): ((16, 8, 16), (8, 8, 16), (16, 16, 16), (16, 32, 16)),
-    ("multiplier", "plain"): (
-        *tuple((k, k) for k in (8, 4, 16, 2, 6, 12, 5, 10, 14, 3)),
-        *((8, 4), (16, 8), (8, 2), (12, 8), (6, 4)),
-    ),
+    ("multiplier", "plain"): tuple((k, k) for k in (8, 4, 16, 32, 6, 12, 10, 14)),
     ("multiplier", "booth"): ((8, 8), (4, 4), (16, 16), (6, 6), (8, 4)),
     ("float_multiplier", "plain"): FLOATS,
     ("float_multiplier", "dsp"): ((8, 23), (5, 10)),
@@ -135,7 +132,7 @@ FITTED: dict[tuple[str, str], Widths] = {
 """Widths of the 7-series library that the area forms are fitted to, the most wanted first."""
 
 HELD_OUT: dict[tuple[str, str], Widths] = {
-    ("multiplier", "plain"): ((7, 7), (9, 9), (11, 11), (13, 13), (9, 8), (10, 5)),
+    ("multiplier", "plain"): ((7, 7), (9, 9), (11, 11), (13, 13), (24, 24)),
     ("multiplier", "booth"): ((9, 9), (9, 8), (11, 11), (13, 6)),
     ("mac", "plain"): ((9, 9, 32), (7, 7, 24)),
     ("mac", "booth"): ((9, 9, 32), (7, 7, 24), (14, 10, 32)),
@@ -167,6 +164,15 @@ ULTRASCALE = (
 )
 """UltraScale+: what uses its DSP blocks, and a sample that shows that the rest has the 7-series' LUTs."""
 
+BLOCKS = (
+    *(
+        Unit("mac", "dsp", "xc7", *one)
+        for one in ((3, 6, 32), (5, 4, 32), (16, 8, 32), (8, 8, 48), (4, 4, 16), (25, 18, 48))
+    ),
+    *(Unit("mac", "dsp", "xcup", *one) for one in ((9, 9, 32), (4, 4, 32), (27, 18, 48))),
+)
+"""MACs that show what a DSP block holds, and below which width Yosys takes none."""
+
 LUT4 = {
     ("mac", "booth"): 3,
     ("mac", "plain"): 2,
@@ -192,6 +198,7 @@ def grid() -> Iterator[Unit]:
                 yield from (Unit(kind, style, "xc7", *one) for one in widths)
             for (kind, style), count in LUT4.items():
                 yield from (Unit(kind, style, "ecp5", *one) for one in FITTED[kind, style][1:count])
+    yield from BLOCKS
     for kind, style in TABLE:
         seen = {*FITTED[kind, style], *HELD_OUT[kind, style]}
         yield from (Unit(kind, style, "xc7", *one) for one in TABLE[kind, style] if one not in seen)
