@@ -7,7 +7,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-NAMES = ("thesis", "difficulty", "rounding", "measures", "storage")
+NAMES = ("thesis", "difficulty", "rounding", "measures", "storage", "flow", "embedding", "guided", "server", "noise")
 """Experiments, most telling first."""
 
 
