@@ -6,10 +6,10 @@ params/digits.yaml says. On the device: lbt's cost model of `digit_cnn` on ``zcu
 one. ``forward only`` is AdaBN: one pass over the target images.
 
 On a server the device sends its target images as PNG, or as the raw bytes that it would keep, and receives the float32
-weights; the server's own energy is not counted. Joules a bit of a phone's radio are those measured by Perrucci, Fitzek
-and others at Aalborg (http://mobiledevices.kom.aau.dk/research/energy_measurements_on_mobile_phones/results/
-data_communication/data_download_for_different_technologies/): a + b·(rate - c) when receiving 500 kB, taken at the
-fastest rate of the fit and for sending too. Radios of today spend less, and so do chips of today.
+weights; the server's own energy is not counted. Joules a bit of a phone's radio are those that Aalborg University
+measured when receiving 500 kB (mobiledevices.kom.aau.dk, "Energy measurements on mobile phones: data download for
+different technologies"): a + b·(rate - c), taken at the fastest rate of the fit and for sending too. Radios of today
+spend less, and so do chips of today.
 """
 
 from __future__ import annotations

@@ -191,6 +191,19 @@ def test_predictors_agree_where_the_better_order_finds_the_better_cells() -> Non
     assert guided.agreement({"mlp": found["mlp"]}) == []
 
 
+def test_shared_weights_spread_one_training_over_all_scored_architectures(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    from claims import sharing
+
+    scored = SimpleNamespace(validation=SimpleNamespace(labels=range(500)))
+    monkeypatch.setattr(sharing, "load_domain", lambda spec: scored)
+    found = sharing.count()
+    training = 3 * 1500 * 64
+    assert found == {"alone": training + 500, "shared": training / 1000 + 500}
+    assert sharing.rows({"passes": {sharing.SEED: found}})[-1]["value"] == pytest.approx(366.1, abs=0.1)
+
+
 def test_noise_is_the_variance_over_the_squared_mean(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
     from claims import noise

@@ -242,8 +242,8 @@ IDEAS = [
             row(STAGE.format("reconstruction minus none/neighbours")),
             0.01,
             "read as: the embedding. Reconstruction changes what a cell's neighbours tell by {0:+.3f} in Kendall's "
-            "tau, a linear probe by {1:+.3f} with 78 labels and {2:+.3f} with 3,906; the random encoder's probe is already "
-            "{3:+.3f} from that of the inputs ({4:.3f})",
+            "tau, a linear probe by {1:+.3f} with 78 labels and {2:+.3f} with 3,906; the random encoder's probe is "
+            "already {3:+.3f} from that of the inputs ({4:.3f})",
             row(STAGE.format("reconstruction minus none/probe/78")),
             row(STAGE.format("reconstruction minus none/probe/3906")),
             row(STAGE.format("none minus inputs/probe/78")),
