@@ -23,7 +23,8 @@ IDEAS = [
             row(STAGE.format("reconstruction minus none/tuned/hinge")),
             0.01,
             "GATES that has learnt to reconstruct all cells, then fine-tuned, is {0:+.3f} from GATES on its labels "
-            "alone ({1:.3f}); with a decoder beside the labels on 1,000 cells {2:+.3f} (two seeds)",
+            "alone ({1:.3f}); with a decoder beside the labels on 1,000 cells {2:+.3f} (two seeds); one setting of "
+            "each, not searched",
             row(STAGE.format("none/tuned/hinge")),
             minus(FEW.format("reconstruction", "reconstruction"), FEW.format("reconstruction", "labels")),
         ),
@@ -52,7 +53,8 @@ IDEAS = [
             row(STAGE.format("reconstruction minus none/probe/78")),
             0.01,
             "a linear probe of the frozen embedding is {0:+.3f} in Kendall's tau from one of the random encoder's "
-            "({1:.3f}) with 78 labels, {2:+.3f} with 3,906; the ten nearest neighbours' mean is {3:+.3f} ({4:.3f})",
+            "({1:.3f}) with 78 labels, {2:+.3f} with 3,906; the ten nearest neighbours' mean is {3:+.3f} ({4:.3f}); "
+            "one setting of reconstruction, judged by 78 labels",
             row(STAGE.format("none/probe/78")),
             row(STAGE.format("reconstruction minus none/probe/3906")),
             row(STAGE.format("reconstruction minus none/neighbours")),
