@@ -7,7 +7,19 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-NAMES = ("thesis", "difficulty", "rounding", "measures", "storage")
+NAMES = (
+    "thesis",
+    "difficulty",
+    "rounding",
+    "measures",
+    "storage",
+    "flow",
+    "embedding",
+    "guided",
+    "server",
+    "noise",
+    "sharing",
+)
 """Experiments, most telling first."""
 
 

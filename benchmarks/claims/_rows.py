@@ -16,10 +16,10 @@ def values(found: Found, job: str, metric: str) -> list[float]:
     return [found[job][seed][metric] for seed in sorted(found.get(job, {}))]
 
 
-def paired(name: str, found: Found, job: str, reference: str, metric: str) -> list[Row]:
-    """Difference in points over the seeds that both jobs have, with its interval; no row where there is none."""
+def paired(name: str, found: Found, job: str, reference: str, metric: str, unit: str = "points") -> list[Row]:
+    """Difference over the seeds that both jobs have, with its interval; no row where there is none."""
     both = sorted(found.get(job, {}).keys() & found.get(reference, {}).keys())
     if not both:
         return []
     differences = [found[job][seed][metric] - found[reference][seed][metric] for seed in both]
-    return [_runs.paired(name, differences)]
+    return [{**_runs.paired(name, differences), "unit": unit}]

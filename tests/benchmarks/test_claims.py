@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MINE = ("claims", "claims_page", "_runs", "_pages", "adaptation", "recipes")
+MINE = ("claims", "claims_page", "_runs", "_pages", "adaptation", "recipes", "predictors", "few_labels")
 
 
 @pytest.fixture(autouse=True)
@@ -142,6 +142,88 @@ def test_the_worth_in_bits_is_found_between_widths() -> None:
     assert wider(nearest, 0.4 / 2**0.5) == pytest.approx(3.5)
     assert wider(nearest, 0.1) == pytest.approx(5)
     assert wider(nearest, 1.6) == pytest.approx(1)
+
+
+def test_twins_are_the_cells_whose_inner_nodes_may_change_places() -> None:
+    from claims import flow
+
+    from lbt.nas.spaces import nasbench201
+
+    left, right = flow.twins(nasbench201.SPACE.all())
+    assert len(left) == 5**5 // 2 - 5**3 // 2  # no edge between the inner nodes, and not its own twin
+    assert (left != right).any(1).all()
+    places = {(0, 1): (0, 2), (1, 3): (2, 3)}
+    for one, other in zip(left[::97], right[::97], strict=True):
+        edges = dict(zip(nasbench201.EDGES, one, strict=True))
+        for first, second in places.items():
+            edges[first], edges[second] = edges[second], edges[first]
+        assert [edges[edge] for edge in nasbench201.EDGES] == other.tolist()
+
+
+def test_only_concatenation_tells_isomorphic_cells_apart() -> None:
+    from claims import flow
+
+    found = flow.isomorphic(5)
+    apart = {name.removesuffix("/apart"): value for name, value in found.items() if name.endswith("/apart")}
+    assert {name for name, value in apart.items() if value > 0} == {"affinity, concatenated"}
+    assert apart["affinity, concatenated"] > 0.99
+
+
+def test_a_bit_costs_a_radio_what_the_fit_says_at_its_fastest_rate() -> None:
+    from claims import server
+
+    wifi = server.RADIOS["Wi-Fi"]
+    assert wifi.joules_per_byte / 8 == pytest.approx(6.45e-7 - 1.27e-10 * (5000 - 2130))
+    assert wifi.seconds(5e6 / 8) == pytest.approx(1.0)
+    assert all(0 < radio.joules_per_byte < 1e-4 for radio in server.RADIOS.values())
+
+
+def test_predictors_agree_where_the_better_order_finds_the_better_cells() -> None:
+    from claims import guided
+
+    taus, regrets = (0.8, 0.7, 0.6), {5: (0.1, 0.2, 0.3), 6: (0.3, 0.2, 0.1), 7: (0.2, 0.1, 0.3)}
+    found = {
+        name: {seed: {"kendall_tau": tau, "mean_regret": regrets[seed][place]} for seed in regrets}
+        for place, (name, tau) in enumerate(zip(guided.PREDICTORS, taus, strict=True))
+    }
+    (row,) = guided.agreement(found)
+    assert row["value"] == pytest.approx((1 - 1 + 1 / 3) / 3)
+    assert guided.agreement({"mlp": found["mlp"]}) == []
+
+
+def test_shared_weights_spread_one_training_over_all_scored_architectures(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    from claims import sharing
+
+    scored = SimpleNamespace(validation=SimpleNamespace(labels=range(500)))
+    monkeypatch.setattr(sharing, "load_domain", lambda spec: scored)
+    found = sharing.count()
+    training = 3 * 1500 * 64
+    assert found == {"alone": training + 500, "shared": training / 1000 + 500}
+    assert sharing.rows({"passes": {sharing.SEED: found}})[-1]["value"] == pytest.approx(366.1, abs=0.1)
+
+
+def test_noise_is_the_variance_over_the_squared_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+    from claims import noise
+
+    monkeypatch.setattr(noise, "BATCHES", 4000)
+    draw = torch.Generator().manual_seed(0)
+    monkeypatch.setattr(noise, "gradient", lambda model, step: 2 + torch.randn(5, generator=draw))
+    assert noise.relative_variance(torch.nn.Identity()) == pytest.approx(1 / 4, rel=0.05)
+
+
+def test_neighbours_and_probes_see_what_lies_in_the_points() -> None:
+    import numpy as np
+    from claims import _architectures, embedding
+
+    truth = _architectures.values()
+    good = embedding.geometry(np.stack([truth, truth**2], 1), 5)
+    noise = embedding.geometry(np.random.default_rng(0).normal(size=(len(truth), 2)), 5)
+    assert good["neighbours"] > 0.95
+    assert good["probe/3906"] > 0.95
+    assert abs(noise["neighbours"]) < 0.1
 
 
 @pytest.mark.float

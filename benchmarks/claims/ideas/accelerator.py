@@ -36,7 +36,20 @@ IDEAS = [
         ADAPTATION,
         DIGITS,
     ),
-    Idea("2.03", "it adapts to a user", "", undone("no data of users were run")),
+    Idea(
+        "2.03",
+        "it adapts to a user",
+        "lbt/edge/users",
+        above(
+            minus("users: users/styles/package/int8/accuracy", "users: users/styles/source/int8/accuracy"),
+            0.0,
+            "five labels a class in `int8` gain {0:+.1f} points on a style of writing that was left out, {1:+.1f} on a "
+            "font; users are made, not people",
+            minus("users: users/fonts/package/int8/accuracy", "users: users/fonts/source/int8/accuracy"),
+        ),
+        "python benchmarks/users.py",
+        "fonts and styles of writing",
+    ),
     Idea(
         "2.04",
         "it adapts to a scene",
