@@ -65,7 +65,7 @@ class Proposer:
         order = np.argsort(-values, kind="stable")[:8]
         parents = [space.parse(trials[n].text) for n in order] or [space.parse(HAND_MADE)]
         found = self._drawn(parents, wanted, generator)
-        if len(found) >= wanted // 4:
+        if len(found) >= max(1, wanted // 4):
             return found
         return list(dict.fromkeys([*found, self.start, *self._drawn([space.parse(self.start)], wanted, generator)]))
 
