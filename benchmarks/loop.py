@@ -1,4 +1,4 @@
-"""Claim: a found network in found formats is as accurate as the hand-made one in FP32, at half of its int8 energy.
+"""Goal: a found network in found formats is as accurate as the hand-made one in FP32, at half of its int8 energy.
 
     python benchmarks/loop.py --quick
     python benchmarks/loop.py --seeds 3 --json docs/results/loop.json

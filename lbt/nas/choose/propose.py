@@ -65,9 +65,9 @@ class Proposer:
         order = np.argsort(-values, kind="stable")[:8]
         parents = [space.parse(trials[n].text) for n in order] or [space.parse(HAND_MADE)]
         found = self._drawn(parents, wanted, generator)
-        return (
-            found if len(found) >= wanted // 4 else [*found, *self._drawn([space.parse(self.start)], wanted, generator)]
-        )
+        if len(found) >= max(1, wanted // 4):
+            return found
+        return list(dict.fromkeys([*found, self.start, *self._drawn([space.parse(self.start)], wanted, generator)]))
 
     def _drawn(self, parents: Sequence[np.ndarray], wanted: int, generator: np.random.Generator) -> list[str]:
         """At most ``wanted`` networks, random rows and one to four mutations of ``parents`` in turn."""
@@ -78,7 +78,7 @@ class Proposer:
             for _ in range(0 if turn % 2 else int(generator.integers(1, 5))):
                 row = space.mutate(row, generator)
             text = space.key(row)
-            if text not in found and text.count(" ") > 1 and self.setting.feasible(text):
+            if text not in found and space.network(row).stages and self.setting.feasible(text):
                 found[text] = None
             if len(found) == wanted:
                 break
@@ -113,6 +113,8 @@ def cheapest(setting: Setting, tries: int = 100) -> str:
         if least <= 0:
             break
         other = space.mutate(best, generator)
+        if not space.network(other).stages:
+            continue
         if (found := setting.limits.excess(setting.price(space.key(other), NARROWEST))) < least:
             best, least = other, found
     return space.key(best)

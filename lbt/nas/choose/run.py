@@ -82,6 +82,8 @@ def choose(
     say(
         f"{len(task.classes)} classes, {task.channels}×{task.size}×{task.size}; {limits}; searching {minutes:g} minutes"
     )
+    if setting.options.batch < options.batch:
+        say(f"no network meets the limits in batches of {options.batch}: batches of {setting.options.batch}")
     found = search(setting)
     say("formats by layer:")
     made = points(setting, found)

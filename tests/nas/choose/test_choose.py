@@ -130,7 +130,9 @@ def test_a_tight_memory_takes_smaller_batches(images: Path, tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_a_limit_that_nothing_meets_names_the_nearest(images: Path, tmp_path: Path) -> None:
-    with pytest.raises(LbtError, match=r"no network meets at most 1e-06 mJ .* the nearest, 'chain 8s2.* takes .* mJ"):
+    with pytest.raises(
+        LbtError, match=r"no network meets at most 1e-06 mJ .* the nearest, 'chain 8s2 conv3w16d1.* takes .* mJ"
+    ):
         quiet(images, "phone", tmp_path, limits=Limits(1e-9))
 
 
