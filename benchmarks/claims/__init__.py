@@ -19,6 +19,7 @@ NAMES = (
     "server",
     "noise",
     "sharing",
+    "seminas",
 )
 """Experiments, most telling first."""
 
