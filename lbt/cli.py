@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from lbt import reproducible
+from lbt.edge.incremental.command import incremental
 from lbt.edge.users.command import personalise
 from lbt.errors import LbtError, one_line, told, unknown, warn
 from lbt.memory import keep_freed_memory
@@ -482,6 +483,7 @@ def _names(text: str | None) -> list[str]:
 
 
 cli.add_command(personalise)
+cli.add_command(incremental)
 
 
 def main(arguments: list[str] | None = None) -> None:
