@@ -24,7 +24,11 @@ LARGEST_IMAGE = 4 * 1024 * 1024
 """Values of an image that ``lbt cost`` tries a network on: 1,182 pixels square in three channels."""
 
 
-ELSEWHERE = {"choose": "lbt.nas.choose.command", "personalise": "lbt.edge.users.command"}
+ELSEWHERE = {
+    "choose": "lbt.nas.choose.command",
+    "incremental": "lbt.edge.incremental.command",
+    "personalise": "lbt.edge.users.command",
+}
 """Commands that live beside their work: name → module, imported where the command is asked for."""
 
 

@@ -1,12 +1,15 @@
-"""Options of a command that name keys of the params: ``--set KEY=VALUE``."""
+"""Options of a command that name keys of the params: ``--set KEY=VALUE``, or an option for each key of a section."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import click
 import yaml
 
+from lbt.config import Section
 from lbt.errors import LbtError, one_line, told
 
 
@@ -44,3 +47,30 @@ def one_value_each(given: Sequence[str]) -> dict[str, Any]:
             section = section.setdefault(name, {})
         section[last] = values[0]
     return found
+
+
+def section_options(section: type[Section]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator that gives a command an option for each field of ``section``, read by :func:`given_values`."""
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        for name, field in reversed(section.model_fields.items()):
+            text = " ".join((field.description or "").split())
+            default = field.get_default()
+            told_default = str(default).lower() if default in (True, False) else default
+            shown = "" if default is None else f"  [default: {told_default}]"
+            command = click.option(f"--{name.replace('_', '-')}", name, metavar="VALUE", help=text + shown)(command)
+        return command
+
+    return decorated
+
+
+def given_values(given: Mapping[str, str | None]) -> dict[str, str | int | float]:
+    """The options that were given, as numbers where the text is one."""
+    return {name: _scalar(text) for name, text in given.items() if text is not None}
+
+
+def _scalar(text: str) -> str | int | float:
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text

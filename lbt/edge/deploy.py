@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lbt.edge.knobs import JobKnobs
+from lbt.edge.knobs import Deployed
 from lbt.errors import LbtError
 from lbt.models._network import Network
 from lbt.nn import optimizer, quantize, scale_loss, set_step
@@ -20,7 +20,7 @@ BATCH = 32
 """Source images a step."""
 
 
-def deploy(model: Network, recipe: Recipe, source: Examples | None, params: JobKnobs) -> Network:
+def deploy(model: Network, recipe: Recipe, source: Examples | None, params: Deployed) -> Network:
     """A copy of ``model`` under ``recipe``, trained for ``source_steps`` on the labelled images of the source.
 
     Every method starts from this network, so that none is judged by the rounding of a float network. A pure function of

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import AfterValidator, Field
 
@@ -85,3 +86,44 @@ class JobKnobs(Knobs):
     """Number formats: name of a file in params/recipes, or path of a YAML file."""
     seed: Seed
     """The order of the images, corruptions and stochastic rounding follow from it."""
+
+
+class Deployed(Protocol):
+    """Facts on a network's deployment that every online method uses; a job of any stage or command has them.
+
+    Iterating gives names and values, among them the method's options.
+    """
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+
+    @property
+    def seed(self) -> int:
+        """Seed of everything random."""
+
+    @property
+    def batch(self) -> int:
+        """Images that arrive together."""
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """Random change of an image."""
+
+    @property
+    def source_steps(self) -> int:
+        """Steps of low-bit training before deployment."""
+
+    @property
+    def source_lr(self) -> float:
+        """Peak learning rate of these steps."""
+
+    @property
+    def checkpoint_every(self) -> int:
+        """Batches between checkpoints."""
+
+    @property
+    def board(self) -> str:
+        """Board of milliseconds and energy."""
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]: ...

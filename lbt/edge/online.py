@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from lbt.config import Section
 from lbt.edge import kit
-from lbt.edge.knobs import JobKnobs, Training
+from lbt.edge.knobs import Deployed, Training
 from lbt.errors import LbtError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Device:
         source: labelled training images of the source, for preparation before deployment only. None: there are none.
     """
 
-    params: JobKnobs
+    params: Deployed
     recipe: Recipe
     network: nn.Module
     source: Examples | None

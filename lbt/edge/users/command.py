@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +10,7 @@ import click
 from lbt.config import parse
 from lbt.edge.users.options import RunOptions
 from lbt.memory import keep_freed_memory
-
-
-def _knobs(command: Callable[..., None]) -> Callable[..., None]:
-    """An option of the command for each field of the options."""
-    for name, field in reversed(RunOptions.model_fields.items()):
-        text = " ".join((field.description or "").split())
-        default = field.get_default()
-        shown = (
-            "" if default is None else f"  [default: {str(default).lower() if default in (True, False) else default}]"
-        )
-        command = click.option(f"--{name.replace('_', '-')}", name, metavar="VALUE", help=text + shown)(command)
-    return command
+from lbt.options import given_values, section_options
 
 
 @click.command("personalise")
@@ -33,15 +20,14 @@ def _knobs(command: Callable[..., None]) -> Callable[..., None]:
     "--backbone", type=Path, help="Weights file of lbt's.  [default: one a fold, from the other users' images]"
 )
 @click.option("--user", "users", multiple=True, help="Whom to personalise for; may be repeated.  [default: everybody]")
-@_knobs
+@section_options(RunOptions)
 def personalise(images: str, out: Path, backbone: Path | None, users: tuple[str, ...], **given: Any) -> None:
     """Make each user's package over one backbone, and test it on the user's later images.
 
     IMAGES is an embedded set of made users (fonts, styles), or images that name their users: a table or CSV with a
     column user (and time, if you have it), or a folder of folders, one a user with a folder for each class.
     """
-    values = {name: _scalar(text) for name, text in given.items() if text is not None}
-    options = parse(RunOptions, values, "lbt personalise")
+    options = parse(RunOptions, given_values(given), "lbt personalise")
     keep_freed_memory()
     from lbt.edge.users.run import run
     from lbt.train.threads import fixed_threads
@@ -53,14 +39,6 @@ def personalise(images: str, out: Path, backbone: Path | None, users: tuple[str,
             click.echo(line(row))
     click.echo(summary(rows))
     click.echo(f"{out / 'users.parquet'}: all scores")
-
-
-def _scalar(text: str) -> str | int | float:
-    """A number where the text is one."""
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return kind(text)
-    return text
 
 
 def line(row: dict[str, Any]) -> str:

@@ -135,14 +135,13 @@ def read_people(path: str, layout: str | None = None, name: str | None = None) -
 
 def _read(path: Path, layout: str | None, name: str | None) -> Images:
     """All images at ``path`` with their columns."""
-    from lbt.data import DomainSpec, readers
     from lbt.data.own import decode, headers
-    from lbt.data.readers import tree
+    from lbt.edge.own import read_listing, spec_of
 
-    listing = tree.read(path, layout, name) if layout or name else readers.read(path)
+    listing = read_listing(path, layout, name)
     if "user" not in listing.columns and path.is_dir() and _folders_of_users(path):
-        listing = tree.read(path, "user/class", name)
-    spec = DomainSpec(kind="arrays", path=path.name)
+        listing = read_listing(path, "user/class", name)
+    spec = spec_of(path)
     images, _ = decode(headers(listing, spec), spec)
     return images
 

@@ -1,0 +1,1 @@
+"""Methods of incremental learning, one file each."""
