@@ -1,8 +1,8 @@
 """Runs of incremental learning in a folder; one that is done is not done again, one that was killed goes on.
 
-The folder holds, for each method, recipe, seed and options, ``NAME.json`` (scores) and ``NAME.safetensors`` (the network
-at the end, read back with :func:`lbt.edge.read_deployed`); ``start-SEED.safetensors``, the pretrained networks; and
-``incremental.parquet``, the scores of the last command.
+The folder holds, for each method, recipe, seed and options, ``NAME.json`` (scores) and ``NAME.safetensors`` (the
+network at the end, read back with :func:`lbt.edge.read_deployed`); ``start-SEED.safetensors``, the pretrained
+networks; and ``incremental.parquet``, the scores of the last command.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _digest_of(tasks: list[Task]) -> str:
     for task in tasks:
         total.update(json.dumps([task.name, task.train.pixels.shape, task.train.classes]).encode())
         total.update(task.train.pixels.tobytes() + task.train.labels.tobytes())
-        total.update(task.test.images.contiguous().numpy().tobytes() + task.test.labels.numpy().tobytes())
+        total.update(task.test.whole.contiguous().numpy().tobytes() + task.test.labels.numpy().tobytes())
     return total.hexdigest()
 
 
