@@ -204,6 +204,16 @@ def test_shared_weights_spread_one_training_over_all_scored_architectures(monkey
     assert sharing.rows({"passes": {sharing.SEED: found}})[-1]["value"] == pytest.approx(366.1, abs=0.1)
 
 
+def test_each_round_of_the_loop_is_paired_with_the_labels_alone() -> None:
+    from claims import seminas
+
+    runs = {seed: {"round 0": 0.7, "round 1": 0.7 + gain, "round 2": 0.6} for seed, gain in ((5, 0.1), (6, 0.2))}
+    rows = {row["name"]: row["value"] for row in seminas.rows({"loop": runs})}
+    assert rows["claim/14/round 0/minus_labels"] == 0.0
+    assert rows["claim/14/round 1/minus_labels"] == pytest.approx(0.15)
+    assert rows["claim/14/round 2/minus_labels"] == pytest.approx(-0.1)
+
+
 def test_noise_is_the_variance_over_the_squared_mean(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
     from claims import noise

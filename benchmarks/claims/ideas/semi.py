@@ -2,7 +2,7 @@
 
 from . import Idea
 from .gates import PREDICTORS, SEARCH
-from .judge import above, helps, minus, no_worse, pooled, reported, row
+from .judge import above, helps, in_part, minus, no_worse, pooled, reported, row
 
 FEW = "predictors: {}/78/{}/kendall_tau"
 ACTIVE = "predictors: active/{}/{}"
@@ -157,13 +157,15 @@ IDEAS = [
         "5.14",
         "a classifier's head can be replaced by a ranking",
         "lbt/nas/predictors/losses.py",
-        above(
-            row(STAGE.format("none/hinge minus mse")),
-            0.0,
-            "GATES with a hinge on pairs is {0:+.3f} in Kendall's tau from one with a squared error ({1:.3f}, "
-            "{2:.3f}); a head of classes was not run",
-            row(STAGE.format("none/tuned/hinge")),
-            row(STAGE.format("none/tuned/mse")),
+        in_part(
+            above(
+                row(STAGE.format("none/hinge minus mse")),
+                0.0,
+                "GATES with a hinge on pairs is {0:+.3f} in Kendall's tau from one with a squared error ({1:.3f}, "
+                "{2:.3f}); a head of classes was not run",
+                row(STAGE.format("none/tuned/hinge")),
+                row(STAGE.format("none/tuned/mse")),
+            ),
         ),
         EMBEDDING,
         CELLS,
