@@ -7,9 +7,10 @@ are read at the same address lie side by side, ⌊36/w⌋ in a word; what is lef
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 Words = TypeVar("Words", int, "int | np.ndarray")
 
