@@ -166,7 +166,13 @@ IDEAS = [
         ADAPTATION,
         DIGITS,
     ),
-    Idea("3.17", "incremental learning"),
+    Idea(
+        "3.17",
+        "incremental learning",
+        "lbt/edge/incremental",
+        undone("built, not measured"),
+        "python benchmarks/incremental.py",
+    ),
     Idea(
         "3.18",
         "continual learning",
