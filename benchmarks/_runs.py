@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -62,6 +63,32 @@ def run(jobs: Iterable[Job], path: Path | None) -> list[Result]:
         if path:
             append(path, result)
     return read(path) if path else fresh
+
+
+def command(
+    doc: str | None, quick: str, jobs: Callable[[bool, int], list[Job]], rows: Callable[[list[Result]], list[Result]]
+) -> None:
+    """The command line of a benchmark: run ``jobs(quick, seeds)``, print ``rows`` of them, write these with --json.
+
+    Args:
+        doc: the script's docstring.
+        quick: what --quick runs.
+    """
+    import torch
+
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--runs", type=Path, help="JSON lines, one a finished job")
+    parser.add_argument("--json", type=Path, help="write the rows to this file")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    made = rows(run(jobs(options.quick, options.seeds), options.runs))
+    for one in made:
+        interval = f" ± {one['interval']:.2f}" if "interval" in one else ""
+        print(f"{one['name']:<60} {one['value']:12.3f}{interval} {one['unit']:<7} n={one['n']} std={one['std']:.3f}")
+    if options.json:
+        write(options.json, made)
 
 
 def summary(results: Iterable[Result]) -> Iterator[Result]:

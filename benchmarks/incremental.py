@@ -16,14 +16,11 @@ Defaults were chosen on seed 100, which is none of the seeds here. Rows, mean ov
 
 from __future__ import annotations
 
-import argparse
 import functools
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import _runs
-import torch
 from _runs import paired, row
 
 from lbt.edge.incremental import run as incremental
@@ -50,23 +47,6 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
 RECIPES = ("fp32", "int8")
 UNITS = {"accuracy": "%", "forgetting": "points", "backward_transfer": "points", "online_accuracy": "%"}
 Row = dict[str, Any]
-
-
-def main() -> None:
-    """Run the jobs, print the rows, write them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="the classes, one seed, two methods")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--runs", type=Path, help="JSON lines, one a finished job")
-    parser.add_argument("--json", type=Path, help="write the rows to this file")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    made = rows(_runs.run(jobs(options.quick, options.seeds), options.runs))
-    for found in made:
-        interval = f" ± {found['interval']:.2f}" if "interval" in found else ""
-        print(f"{found['name']:<60} {found['value']:12.2f}{interval} {found['unit']:<7} n={found['n']}")
-    if options.json:
-        _runs.write(options.json, made)
 
 
 def jobs(quick: bool, seeds: int) -> list[_runs.Job]:
@@ -126,4 +106,4 @@ def _against(name: str, mine: list[_runs.Result], other: str, known: dict[tuple[
 
 
 if __name__ == "__main__":
-    main()
+    _runs.command(__doc__, "the classes, one seed, two methods", jobs, rows)

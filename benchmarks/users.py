@@ -19,12 +19,10 @@ personalise`; others change one thing. ``source`` is the backbone as it is. Rows
 
 from __future__ import annotations
 
-import argparse
 import functools
 import time
 from collections.abc import Callable
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import _runs
@@ -76,23 +74,6 @@ FIELDS = (
     "peak_bytes",
 )
 Row = dict[str, Any]
-
-
-def main() -> None:
-    """Run the jobs, print the rows, write them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fonts, one seed, three methods")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--runs", type=Path, help="JSON lines, one a finished job")
-    parser.add_argument("--json", type=Path, help="write the rows to this file")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    made = rows(_runs.run(jobs(options.quick, options.seeds), options.runs))
-    for one in made:
-        interval = f" ± {one['interval']:.2f}" if "interval" in one else ""
-        print(f"{one['name']:<52} {one['value']:10.3f}{interval} {one['unit']:<7} n={one['n']} std={one['std']:.3f}")
-    if options.json:
-        _runs.write(options.json, made)
 
 
 def jobs(quick: bool, seeds: int) -> list[_runs.Job]:
@@ -222,4 +203,4 @@ def flat(found: list[_runs.Result], field: str) -> list[float]:
 
 
 if __name__ == "__main__":
-    main()
+    _runs.command(__doc__, "fonts, one seed, three methods", jobs, rows)
