@@ -1,8 +1,10 @@
 """Candidates for the next wave: of a pool that is priced and scored for free, the best at each of several energies.
 
-At first "best" is the rank of the free scores; once a few networks were trained, the upper confidence bound of a
-Gaussian process on the networks' encodings and free scores. Taking the best below each of several energies, spread
-between the cheapest and the limit, looks for the whole front at once.
+The first wave begins with the hand-made network made narrower, as MobileNets are by their width multiplier: within a
+budget, what is known to transfer comes first. For the rest "best" is at first the rank of the free scores; once a few
+networks were trained, the upper confidence bound of a Gaussian process on the networks' encodings and free scores.
+Taking the best below each of several energies, spread between the cheapest and the limit, looks for the whole front at
+once.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from lbt.nas.choose.setting import NARROWEST, Setting
 from lbt.nas.choose.trial import Trial
 from lbt.nas.free_scores import NAMES, free_scores, rank_sum
 from lbt.nas.predictors.gp import GaussianProcess, normal_scores
-from lbt.nas.spaces.chain import HAND_MADE
+from lbt.nas.spaces.chain import HAND_MADE, WIDTHS
 
 LEAST = 6
 """Trained networks from which a predictor is fitted."""
@@ -46,17 +48,26 @@ class Proposer:
     def propose(self, wave: int, trials: Sequence[Trial], values: np.ndarray) -> list[str]:
         """At most ``options.wave`` networks that were not trained."""
         known = {one.text for one in trials}
-        pool = [text for text in self.pool(wave, trials, values) if text not in known]
+        first = [] if wave else [text for text in self.narrowed() if text not in known][: self.setting.options.wave]
+        pool = [text for text in self.pool(wave, trials, values) if text not in (*known, *first)]
         if not pool:
-            return []
+            return first
         worth = self._worth(pool, trials, values)
         energies = np.array([self.setting.price(text).energy for text in pool])
         top = min(self.setting.limits.energy * 1.6, energies.max())  # narrower formats save that much at most
         chosen: list[int] = []
-        for bound in np.geomspace(max(energies.min(), top / 8), top, self.setting.options.wave)[::-1]:
+        free = self.setting.options.wave - len(first)
+        for bound in np.geomspace(max(energies.min(), top / 8), top, free)[::-1]:
             open_ = [n for n in np.argsort(-worth, kind="stable") if energies[n] <= bound * 1.0001 and n not in chosen]
             chosen += open_[:1]
-        return [pool[n] for n in chosen]
+        return [*first, *(pool[n] for n in chosen)]
+
+    def narrowed(self) -> list[str]:
+        """The hand-made network with each width one, two, … choices smaller, where that may meet the limits."""
+        space = self.setting.space
+        row = space.parse(HAND_MADE)
+        found = dict.fromkeys(space.key(space.narrower(row, places)) for places in range(1, len(WIDTHS)))
+        return [text for text in found if self.setting.feasible(text)]
 
     def pool(self, wave: int, trials: Sequence[Trial], values: np.ndarray) -> list[str]:
         """Networks that may meet the limits: half drawn, half mutations of the best (at first of the hand-made one)."""

@@ -102,6 +102,13 @@ class ChainSpace(RowSpace):
             raise LbtError(f"{text!r}: halves an image of {self.image} pixels below {self.smallest}")
         return np.array(row, np.int64)
 
+    def narrower(self, row: Row, places: int) -> np.ndarray:
+        """``row`` with the stem's and each stage's width ``places`` choices smaller, as far as there are any."""
+        widths = [0, *(2 + len(STAGE) * stage + STAGE.index(WIDTHS) for stage in range(self.stages))]
+        found = np.array(row, np.int64)
+        found[widths] = np.maximum(found[widths] - places, 0)
+        return found
+
     def vector(self, rows: np.ndarray) -> np.ndarray:
         """Encoding for predictors that equal networks share, float64 (N, F), each column in about 0…1.
 

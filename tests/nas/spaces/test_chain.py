@@ -92,3 +92,10 @@ def test_a_network_outside_the_space_is_refused(text, words):
 def test_a_chain_is_no_cell():
     with pytest.raises(LbtError, match="no cells; accepted: nasbench201"):
         load("chain")
+
+
+def test_a_narrower_row_keeps_all_but_the_widths() -> None:
+    row = SPACE.parse(HAND_MADE)
+    assert SPACE.key(SPACE.narrower(row, 0)) == HAND_MADE
+    assert SPACE.key(SPACE.narrower(row, 1)) == "chain 24s2 conv3w24d1 conv3w48d2p2 conv3w96d1p2"
+    assert SPACE.key(SPACE.narrower(row, 9)) == "chain 8s2 conv3w16d1 conv3w16d2p2 conv3w16d1p2"
