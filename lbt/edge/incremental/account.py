@@ -29,15 +29,8 @@ def memory(model: Network, learner: Learner, shape: tuple[int, ...]) -> dict[str
     live = channels(graph, {})
     others = tuple(twin(graph, live, averaged=False) for name in learner.networks if name != "network")
     moments = 2 if learner.learning.optimizer == "adam" else int(learner.learning.momentum > 0)
-    found = asdict(
-        storage(
-            graph,
-            numbers_of(learner, graph),
-            live,
-            batch=learner.images_of_step,
-            kept=Kept(networks=others, moments=moments),
-        )  # fmt: skip
-    )
+    kept = Kept(networks=others, moments=moments)
+    found = asdict(storage(graph, numbers_of(learner, graph), live, batch=learner.images_of_step, kept=kept))
     method = learner.held_bytes() + math.ceil(found["second_network"])
     peak = learner.held_bytes() + math.ceil(sum(found.values()))
     return {"method": method, "kept": peak - math.ceil(found["activations"]), "peak": peak}

@@ -35,15 +35,14 @@ class Cut:
 
 def cuts(graph: Graph) -> dict[str, Cut]:
     """The modules whose output alone reaches the rest of the network, which has a product, by name in forward order."""
-    found = {}
+    found, made = {}, {graph.source}
     for number, node in enumerate(graph.nodes):
-        before, after = graph.nodes[: number + 1], graph.nodes[number + 1 :]
-        made = {graph.source, *(one.output for one in before)}
-        crossing = {value for one in after for value in one.inputs if value in made}
-        known = any(node.name.startswith(f"{one.name}.") for one in graph.nodes)
-        if crossing == {node.output} and any(one.kind in PRODUCTS for one in after) and "#" not in node.name:
-            if not known:
-                found[node.name] = Cut(node.name, node.shape[1:], tuple(one.name for one in before))
+        made.add(node.output)
+        after = graph.nodes[number + 1 :]
+        crossing = {value for one in after for value in one.inputs} & made
+        if crossing == {node.output} and any(one.kind in PRODUCTS for one in after):
+            names = tuple(one.name for one in graph.nodes[: number + 1])
+            found[node.name] = Cut(node.name, node.shape[1:], names)
     return found
 
 
@@ -63,20 +62,10 @@ def choose(graph: Graph, module: nn.Module, name: str | None) -> Cut:
         return found[name]
     if not found:
         raise LbtError("cut: the network has no module through whose output everything flows; take the method replay")
-    total = sum(_work(graph, one) for one in (node.name for node in graph.nodes))
-    late = [one for one in found.values() if sum(_work(graph, n) for n in one.front) >= SHARE * total]
-    products = sum(node.kind in PRODUCTS for node in graph.nodes)
-    two = [one for one in late if products - sum(_is_product(graph, n) for n in one.front) >= 2]
+    work = {node.name: node.weights * node.pixels_out for node in graph.nodes if node.kind in PRODUCTS}
+    late = [one for one in found.values() if sum(work.get(n, 0) for n in one.front) >= SHARE * sum(work.values())]
+    two = [one for one in late if len(work.keys() - set(one.front)) >= 2]
     return min(two or late or [list(found.values())[-1]], key=lambda one: prod(one.shape))
-
-
-def _work(graph: Graph, name: str) -> int:
-    """Multiply–accumulates of an image in a product, 0 in other nodes."""
-    return sum(node.weights * node.pixels_out for node in graph.nodes if node.name == name and node.kind in PRODUCTS)
-
-
-def _is_product(graph: Graph, name: str) -> bool:
-    return any(node.name == name and node.kind in PRODUCTS for node in graph.nodes)
 
 
 @contextlib.contextmanager
@@ -101,9 +90,6 @@ def joined(module: nn.Module, stored: Tensor) -> Iterator[None]:
 
 
 def _join(stored: Tensor, _module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
-    layout = torch.preserve_format
-    if output.dim() == 4 and output.is_contiguous(memory_format=torch.channels_last):
-        layout = torch.channels_last
-    return torch.cat([output.detach(), stored]).contiguous(
-        memory_format=layout if layout != torch.preserve_format else torch.contiguous_format
-    )
+    made = torch.cat([output.detach(), stored])
+    channels_last = output.dim() == 4 and output.is_contiguous(memory_format=torch.channels_last)
+    return made.contiguous(memory_format=torch.channels_last) if channels_last else made

@@ -26,7 +26,7 @@ class Options(Training):
     """Update rule; the recipe says in which format its state and the weights are kept."""
     lr: float = Field(0.01, gt=0, le=100)
     """Learning rate, constant."""
-    updates: int = Field(2, ge=1, le=10_000)
+    updates: int = Field(4, ge=1, le=10_000)
     """Updates for each batch that arrives; the batch is gone afterwards."""
     statistics: Literal["kept", "batch"] = "batch"
     """Statistics by which norms normalise in training: those that they have, as constants, or those of the batch, which

@@ -1,8 +1,8 @@
 """Runs of incremental learning in a folder; one that is done is not done again, one that was killed goes on.
 
-The folder holds, for each method, recipe, seed and options, ``NAME.json`` (scores) and ``NAME.safetensors`` (the network
-at the end, read back with :func:`lbt.edge.read_deployed`); ``start-SEED.safetensors``, the pretrained networks; and
-``incremental.parquet``, the scores of the last command.
+The folder holds, for each method, recipe, seed and options, ``NAME.json`` (scores) and ``NAME.safetensors`` (the
+network at the end, read back with :func:`lbt.edge.read_deployed`); ``start-SEED.safetensors``, the pretrained
+networks; and ``incremental.parquet``, the scores of the last command.
 """
 
 from __future__ import annotations

@@ -65,11 +65,9 @@ class Method(Learner):
 
     def penalty(self) -> Tensor:
         """λ/2 · Σ F·(w - w*)², 0-d; 0 in the first task."""
-        most = 1 / self.options.lr
+        strength, most = self.options.strength, 1 / self.options.lr
         parts = [
-            (
-                (self.options.strength * self.extra[f"fisher/{name}"]).clamp(max=most) * (p - self.start(name)).square()
-            ).sum()
+            ((strength * self.extra[f"fisher/{name}"]).clamp(max=most) * (p - self.start(name)).square()).sum()
             for name, p in self.named_parameters().items()
             if f"fisher/{name}" in self.extra
         ]
