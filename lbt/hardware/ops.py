@@ -321,7 +321,7 @@ def _pair(node: Node, batch: int) -> list[Gemm]:
 
 
 def _by_rule(work: Work, node: Node, elements: float, number: Number, stage: str) -> Work:
-    """What :mod:`lbt.hardware.elementwise` says of a node."""
+    """Work of a node by its rule in :mod:`lbt.hardware.elementwise`."""
     rule = RULES[node.kind]
     each, row = getattr(rule, stage), getattr(rule, f"row_{stage}")
     return replace(

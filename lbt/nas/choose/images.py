@@ -20,7 +20,7 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Task:
-    """What a choice is made for.
+    """Subject of a choice: its two sets of images.
 
     Attributes:
         folder: holds ``source/train.parquet`` and the other five tables.

@@ -26,7 +26,7 @@ FREE_IMAGES = 32
 
 @dataclass(frozen=True)
 class Found:
-    """What the search knows.
+    """Knowledge of the search.
 
     Attributes:
         short: short trainings, the hand-made network first.

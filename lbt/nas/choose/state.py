@@ -67,7 +67,7 @@ class State:
 
 
 def _read(path: Path) -> Result | None:
-    """What is in the file; None where there is none, or it is damaged."""
+    """Content of the file; None where there is none, or it is damaged."""
     if not path.is_file():
         return None
     try:
