@@ -371,7 +371,13 @@ def _labels(path: Path, column: pa.ChunkedArray, classes: int) -> np.ndarray:
 
     if not pa.types.is_integer(column.type):
         raise LbtError(f"{path}: column label: found {column.type}; accepted: whole numbers, null for none")
-    known, labels = column.is_valid().to_numpy(), column.fill_null(0).to_numpy()
+    known, labels = np.ones(len(column), bool), np.empty(len(column), column.type.to_pandas_dtype())
+    start = 0
+    for chunk in column.chunks:  # from their memory: PyArrow's conversions load pandas
+        part = slice(start, start := start + len(chunk))
+        labels[part] = np.frombuffer(chunk.buffers()[1] or b"", labels.dtype)[chunk.offset :][: len(chunk)]
+        if chunk.null_count:
+            known[part] = chunk.is_valid().to_numpy(zero_copy_only=False)
     wrong = np.flatnonzero(known & ((labels < -1) | (labels >= classes)))
     if wrong.size:
         found = f"row {wrong[0]}: found {labels[wrong[0]]}"

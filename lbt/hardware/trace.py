@@ -132,6 +132,10 @@ def trace(model: nn.Module, input_shape: Sequence[int]) -> Graph:
 
 
 class _Recorder(TorchDispatchMode):
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled under this mode, and to skip the compiler would be to import it
+
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model

@@ -10,6 +10,7 @@ Lengths are in units of the tensor (``limit``, ``sigma``), shares lie in [0, 1],
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -180,6 +181,7 @@ def predicted_sqnr(distribution: Distribution, ratio: float, steps: float, round
     return -10 * math.log10(predicted(distribution, ratio, steps, rounding=rounding).total)
 
 
+@functools.cache
 def optimal_clip(distribution: Distribution, steps: float, rounding: Rounding = "nearest") -> float:
     """The limit, in standard deviations, with the least expected error."""
     from scipy.optimize import minimize_scalar

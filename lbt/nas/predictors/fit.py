@@ -23,6 +23,7 @@ from lbt.nas.predictors.losses import loss_function
 from lbt.nas.predictors.state import State, below, under
 from lbt.nas.predictors.stopping import BestEpochs
 from lbt.nas.space import CellSpace
+from lbt.nn.optim import plain
 
 CHUNK = 4096
 """Architectures that are scored at a time."""
@@ -228,7 +229,7 @@ def train(
     batch_size = options.batch or min(128, max(16, int(2.3 * train_index.shape[1] ** 0.5)))
     steps = -(-train_index.shape[1] // batch_size)
     parameters = [*network.parameters(), *(auxiliary.parameters() if auxiliary else ())]
-    optimizer = torch.optim.AdamW(parameters, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
+    optimizer = plain.AdamW(parameters, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs * steps)
     best = BestEpochs(network, options.members, options.stop_by)
     network.train()

@@ -16,6 +16,8 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 from torch import Tensor
 
+from lbt.nn.optim import plain
+
 LARGEST_TUNING = 800
 """Hyperparameters are tuned on at most this many cells: the cost is cubic, and more do not change them."""
 
@@ -39,7 +41,7 @@ class GaussianProcess:
         distances = [_distance(g[tuned], g[tuned]) for g in features]
         # log length scales, log noise variance, log signal variance
         log = torch.tensor([0.0] * len(groups) + [-2.0, 0.0], dtype=torch.float64, requires_grad=True)
-        optimizer = torch.optim.Adam([log], lr=0.08, fused=True)  # its roots are correctly rounded
+        optimizer = plain.Adam([log], lr=0.08, fused=True)  # its roots are correctly rounded
         for _ in range(steps):
             factor = _factor(_kernel(distances, log), log)
             white = torch.linalg.solve_triangular(factor, target[tuned, None], upper=False)

@@ -18,6 +18,7 @@ from lbt.nas.spaces.nasbench201 import SPACE, format
 from lbt.nas.supernet.params import SupernetParams
 from lbt.nas.supernet.score import predictions
 from lbt.nas.supernet.shared import Supernet
+from lbt.nn.optim import plain
 from lbt.progress import track
 
 CURVE_POINTS = 100
@@ -99,7 +100,7 @@ def fit(supernet: Supernet, images: Tensor, labels: Tensor, params: SupernetPara
 
     Each step draws its batch and its path from a generator keyed by (seed, step).
     """
-    optimizer = torch.optim.SGD(
+    optimizer = plain.SGD(
         supernet.parameters(), params.learning_rate, momentum=0.9, weight_decay=params.weight_decay, nesterov=True
     )
     curve: list[dict[str, float]] = []

@@ -78,6 +78,10 @@ class _Functions(TorchFunctionMode):
 
 
 class _Counter(TorchDispatchMode):
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled under this mode, and to skip the compiler would be to import it
+
     def __init__(self, stack: list[tuple[Site, nn.Module]]) -> None:
         super().__init__()
         self.stack, self.counts = stack, defaultdict[Site, int](int)

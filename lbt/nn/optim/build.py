@@ -10,14 +10,15 @@ from torch import Tensor, nn
 
 from lbt.errors import LbtError, unknown
 from lbt.nn.context import Context, contexts_in, contexts_of
+from lbt.nn.optim import plain
 from lbt.nn.optim.low_bit import LowBitAdam, LowBitAdamW, LowBitSGD
 from lbt.nn.optim.place import places
 from lbt.recipe import Recipe
 
 _CLASSES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
-    "sgd": (torch.optim.SGD, LowBitSGD),
-    "adam": (torch.optim.Adam, LowBitAdam),
-    "adamw": (torch.optim.AdamW, LowBitAdamW),
+    "sgd": (plain.SGD, LowBitSGD),
+    "adam": (plain.Adam, LowBitAdam),
+    "adamw": (plain.AdamW, LowBitAdamW),
 }
 
 
@@ -80,9 +81,9 @@ def optimizer(
     if fused is not None:
         options["fused"] = fused
     split = _groups(found, groups)
-    plain, low_bit = _CLASSES[name]
+    in_float, low_bit = _CLASSES[name]
     if all(place.plain for place in found.values()):
-        made = plain(split, **options)
+        made = in_float(split, **options)
         made.register_step_post_hook(_Count(contexts))
     else:
         made = low_bit(split, **options)

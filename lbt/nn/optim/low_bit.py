@@ -14,6 +14,7 @@ from lbt.distributed import smallest
 from lbt.errors import LbtError
 from lbt.kernels.quantize import fake_quantize
 from lbt.nn.context import Context
+from lbt.nn.optim import plain
 from lbt.nn.optim.place import Place
 from lbt.nn.optim.scaling import LossScaling
 from lbt.numerics.formats.int import power_of_two
@@ -196,13 +197,13 @@ def _grid(p: Tensor, recipe: Recipe) -> float:
     return float(power_of_two(reach / (2 ** (recipe.update.bits - 1) - 1), "up"))
 
 
-class LowBitSGD(_LowBit, torch.optim.SGD):
+class LowBitSGD(_LowBit, plain.SGD):
     """SGD with a quantized momentum buffer, and integer master weights where the recipe says so."""
 
 
-class LowBitAdam(_LowBit, torch.optim.Adam):
+class LowBitAdam(_LowBit, plain.Adam):
     """Adam with quantized moments, and integer master weights where the recipe says so."""
 
 
-class LowBitAdamW(_LowBit, torch.optim.AdamW):
+class LowBitAdamW(_LowBit, plain.AdamW):
     """AdamW with quantized moments, and integer master weights where the recipe says so."""

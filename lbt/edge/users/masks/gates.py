@@ -26,12 +26,13 @@ def scores(evidence: Evidence) -> dict[str, Tensor]:
     import torch.nn.functional as F
 
     from lbt.edge.users.gates import gated
+    from lbt.nn.optim import plain
     from lbt.train.batches import indices
 
     made = {name: torch.ones(group.width, requires_grad=True) for name, group in evidence.groups.items()}
     if not made:
         return {}
-    trainer = torch.optim.Adam(list(made.values()), lr=RATE)
+    trainer = plain.Adam(list(made.values()), lr=RATE)
     with gated(evidence.network, evidence.groups, lambda name, _: made[name]):
         for step in range(STEPS):
             chosen = indices(len(evidence.images), BATCH, evidence.seed, "gates", step)
