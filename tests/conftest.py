@@ -18,3 +18,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.relative_to(ROOT).parts[0] in FLOAT:
             item.add_marker(pytest.mark.float)
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)  # so that no core idles behind a long one
