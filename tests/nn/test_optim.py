@@ -8,6 +8,7 @@ from torch import nn
 
 from lbt.errors import LbtError
 from lbt.nn import optimizer, quantize, scale_loss, set_step
+from lbt.nn.optim.low_bit import LowBitAdam, LowBitSGD
 from lbt.recipe import Recipe
 
 U = {"format": "int8", "rounding": "stochastic"}
@@ -34,7 +35,8 @@ def test_without_update_format_it_is_the_plain_one(name: str, cls: type) -> None
     model = network({})
     twin = copy.deepcopy(model)
     opt = optimizer(model, name=name, lr=0.01, momentum=0.8, weight_decay=0.1)
-    assert type(opt) is cls
+    assert isinstance(opt, cls)
+    assert not isinstance(opt, LowBitSGD | LowBitAdam)
     options = {"momentum": 0.8} if name == "sgd" else {"betas": (0.8, 0.999)}
     train(model, opt, 0, 3)
     train(twin, cls(twin.parameters(), lr=0.01, weight_decay=0.1, **options), 0, 3)
