@@ -35,6 +35,9 @@ def colour(index: int) -> str:
 
 def save(figure: Figure, folder: Path, name: str) -> None:
     """Write ``name.svg`` and ``name.png``, the same bytes for the same figure."""
+    with mpl.rc_context(STYLE):
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # laid out once, not before each drawing of each file
     for kind, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
         with atomic(folder / f"{name}.{kind}") as temporary, mpl.rc_context(STYLE):
             figure.savefig(temporary, format=kind, dpi=120, metadata=metadata)
