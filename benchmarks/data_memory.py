@@ -1,11 +1,12 @@
 """Memory that large sets need: 200,000 images of 32×32 in colour (614 MB of pixels), and 5,000 of 224×224 (753 MB).
 
-    python benchmarks/data_memory.py [--quick] [--json FILE]
+    python benchmarks/data_memory.py [--quick] [--kind mat …] [--json FILE]
 
 Each row is from a process of its own. ``peak`` is the most anonymous memory that it held, which the system cannot drop;
 pages of files that are mapped (:mod:`lbt.mapped`) are not in it, since the system drops them when it needs the room.
 ``above_small`` is what it held above the same work on 1,000 images (25), and ``bytes_an_image`` that by image: an image
-of 32×32 has 3,072 bytes of pixels, which are 12,288 as a network's input. n = 1: numbers vary by a few MB.
+of 32×32 has 3,072 bytes of pixels, which are 12,288 as a network's input. libsvm text has a tenth of the images, in
+grey. n = 1: numbers vary by a few MB.
 """
 
 from __future__ import annotations
@@ -17,15 +18,17 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 COUNT, QUICK, SMALL, SIDE, UNIQUE = 200_000, 10_000, 1_000, 32, 500
-PHOTO, SHARE = 224, 40
-"""Side of a photo, and images for which there is one photo."""
+PHOTO = 224
+"""Side of a photo."""
+SHARES = {"photos": 40, "libsvm": 10}
+"""Images for which there is one of these kinds; 1 for the others."""
 MIB = 1 << 20
 
 
@@ -60,6 +63,35 @@ def make_npz(count: int) -> str:
     return "mine.npz"
 
 
+def make_mat(count: int) -> str:
+    from scipy.io import savemat
+
+    make_npy(count)
+    images, labels = np.load("mine.npy", mmap_mode="r"), np.arange(count) % 10
+    savemat("mine.mat", {"X": images.transpose(1, 2, 3, 0), "y": labels[:, None]}, do_compression=True)
+    return "mine.mat"
+
+
+def make_h5(count: int) -> str:
+    import h5py
+
+    make_npy(count)
+    with h5py.File("mine.h5", "w") as file:
+        images = np.load("mine.npy", mmap_mode="r")
+        file.create_dataset("images", data=images, chunks=(min(64, count), SIDE, SIDE, 3), compression="gzip")
+        file["labels"] = np.arange(count) % 10
+    return "mine.h5"
+
+
+def make_libsvm(count: int) -> str:
+    rows = pixels(count)[..., 0].reshape(-1, SIDE * SIDE).clip(1)
+    lines = [" ".join(f"{place}:{value}" for place, value in enumerate(row, 1)) for row in rows.tolist()]
+    with Path("mine.libsvm").open("w", encoding="ascii") as file:
+        for number in range(count):
+            file.write(f"{number % 10} {lines[number % len(lines)]}\n")
+    return "mine.libsvm"
+
+
 def make_parquet(count: int) -> str:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -89,7 +121,8 @@ def make_photos(count: int) -> str:
 
 
 KINDS: dict[str, Callable[[int], str]] = {
-    "npy": make_npy, "npz": make_npz, "parquet": make_parquet, "folder": make_folder, "photos": make_photos,
+    "npy": make_npy, "npz": make_npz, "mat": make_mat, "h5": make_h5, "libsvm": make_libsvm, "parquet": make_parquet,
+    "folder": make_folder, "photos": make_photos,
 }  # fmt: skip
 
 
@@ -160,15 +193,15 @@ def measured(kind: str, count: int) -> dict[str, int]:
             os.chdir(home)
 
 
-def rows(count: int) -> list[dict[str, Any]]:
+def rows(count: int, kinds: Iterable[str]) -> list[dict[str, Any]]:
     found = []
-    for kind in KINDS:
-        share, side = (SHARE, PHOTO) if kind == "photos" else (1, SIDE)
+    for kind in kinds:
+        share, side, channels = SHARES.get(kind, 1), PHOTO if kind == "photos" else SIDE, 1 if kind == "libsvm" else 3
         number = count // share
         small, large = measured(kind, SMALL // share), measured(kind, number)
         found.append(row(f"{kind}/images", number, "images"))
         found.append(row(f"{kind}/side", side, "pixels"))
-        found.append(row(f"{kind}/pixels", number * side * side * 3 / MIB, "MiB"))
+        found.append(row(f"{kind}/pixels", number * side * side * channels / MIB, "MiB"))
         for work in works(kind):
             above = large[work] - small[work]
             values = [("peak", large[work] / MIB, "MiB"), ("above_small", above / MIB, "MiB")]
@@ -183,16 +216,32 @@ def row(name: str, value: float, unit: str) -> dict[str, Any]:
     return {"name": f"data_memory/{name}", "value": round(value, 1), "unit": unit, "n": 1}
 
 
+def joined(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of both, in the order of the kinds; those of a kind that was measured anew are replaced."""
+    fresh = {_kind(row) for row in new}
+    kept = [row for row in old if _kind(row) not in fresh]
+    return sorted([*kept, *new], key=lambda row: list(KINDS).index(_kind(row)))
+
+
+def _kind(row: dict[str, Any]) -> str:
+    return str(row["name"]).split("/")[1]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help=f"{QUICK:,} images instead of {COUNT:,}")
+    parser.add_argument(
+        "--kind", action="append", choices=list(KINDS), help="this kind alone; may be repeated; a file keeps the others"
+    )
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
         work, path = options.work
         return WORK[work](path)
-    found = rows(QUICK if options.quick else COUNT)
+    found = rows(QUICK if options.quick else COUNT, options.kind or KINDS)
+    if options.json and options.kind and options.json.is_file():
+        found = joined(json.loads(options.json.read_text(encoding="utf-8")), found)
     if options.json:
         options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return None

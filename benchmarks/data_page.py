@@ -17,7 +17,10 @@ PAGE, RESULTS = ROOT / "docs" / "data.md", ROOT / "docs" / "results"
 
 IMAGES = ("images", "arrays", "folder", "layouts", "names", "wav", "keras", "shard", "npy", "mat", "libsvm", "idx")
 """Kinds of input of benchmarks/fuzz.py that are images."""
-FROM = {"npy": "`.npy`", "npz": "`.npz`", "parquet": "PNG in Parquet", "folder": "PNG files", "photos": "JPEG files"}
+FROM = {
+    "npy": "`.npy`", "npz": "`.npz`", "mat": "`.mat`, packed", "h5": "`.h5`, packed", "libsvm": "libsvm text",
+    "parquet": "PNG in Parquet", "folder": "PNG files", "photos": "JPEG files",
+}  # fmt: skip
 WORK = {"prepare": "the data stage", "train": "batches for training"}
 
 
@@ -46,14 +49,15 @@ def unknown(rows: Rows) -> str:
 
 def memory(rows: Rows) -> str:
     """One line for each kind of file and work of benchmarks/data_memory.py."""
-    header = ["colour images", "pixels, MiB", "from", "work", "peak, MiB", "growth, bytes an image"]
+    header = ["images", "pixels, MiB", "from", "work", "peak, MiB", "growth, bytes an image"]
     lines = []
     for name, value in rows.items():
         if name.endswith("/peak"):
             _, kind, work, _ = name.split("/")
             growth = rows[f"data_memory/{kind}/{work}/bytes_an_image"]
             count, side, pixels = (rows[f"data_memory/{kind}/{size}"] for size in ("images", "side", "pixels"))
-            images = f"{count:,.0f} of {side:.0f}×{side:.0f}"
+            depth = "colour" if pixels * 2**20 > 2 * count * side**2 else "grey"
+            images = f"{count:,.0f} of {side:.0f}×{side:.0f}, {depth}"
             lines.append([images, f"{pixels:,.0f}", FROM[kind], WORK[work], f"{value:,.0f}", f"{growth:,.0f}"])
     return _pages.table(header, lines)
 

@@ -204,6 +204,17 @@ def read_batches(path: Path, column: str, rows: int) -> Iterator[pa.Array]:
             yield batch.column(0)
 
 
+def cell_size(path: Path, column: str) -> int:
+    """Mean bytes of a cell of ``column``, at least 1, by the file's footer."""
+    import pyarrow.parquet as pq
+
+    held = pq.read_metadata(path)
+    groups = [held.row_group(number) for number in range(held.num_row_groups)]
+    leaves = [group.column(number) for group in groups for number in range(group.num_columns)]
+    size = sum(leaf.total_uncompressed_size for leaf in leaves if leaf.path_in_schema.split(".")[0] == column)
+    return max(1, size // max(1, held.num_rows))
+
+
 def read_schema(path: Path) -> pa.Schema:
     """The schema of a Parquet file; no two columns have the same name."""
     import pyarrow.parquet as pq

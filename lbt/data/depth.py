@@ -88,8 +88,11 @@ def to_uint8(pixels: np.ndarray, where: str, extent: Extent | None = None) -> tu
     low, high, note = extent.span(pixels.dtype.kind == "f" and not extent.whole)
 
     def rows(part: slice) -> np.ndarray:
-        stretched = (pixels[part].astype(np.float64) - low) * (255 / (high - low or 1))
-        return np.round(np.clip(stretched, 0, 255))
+        found = np.empty(pixels[part].shape, np.uint8)
+        for piece in mapped.parts(len(found), 8 * found[:1].size):  # float64 would be eight times a part
+            stretched = (pixels[part][piece].astype(np.float64) - low) * (255 / (high - low or 1))
+            found[piece] = np.round(np.clip(stretched, 0, 255))
+        return found
 
     scaled = mapped.made(pixels.shape, np.uint8, rows, "scaling")
     return scaled, ((f"{where}: {note}",) if note and extent.high > extent.low else ())

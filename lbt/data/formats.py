@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import io
 import struct
 from collections.abc import Callable
 from functools import wraps
@@ -14,6 +13,7 @@ from typing import BinaryIO, ParamSpec, TypeVar
 import numpy as np
 
 from lbt import mapped
+from lbt.data import matlab
 from lbt.errors import reading
 
 P = ParamSpec("P")
@@ -60,29 +60,6 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     return found
 
 
-@_named("libsvm")
-def read_libsvm(path: Path, features: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """A libsvm file, plain or packed: lines ``label 1:value 2:value …``, where zeros may be left out.
-
-    Args:
-        path: the file.
-        features: number of values in a line. Default: the largest index.
-
-    Returns:
-        float64 values (N, features) and float64 labels (N,).
-    """
-    from sklearn.datasets import load_svmlight_file
-
-    with unpacked(path) as file:
-        text = file.read()
-    values, labels = load_svmlight_file(io.BytesIO(text), n_features=features, zero_based=False)
-    if not len(labels):
-        raise ValueError("no rows")
-    if values.shape[0] * values.shape[1] > 1 << 28:
-        raise ValueError(f"{values.shape[0]} rows of {values.shape[1]} values")
-    return values.toarray(), labels
-
-
 @_named("MATLAB .mat")
 def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """A MATLAB 5 file with ``X`` (H, W, C, N) of bytes and ``y`` (N), SVHN's format, in which 10 means the digit 0.
@@ -90,15 +67,15 @@ def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         uint8 pixels (N, H, W, C) and int64 labels (N,).
     """
-    from scipy.io import loadmat
-
-    held = loadmat(path, variable_names=["X", "y"])
-    pixels, labels = held["X"], held["y"].ravel()
+    held = matlab.variables(path)
+    if missing := [name for name in ("X", "y") if name not in held]:
+        raise ValueError(f"no array {missing[0]}; found {', '.join(sorted(held)) or 'none'}")
+    pixels, labels = held["X"].read(), held["y"].read().ravel()
     if pixels.ndim != 4 or pixels.dtype != np.uint8 or pixels.shape[2] not in (1, 3):
         raise ValueError(f"X is {pixels.dtype} {pixels.shape}, expected uint8 (height, width, channels, images)")
     if len(labels) != pixels.shape[3]:
         raise ValueError(f"{pixels.shape[3]} images but {len(labels)} labels")
-    return np.ascontiguousarray(pixels.transpose(3, 0, 1, 2)), digits(labels) % 10
+    return mapped.contiguous(pixels.transpose(3, 0, 1, 2)), digits(labels) % 10
 
 
 def digits(labels: np.ndarray, low: int = 0, high: int = 10) -> np.ndarray:

@@ -75,11 +75,6 @@ def listing(path: Path, kind: str, arrays: Mapping[str, Callable[[], np.ndarray]
     )
 
 
-def in_memory(arrays: Mapping[str, np.ndarray]) -> dict[str, Callable[[], np.ndarray]]:
-    """Arrays that are in memory already, for :func:`listing`."""
-    return {name: partial(np.asarray, array) for name, array in arrays.items()}
-
-
 def _pairs(path: Path, arrays: Collection[str]) -> list[tuple[str | None, str, str]]:
     """(split, name of the images, name of the labels), the latter whether or not it is there."""
     of_splits: list[tuple[str | None, str, str]] = [

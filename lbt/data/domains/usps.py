@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from lbt.artifacts import Images
+from lbt.data import svmlight
 from lbt.data.download import published
-from lbt.data.formats import digits, read_libsvm
+from lbt.data.formats import digits
 from lbt.data.images import convert, pad
 from lbt.data.params import DomainSpec
 from lbt.data.splits import DIGITS, Splits, split_published
@@ -33,12 +34,13 @@ def load(spec: DomainSpec) -> Splits:
 
 
 def _images(path: Path) -> Images:
-    values, labels = read_libsvm(path, features=16 * 16)
+    rows = svmlight.read(path)
+    values = rows.values(16 * 16)
     if np.abs(values).max() > 1:
         raise LbtError(f"{path}: found a value of {np.abs(values).max():g}; accepted: -1 (paper) to 1 (ink)")
     grey = np.round((values + 1) * 127.5).astype(np.uint8).reshape(-1, 16, 16, 1)
     try:
-        numbers = digits(labels, low=1) - 1  # the published labels are 1 to 10
+        numbers = digits(rows.labels, low=1) - 1  # the published labels are 1 to 10
     except ValueError as error:
         raise LbtError(f"{path}: {error}") from None
     images = convert(Images(grey, numbers, DIGITS), channels=1, size=28)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import isqrt
 from pathlib import Path
 
-from lbt.data.formats import read_libsvm
-from lbt.data.keyed import in_memory, listing
+import numpy as np
+
+from lbt.data import svmlight
+from lbt.data.keyed import listing
 from lbt.data.listing import Listing
 from lbt.errors import LbtError
 
@@ -16,9 +19,12 @@ LARGEST = 512 * 512
 
 def read(path: Path) -> Listing:
     """The images in the file."""
-    values, labels = read_libsvm(path, features=None)
-    side = isqrt(values.shape[1])
-    if side * side != values.shape[1] or values.shape[1] > LARGEST:
-        raise LbtError(f"{path}: {values.shape[1]} values an image; accepted: a square number, such as 784")
-    images = values.reshape(-1, side, side)
-    return listing(path, "libsvm text", in_memory({"images": images, "labels": labels}))
+    rows = svmlight.read(path)
+    side = isqrt(max(0, rows.features))
+    if not side or side * side != rows.features or rows.features > LARGEST:
+        raise LbtError(f"{path}: {rows.features} values an image; accepted: a square number, such as 784")
+    return listing(path, "libsvm text", {"images": partial(_images, rows, side), "labels": lambda: rows.labels})
+
+
+def _images(rows: svmlight.Rows, side: int) -> np.ndarray:
+    return rows.values().reshape(-1, side, side)

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from lbt import mapped
-from lbt.artifacts import read_batches, read_images, read_schema, read_table
+from lbt.artifacts import cell_size, read_batches, read_images, read_schema, read_table
 from lbt.data.columns import column
 from lbt.data.encoded import decode_set
 from lbt.data.listing import SPLIT_NAMES, Decoded, Listing, split_name
@@ -30,7 +30,7 @@ SUFFIXES = (".parquet", ".pq")
 IMAGE, LABEL = ("image", "img"), ("label", "labels")
 NOTES = ("file", "user", "time")
 BATCH = 256
-"""Encoded images that are read at a time."""
+"""Most encoded images that are read at a time; fewer where they are over :data:`lbt.mapped.PART` bytes."""
 
 
 def claims(folder: Path) -> bool:
@@ -156,9 +156,10 @@ class _Cells:
 def _encoded(shard: Path, name: str, rows: np.ndarray) -> Iterator[bytes | None]:
     """The cells of one shard, read a few at a time."""
     first = 0
-    for cells in read_batches(shard, name, BATCH):
+    for cells in read_batches(shard, name, max(1, min(BATCH, mapped.PART // cell_size(shard, name)))):
         start, stop = np.searchsorted(rows, [first, first + len(cells)])
-        for cell in cells.take(pa.array(rows[start:stop] - first)).to_pylist():
+        for row in rows[start:stop]:
+            cell = cells[int(row) - first].as_py()
             encoded = cell.get("bytes") if isinstance(cell, dict) else cell
             yield encoded if isinstance(encoded, bytes) else None
         first += len(cells)
