@@ -65,9 +65,7 @@ def ask(resident: Resident, early: Examples, answers: Tensor, asking: Asking, op
 class _Stream:
     """The state of a stream that is being asked."""
 
-    def __init__(
-        self, resident: Resident, early: Examples, asking: Asking, options: Options, budget: Budget
-    ) -> None:
+    def __init__(self, resident: Resident, early: Examples, asking: Asking, options: Options, budget: Budget) -> None:
         self.resident, self.given, self.updates, self.budget = resident, early, asking.ask_updates, budget
         steps = options.steps // (asking.ask_updates + 1)
         self.options = options.model_copy(update={"masks": None, "steps": steps})

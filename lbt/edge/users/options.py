@@ -95,5 +95,5 @@ class RunOptions(Options, Asking):
     """Steps of its pretraining in float32."""
     pretrain_augmentation: Augmentation = "standard"
     """Random change of an image in its training."""
-    source_steps: int = Field(200, ge=0, le=10_000_000)
+    source_steps: int = Field(800, ge=0, le=10_000_000)
     """Steps of its training in the recipe's numbers, with and without random masks."""

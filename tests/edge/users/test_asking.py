@@ -23,7 +23,7 @@ def test_a_stream_by_hand():
     # shares of the images so far that are worth more: 0.9·1/1, 0, 2/3, 0, 0; the first waits, the second is asked
     asked = [budget.ask(worth, draw) for worth, draw in [(0.1, 0.9), (0.5, 0.0), (0.3, 0.0), (0.7, 0.0), (0.9, 0.0)]]
     assert asked == [False, True, False, True, False]
-    assert budget.ask(0.2, 0.0) is False  # a new period, whose rate is 2/5 again: five of six were worth more, but one
+    assert budget.ask(0.2, 0.0) is False  # a new period at 2/5 again: four of six are worth more
     assert budget.ask(1.0, 0.5) is True
 
 

@@ -1,4 +1,4 @@
-"""Coverage (k-centre greedy, Sener & Savarese 2018, arXiv 1708.00489, image by image): far from everything asked so far.
+"""Coverage (k-centre greedy, Sener & Savarese 2018, arXiv 1708.00489, image by image): far from all asked so far.
 
 1 − the highest cosine similarity of the image's feature to those of the asked images.
 """

@@ -1,4 +1,4 @@
-"""Disagreement (query by committee, Seung et al. 1992, doi 10.1145/130385.130417) of two: personal network and backbone.
+"""Disagreement (query by committee, Seung et al. 1992, doi 10.1145/130385.130417) of two networks.
 
 ½ Σ |p − q|, the total variation of their class probabilities.
 """

@@ -1,4 +1,4 @@
-"""Margin (Scheffer et al. 2001, doi 10.1007/3-540-44816-0_31): 1 − (p₁ − p₂), the two most probable classes being near."""
+"""Margin (Scheffer et al. 2001, doi 10.1007/3-540-44816-0_31): 1 − (p₁ − p₂) of the two best classes."""
 
 from __future__ import annotations
 
