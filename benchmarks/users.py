@@ -12,6 +12,8 @@ personalise`; others change one thing. ``source`` is the backbone as it is. Rows
 - ``users/SET/METHOD/RECIPE/accuracy`` in percent (with 5 labels a class, or as the method's name says);
   ``…/minus_full``, paired points against ``full``, with the half width of the 95 % interval; ``…/worst_drop``,
   points that the worst user lost; ``…/rolled_back``, share of users for whom the guard kept the backbone;
+  ``…/given_up``, points that the refused networks would have gained (a mean over all users); ``…/points_per_label``,
+  points gained for each label that the device asked for;
 - ``users/SET/worst_drop`` and ``package/SET/share_of_backbone`` of ``package``; ``…/operations`` and
   ``…/step_operations``, shares of the whole backbone's; ``…/peak``, bytes against ``full``;
 - ``users/time/…``: milliseconds to put a package on and off, and of a training step of the compacted network as a
@@ -29,12 +31,14 @@ import _runs
 import torch
 from _runs import paired, row
 
+from lbt.config import narrowed
 from lbt.edge.users import protocol
 from lbt.edge.users.masks import choose
-from lbt.edge.users.options import Options
+from lbt.edge.users.options import Asking, Options, RunOptions
 from lbt.edge.users.package import Resident
 from lbt.edge.users.people import People, person, read_people
 from lbt.edge.users.personal import personalise
+from lbt.edge.users.questions import QUESTIONS
 from lbt.edge.users.structure import compact
 from lbt.models import build
 from lbt.nn import optimizer, quantize
@@ -61,8 +65,14 @@ METHODS: dict[str, tuple[int, dict[str, Any]]] = {
     "biases/int8": (5, {"train": "biases"}),
     "last 1/int8": (5, {"train": "last", "last": 1}),
     "gates/int8": (5, {"masks": "gates"}),
+    **{f"ask 20 {name}/int8": (0, {"ask": 20, "questions": name}) for name in QUESTIONS.names()},
 }
-"""Method and recipe; labels a class, and what differs from the default options."""
+"""Method and recipe; labels a class that are given unasked, and options of personalising or asking that are not the
+default."""
+STEPS = RunOptions().source_steps
+"""Steps of a backbone's training in the recipe's numbers. Jobs are named by it, so that other settings do not mix."""
+EARLIER = 200
+"""Steps of the jobs whose names do not say them."""
 FIELDS = (
     "before",
     "adapted",
@@ -72,6 +82,7 @@ FIELDS = (
     "step_operations",
     "share_of_backbone",
     "peak_bytes",
+    "asked",
 )
 Row = dict[str, Any]
 
@@ -81,17 +92,19 @@ def jobs(quick: bool, seeds: int) -> list[_runs.Job]:
     sets, names = (["fonts"], list(METHODS)[:2]) if quick else (list(PARTS), list(METHODS))
     first = [(m, s, t) for s, t, m in product(range(1 if quick else seeds), sets, names[:2])]
     rest = [(m, s, t) for s, m, t in product(range(1 if quick else seeds), names[2:], sets)]
-    made: list[_runs.Job] = [(f"{t}/{m}", s, functools.partial(run, t, m, s)) for m, s, t in first]
+    made: list[_runs.Job] = [(f"{t}/{m}@{STEPS}", s, functools.partial(run, t, m, s)) for m, s, t in first]
     made.append(("time", 0, timing))
-    return made + [(f"{t}/{m}", s, functools.partial(run, t, m, s)) for m, s, t in rest]
+    return made + [(f"{t}/{m}@{STEPS}", s, functools.partial(run, t, m, s)) for m, s, t in rest]
 
 
 def run(kind: str, method: str, seed: int) -> Row:
     """One method for all users that a seed leaves out: a list for each field."""
     labels, changes = METHODS[method]
-    backbone, options = base(kind, method.partition("/")[2], seed), Options.model_validate({"seed": seed, **changes})
+    given, backbone = RunOptions.model_validate({"seed": seed, **changes}), base(kind, method.partition("/")[2], seed)
+    options, asking = narrowed(given, Options), narrowed(given, Asking)
     scores = [
-        protocol.score(backbone, person(users(kind), name, labels), labels, options)[0] for name in out(kind, seed)
+        protocol.score(backbone, person(users(kind), name, labels), labels, options, asking)[0]
+        for name in out(kind, seed)
     ]
     return {"users": [score.user for score in scores], **{f: [score.row()[f] for score in scores] for f in FIELDS}}
 
@@ -118,7 +131,7 @@ def learnt(kind: str, seed: int) -> Any:
 def base(kind: str, recipe: str, seed: int) -> protocol.Base:
     """Its backbone in the numbers of a recipe."""
     model, architecture, source = learnt(kind, seed)
-    return protocol.base(model, architecture, recipe, source, steps=200, augmentation="standard", seed=seed)
+    return protocol.base(model, architecture, recipe, source, steps=STEPS, augmentation="standard", seed=seed)
 
 
 def timing() -> Row:
@@ -165,19 +178,27 @@ def clock(*calls: Callable[[], object], repeats: int = 10) -> list[float]:
 
 
 def rows(found: list[_runs.Result]) -> list[Row]:
-    """Benchmark rows of the finished jobs."""
+    """Benchmark rows of the finished jobs with the most steps of the backbone, and of the times."""
+    found = latest(found)
     known = {(one["job"], one["seed"]): one for one in found}
     made: list[Row] = []
     for job in sorted({one["job"] for one in found} - {"time"}):
         kind, method, recipe = job.split("/")
         mine = sorted((one for one in found if one["job"] == job), key=lambda one: one["seed"])
-        gains = [after - before for one in mine for after, before in zip(one["after"], one["before"], strict=True)]
+        gains = [gain for one in mine for gain in gained(one)]
         name = f"users/{job}"
         made.append(row(f"{name}/accuracy", flat(mine, "after"), "%"))
         made.append({**row(f"{name}/worst_drop", [max(0.0, -min(gains))], "points"), "n": len(gains)})
         made.append(row(f"{name}/rolled_back", flat(mine, "rolled_back"), "share"))
         if method in ("full", "package"):
             made.append(row(f"users/{kind}/source/{recipe}/accuracy", flat(mine, "before"), "%"))
+        questions = [pair for one in mine for pair in zip(gained(one), one.get("asked", []), strict=False)]
+        labels = [gain / asked for gain, asked in questions if asked]
+        if labels:
+            made.append(row(f"{name}/points_per_label", labels, "points"))
+        given_up = [a - b for one in mine for a, b in zip(one.get("adapted", []), one["after"], strict=False)]
+        if given_up:
+            made.append(row(f"{name}/given_up", given_up, "points"))
         bound = [known.get((f"{kind}/full/fp32", one["seed"])) for one in mine]
         pairs = [(one, other) for one, other in zip(mine, bound, strict=True) if other is not None]
         if pairs and job != f"{kind}/full/fp32":
@@ -195,6 +216,19 @@ def rows(found: list[_runs.Result]) -> list[Row]:
         made += [row(f"users/time/{part}", [one[f"{part}_ms"]], "ms") for part in ("apply", "remove")]
         made.append(row("users/time/masked_step/x_whole", [one["masked_step_ms"] / one["whole_step_ms"]], "ratio"))
     return sorted({one["name"]: one for one in made}.values(), key=lambda one: one["name"])
+
+
+def latest(found: list[_runs.Result]) -> list[_runs.Result]:
+    """The results of the backbones with the most steps, under the names of jobs without them, and the times."""
+    steps = {id(one): int(one["job"].partition("@")[2] or EARLIER) for one in found if one["job"] != "time"}
+    most = max(steps.values(), default=EARLIER)
+    kept = [one for one in found if steps.get(id(one), most) == most]
+    return [{**one, "job": one["job"].partition("@")[0]} for one in kept]
+
+
+def gained(one: _runs.Result) -> list[float]:
+    """Points that each user of a job gained."""
+    return [after - before for after, before in zip(one["after"], one["before"], strict=True)]
 
 
 def flat(found: list[_runs.Result], field: str) -> list[float]:

@@ -40,9 +40,23 @@ def test_rows_by_hand() -> None:
     assert "users/fonts/full/fp32/minus_full" not in rows
 
 
+def test_backbones_of_other_steps_do_not_mix() -> None:
+    import users
+
+    one = {"before": [80.0], "rolled_back": [0], "operations": [0.5], "step_operations": [0.4], "asked": [20],
+           "share_of_backbone": [0.04], "peak_bytes": [100], "seed": 0, "adapted": [90.0]}  # fmt: skip
+    old = {**one, "job": "fonts/package/int8", "after": [70.0]}
+    new = {**one, "job": "fonts/package/int8@800", "after": [90.0]}
+    rows = {row["name"]: row for row in users.rows([old, new])}
+    assert rows["users/fonts/package/int8/accuracy"]["value"] == 90.0
+    assert rows["users/fonts/package/int8/points_per_label"]["value"] == 0.5
+    assert rows["users/fonts/package/int8/given_up"]["value"] == 0.0
+
+
 def test_jobs_begin_with_the_bound_and_the_default() -> None:
     import users
 
     names = [name for name, _, _ in users.jobs(False, 2)]
-    assert names[:4] == ["fonts/full/fp32", "fonts/package/int8", "styles/full/fp32", "styles/package/int8"]
+    first = ["fonts/full/fp32", "fonts/package/int8", "styles/full/fp32", "styles/package/int8"]
+    assert names[:4] == [f"{name}@{users.STEPS}" for name in first]
     assert len({(name, seed) for name, seed, _ in users.jobs(False, 2)}) == len(names)

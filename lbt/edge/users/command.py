@@ -44,10 +44,11 @@ def personalise(images: str, out: Path, backbone: Path | None, users: tuple[str,
 def line(row: dict[str, Any]) -> str:
     """One user's score."""
     back = f", rolled back (would be {_percent(row['adapted'])})" if row["rolled_back"] else ""
+    asked = f"; {row['answered']} of {row['asked']} questions answered" if row["asked"] else ""
     return (
         f"{row['user']}: {_percent(row['before'])} → {_percent(row['after'])}{back}; package "
         f"{row['package_bytes']:,} bytes, {100 * row['share_of_backbone']:.1f} % of the backbone; "
-        f"{100 * row['operations']:.0f} % of its operations"
+        f"{100 * row['operations']:.0f} % of its operations{asked}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Options of making one user's package, and of a run over users."""
+"""Options of making one user's package, of asking for labels, and of a run over users."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from lbt.config import Section, Seed
 from lbt.edge.users.masks import CriterionName
+from lbt.edge.users.questions import QuestionName
 from lbt.edge.users.trains import TrainName
 from lbt.pretrain.params import ModelName
 from lbt.train.params import Augmentation
@@ -58,7 +59,20 @@ class Options(Section):
     """Order of the images, augmentation, adapters and stochastic rounding follow from it."""
 
 
-class RunOptions(Options):
+class Asking(Section):
+    """Labels that the device asks for while a user's images arrive."""
+
+    ask: int = Field(0, ge=0, le=10_000_000)
+    """Questions for each period of the stream, beside the labels that the user gives unasked; 0: none."""
+    questions: QuestionName = "margin"
+    """Choice of the images: name of a file in lbt/edge/users/questions."""
+    ask_period: int | None = Field(None, ge=1, le=1_000_000_000)
+    """Images after which the questions are renewed, such as a day's. Default: the whole stream."""
+    ask_updates: int = Field(1, ge=0, le=1000)
+    """Number of times that the network which judges the images is trained anew on the answers, at equal distances."""
+
+
+class RunOptions(Options, Asking):
     """A run over users: labels, number formats, and the backbone where none is given."""
 
     layout: str | None = None
@@ -81,5 +95,5 @@ class RunOptions(Options):
     """Steps of its pretraining in float32."""
     pretrain_augmentation: Augmentation = "standard"
     """Random change of an image in its training."""
-    source_steps: int = Field(200, ge=0, le=10_000_000)
+    source_steps: int = Field(800, ge=0, le=10_000_000)
     """Steps of its training in the recipe's numbers, with and without random masks."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lbt.artifacts import Images
 from lbt.data.images import convert
@@ -58,11 +59,13 @@ class Person:
         name: the user.
         early: images to adapt with; the label is -1 but where it is given away.
         later: images after those, for evaluation alone.
+        answers: (N,) int64, the label that the user would give to each early image if asked; -1 for none.
     """
 
     name: str
     early: Examples
     later: Examples
+    answers: Tensor
 
 
 def person(people: People, name: str, labels: int) -> Person:
@@ -94,7 +97,8 @@ def person(people: People, name: str, labels: int) -> Person:
         chosen = np.flatnonzero(truth == label)[:labels]
         given[chosen] = label
     early = _examples(people.images, first, given, f"user/{name}")
-    return Person(name, early, _examples(people.images, last, people.images.labels[last], f"user/{name}/later"))
+    later = _examples(people.images, last, people.images.labels[last], f"user/{name}/later")
+    return Person(name, early, later, torch.from_numpy(truth.astype(np.int64)))
 
 
 def _examples(images: Images, index: np.ndarray, labels: np.ndarray, name: str) -> Examples:

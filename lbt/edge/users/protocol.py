@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from lbt.data.inputs import to_input
+from lbt.edge.users.asking import ask
 from lbt.edge.users.backbone import deployed, mean_feature, pretrained
-from lbt.edge.users.options import Options
+from lbt.edge.users.options import Asking, Options
 from lbt.edge.users.package import Package, Resident
 from lbt.edge.users.people import People, Person
 from lbt.edge.users.personal import personalise
@@ -32,7 +33,9 @@ class Score:
 
     Attributes:
         user: name.
-        labels: labels a class that the user gave.
+        labels: labels a class that the user gave unasked.
+        asked: number of images whose label the device asked for.
+        answered: number of these that got one.
         before: accuracy of the backbone on the user's later images, in percent; None without a label.
         adapted: the same of the personal network, whether or not it is used.
         after: the same of the network that serves: the backbone again where the guard refused the other.
@@ -47,6 +50,8 @@ class Score:
 
     user: str
     labels: int
+    asked: int
+    answered: int
     before: float | None
     adapted: float | None
     after: float | None
@@ -114,16 +119,28 @@ def base(
     return Base(Resident(network, shape), mean_feature(network, source.whole), architecture)
 
 
-def score(backbone: Base, user: Person, labels: int, options: Options) -> tuple[Score, Package]:
-    """Make a user's package, put it on and off again, and measure."""
+def score(
+    backbone: Base, user: Person, labels: int, options: Options, asking: Asking | None = None
+) -> tuple[Score, Package]:
+    """Make a user's package, put it on and off again, and measure.
+
+    Args:
+        backbone: of all users.
+        user: with ``labels`` labels a class.
+        labels: see ``user``; is noted in the package.
+        options: masks, training, budgets.
+        asking: questions that are asked before; None: none.
+    """
     resident = backbone.resident
-    result = personalise(resident, user.early, options, backbone.features, labels=labels)
+    stream = ask(resident, user.early, user.answers, asking or Asking(), options)
+    result = personalise(resident, stream.early, options, backbone.features, labels=labels, asked=len(stream.images))
     before = accuracy(predict(resident.backbone, user.later), user.later.labels)
     adapted = accuracy(predict(resident.apply(result.package), user.later), user.later.labels)
     resident.remove()
     refused, size = options.guard and result.verdict.refused, result.package.size()
     found = Score(
-        user=user.name, labels=labels, before=before, adapted=adapted, after=before if refused else adapted,
+        user=user.name, labels=labels, asked=len(stream.images), answered=stream.answered,
+        before=before, adapted=adapted, after=before if refused else adapted,
         rolled_back=int(refused), operations=result.operations, step_operations=result.step_operations,
         package_bytes=size, share_of_backbone=size / resident.bytes(), peak_bytes=result.peak, trained=result.values,
     )  # fmt: skip

@@ -18,7 +18,7 @@ from lbt.artifacts import read_json, read_tensors, sha256, write_json, write_tab
 from lbt.config import narrowed
 from lbt.edge.read import read_backbone
 from lbt.edge.users import protocol
-from lbt.edge.users.options import Options, RunOptions
+from lbt.edge.users.options import Asking, Options, RunOptions
 from lbt.edge.users.package import Resident
 from lbt.edge.users.people import People, person, read_people
 from lbt.errors import LbtError, unknown
@@ -100,8 +100,8 @@ class _Fold:
     def score(self, name: str, place: Place, identity: str) -> Row:
         """Personalise one user and write what came of it."""
         labels = self.options.labels
-        options = narrowed(self.options, Options)
-        score, package = protocol.score(self.base, person(self.people, name, labels), labels, options)
+        options, asking = narrowed(self.options, Options), narrowed(self.options, Asking)
+        score, package = protocol.score(self.base, person(self.people, name, labels), labels, options, asking)
         place.package.unlink(missing_ok=True)
         if not score.rolled_back:
             package.write(place.package)

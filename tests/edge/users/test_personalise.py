@@ -12,7 +12,7 @@ from lbt.edge.users.people import person
 from lbt.edge.users.personal import personalise
 from lbt.edge.users.structure import compact, work
 from lbt.edge.users.trains import TRAINS
-from lbt.edge.users.verdict import UserVerdict, kept_back
+from lbt.edge.users.verdict import PRIOR, UserVerdict, kept_back, most_gain
 from lbt.errors import LbtError
 from lbt.nn import optimizer, quantize
 
@@ -141,6 +141,34 @@ def test_scaled_steps_on_codes_are_plain_steps_on_weights():
 )
 def test_labels_overrule_the_unlabelled_evidence(gain, before, after, refused):
     assert UserVerdict(Verdict(gain, 0.0), before, after, 8).refused == refused
+
+
+def test_a_backbone_that_is_nearly_always_right_is_not_contradicted():
+    """Backbone certain and right on all labels: at most nothing to gain, so that a tenth of changes is too much."""
+    start = torch.eye(2)[torch.arange(20) % 2] * 0.98 + 0.01
+    labels = torch.full((20,), -1)
+    labels[:10] = torch.arange(10) % 2
+    changed = start.clone()
+    changed[-2:] = changed[-2:].flip(1)
+    accuracy = (10 + PRIOR * 0.99) / (10 + PRIOR)
+    assert most_gain(start, changed, labels) == pytest.approx(2 * (1 - accuracy) - 0.1)
+    assert most_gain(start, start, labels) > 0
+    assert UserVerdict(Verdict(0.1, 0.0), 5, 5, 8, most=-0.09).refused
+    assert not UserVerdict(Verdict(0.1, 0.0), 5, 6, 8, most=-0.09).refused
+    unsure = torch.full((20, 2), 0.5)
+    unsure[:, 0] += 0.01
+    assert most_gain(unsure, changed, torch.full((20,), -1)) == pytest.approx(2 * 0.49 - 0.5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_bound_on_the_gain_holds(seed):
+    """With the accuracy known, no pair of networks gains more than the bound."""
+    random = torch.Generator().manual_seed(seed)
+    truth, first, second = (torch.randint(3, (200,), generator=random) for _ in range(3))
+    first = torch.where(torch.rand(200, generator=random) < 0.7, truth, first)
+    accuracy = (first == truth).double().mean()
+    gain = (second == truth).double().mean() - accuracy
+    assert gain <= 2 * (1 - accuracy) - (first != second).double().mean() + 1e-9
 
 
 def test_a_quarter_of_the_labels_is_kept_back():

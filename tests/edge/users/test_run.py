@@ -19,12 +19,17 @@ QUICK = ["--channels", "1", "--size", "12", "--pretrain-steps", "4", "--source-s
 QUICK += ["--batch", "8", "--rounds", "2", "--labels", "2", "--folds", "2"]
 
 
-@pytest.fixture
-def table(people, tmp_path):
+def write(people, folder):
+    """The users as a table of images."""
     columns = {"user": people.users.tolist(), "time": people.times.tolist()}
-    path = tmp_path / "all.parquet"
+    path = folder / "all.parquet"
     write_images(path, Images(people.images.pixels, people.images.labels, people.images.classes, columns))
     return path
+
+
+@pytest.fixture
+def table(people, tmp_path):
+    return write(people, tmp_path)
 
 
 def lbt(*arguments: object):
@@ -73,6 +78,7 @@ def test_a_given_backbone_serves_a_new_user(table, tmp_path, monkeypatch):
         ),
         (["--masks", "tailor"], r"masks: unknown criterion 'tailor'.*did you mean 'taylor'"),
         (["--operations", "2"], r"operations: found 2; input should be less than or equal to 1"),
+        (["--questions", "margins"], r"questions: unknown criterion of questions 'margins'.*did you mean 'margin'"),
         (["--user", "anne"], r"unknown user 'anne'.*did you mean 'ann'"),
         (["--folds", "9"], r"folds: found 9 for 3 users; accepted: 2 to the number of users"),
     ],
