@@ -288,7 +288,9 @@ class Recipe(Section):
         roles = {role: getattr(self, role) for role in LAYER_ROLES}
         for exception in exceptions:
             if isinstance(exception, Roles):
-                roles.update({role: getattr(exception, role) for role in LAYER_ROLES if role in exception.model_fields_set})
+                roles.update(
+                    {role: getattr(exception, role) for role in LAYER_ROLES if role in exception.model_fields_set}
+                )
         return Roles(**roles)
 
     def __str__(self) -> str:
@@ -321,7 +323,7 @@ def _only_operands(specs: Mapping[str, RoleSpec | None]) -> None:
     for name, spec in specs.items():
         if spec is not None and spec != spec.unbound:
             raise ValueError(
-                f"{name}: rotate, along: reduction, samples and the range learned are for operands of products in layers"
+                f"{name}: rotate, along: reduction, samples and the range learned are for operands of products"
             )
 
 

@@ -14,7 +14,9 @@ from lbt.recipe import LAYER_ROLES, NORM_ENDS, Recipe, Roles
 
 def to_yaml(recipe: Recipe) -> str:
     """The text of a file of which ``Recipe.load`` makes an equal recipe (a name apart, if the file has another)."""
-    found = recipe.model_dump(mode="json", exclude_defaults=True, exclude={"name", "layers", "first", "last", "norm", "final"})
+    found = recipe.model_dump(
+        mode="json", exclude_defaults=True, exclude={"name", "layers", "first", "last", "norm", "final"}
+    )
     found |= {role: line(spec) for role in (*LAYER_ROLES, "U") if (spec := getattr(recipe, role)) is not None}
     for place in ("first", "last"):
         if (exception := getattr(recipe, place)) is not None:

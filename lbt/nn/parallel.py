@@ -64,7 +64,12 @@ def shared_roles(roles: Roles) -> Roles:
 
 
 def _shared(spec: RoleSpec | None) -> RoleSpec | None:
-    if spec is None or spec.granularity not in ("tensor", "channel") or isinstance(spec.range, Shared) or spec.range.learned:
+    if (
+        spec is None
+        or spec.granularity not in ("tensor", "channel")
+        or isinstance(spec.range, Shared)
+        or spec.range.learned
+    ):
         return spec
     return spec.model_copy(update={"range": Shared(inner=spec.range)})
 

@@ -11,7 +11,7 @@ element ``n · elements per sample``, and draws what it draws in the whole.
 | ``channel``  | one row for each output   | one column for each channel |
 | ``sample``   | (refused)                 | one row for each sample |
 | ``block(n)`` | n inputs of one position  | n channels of one position; a last, shorter block is padded with zeros |
-| ``run(n)``   | n elements that follow each other, of the whole tensor; a last, shorter run is padded with zeros | the same |
+| ``run(n)``   | n elements of the whole tensor that follow each other; the last are padded with zeros | the same |
 
 Groups in two dimensions, ``block(rxc)`` and ``sample*channel``: :mod:`lbt.numerics.tiles`. Along another dimension than
 the channels, ``block(n)`` has n neighbours of that one (``axis`` of :func:`to_matrix`).
@@ -43,7 +43,8 @@ def _check(text: str) -> str:
     words = ("tensor", "channel", "sample", BOTH)
     if text not in words and not re.fullmatch(r"(block|run)\([1-9]\d{0,4}\)", text) and not tile_size(text):
         raise ValueError(
-            f"found {text!r}; accepted: {', '.join(words)}, block(n), block(rxc), run(n), up to 99999, for example block(32)"
+            f"found {text!r}; accepted: {', '.join(words)}, block(n), block(rxc), run(n), up to 99999, for example "
+            "block(32)"
         )
     return text
 

@@ -20,7 +20,7 @@ def warm_cosine(step: int, steps: int, warm: float) -> float:
 
 
 def phased(step: int, steps: int, warm: float, final: Final | None) -> float:
-    """:func:`warm_cosine`, over the steps before a recipe's ``final`` phase; in it a triangle up to its peak and to 0."""
+    """:func:`warm_cosine` over the steps before a recipe's ``final`` phase, then a triangle up to its peak and to 0."""
     start = steps if final is None else final.begins(steps)
     if final is None or step < start:
         return warm_cosine(step, start, warm)

@@ -83,7 +83,9 @@ def _start(layer: QuantizedLayer, role: str, x: Tensor, spec: RoleSpec) -> None:
     if hasattr(step, "full_tensor") or getattr(step, "_fsdp_flattened", False):
         raise LbtError(f"layer {name!r}: range learned: its step size is sharded over processes (FSDP)")
     if world().size > 1 and not context.shared:
-        raise LbtError(f"layer {name!r}: range learned: call lbt.nn.share_ranges(model), or each process has its own step")
+        raise LbtError(
+            f"layer {name!r}: range learned: call lbt.nn.share_ranges(model), or each process has its own step"
+        )
     first = cast("Rule", spec.range).start(x.detach().float(), spec.format)
     parts = first[:1], first[1:]
     if context.shared:

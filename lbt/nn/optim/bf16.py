@@ -47,7 +47,9 @@ def widened(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
             p.data, p.grad = p.data.to(torch.bfloat16), grad
 
 
-def keep_wide_state(made: torch.optim.Optimizer, state_dict: dict[str, Any], parameters: Sequence[nn.Parameter]) -> None:
+def keep_wide_state(
+    made: torch.optim.Optimizer, state_dict: dict[str, Any], parameters: Sequence[nn.Parameter]
+) -> None:
     """Put the float32 state of bfloat16 ``parameters`` back as it was saved: PyTorch gives it the parameter's type."""
     names = chain.from_iterable(group["params"] for group in state_dict["param_groups"])
     own = chain.from_iterable(group["params"] for group in made.param_groups)

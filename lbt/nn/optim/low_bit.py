@@ -23,6 +23,7 @@ from lbt.numerics.root import square_root
 from lbt.numerics.rounding import round_to_integer
 from lbt.recipe import Recipe
 
+
 class _LowBit(torch.optim.Optimizer):
     """Mixin: after the ordinary step in float, state and master weights are rounded to what the device stores."""
 

@@ -57,6 +57,8 @@ def places(model: nn.Module, recipe: Recipe | None) -> dict[nn.Parameter, Place]
             if parameter.requires_grad and parameter not in found:
                 own = recipe or (context.recipe if isinstance(context, Context) else Recipe())
                 if name.startswith(STEP):  # one number: no grid of its own, no format
-                    own = own.model_copy(update={"U": None, "update": own.update.model_copy(update={"master": "float"})})
+                    own = own.model_copy(
+                        update={"U": None, "update": own.update.model_copy(update={"master": "float"})}
+                    )
                 found[parameter] = Place(f"{layer}.{name}".lstrip("."), layer, own, context)
     return found
