@@ -35,11 +35,12 @@ from lbt.data.inputs import to_input
 from lbt.data.look import look
 from lbt.memory import keep_freed_memory
 from lbt.models import Architecture, build, write_model
-from lbt.nn import optimizer, quantize, set_step
+from lbt.nn import optimizer, quantize, set_progress, set_step
 from lbt.progress import track
+from lbt.recipe import Recipe
 from lbt.train import checkpoints
 from lbt.train.batches import generator
-from lbt.train.schedule import warm_cosine
+from lbt.train.schedule import phased
 
 EPOCHS, BATCH, WARM = 15, 128, 0.2
 PADDING = 4
@@ -87,7 +88,7 @@ def train(data: Images, network: str, recipe: str, seed: int, epochs: int, work:
         torch.manual_seed(seed)
         model = quantize(build(network, len(data.classes), 3), recipe, seed=seed)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    update = optimizer(model, **UPDATE[network])
+    update, final = optimizer(model, **UPDATE[network]), Recipe.load(recipe).final
     saved = work / f"{network}-{recipe}-{seed}-{epochs}.safetensors" if work else None
     start, curve, seconds = 0, list[list[float]](), 0.0
     if saved is not None and saved.is_file():
@@ -104,8 +105,9 @@ def train(data: Images, network: str, recipe: str, seed: int, epochs: int, work:
         for number in track(range(each), f"{recipe} {seed} epoch {epoch + 1}", each):
             step = epoch * each + number
             set_step(model, step)
+            set_progress(model, step, epochs * each)
             for group in update.param_groups:
-                group["lr"] = UPDATE[network]["lr"] * warm_cosine(step, epochs * each, WARM)
+                group["lr"] = UPDATE[network]["lr"] * phased(step, epochs * each, WARM, final)
             images, labels = data.batch(order[number * BATCH : (number + 1) * BATCH], draw)
             loss = functional.cross_entropy(model(images), labels)
             update.zero_grad()

@@ -31,10 +31,11 @@ from torch.nn import functional
 
 from lbt.data.load import load_domain
 from lbt.data.params import DomainSpec
-from lbt.nn import optimizer, quantize, set_step
+from lbt.nn import optimizer, quantize, set_progress, set_step
 from lbt.nn.norms import NORMS
 from lbt.progress import track
 from lbt.recipe import Recipe
+from lbt.train.schedule import phased
 
 TASKS = {"digits": "mnist", "blended": "mnistm"}
 TRAIN, TEST, BATCH = 3000, 1500, 32
@@ -79,15 +80,21 @@ def accuracy(recipe: Recipe, task: Task, seed: int, steps: int, rate: float = RA
     x, y = task.train
     model = quantize(network(seed, x.shape[1]), recipe, seed=seed)
     update = optimizer(model, lr=rate, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(update, rate, total_steps=steps, cycle_momentum=False)
+    begins = recipe.final.begins(steps) if recipe.final else steps
+    schedule = torch.optim.lr_scheduler.OneCycleLR(update, rate, total_steps=begins, cycle_momentum=False)
     draw = torch.Generator().manual_seed(seed)
     for step in range(steps):
         set_step(model, step)
+        set_progress(model, step, steps)
         batch = torch.randint(0, len(x), (BATCH,), generator=draw)
         update.zero_grad()
         functional.cross_entropy(model(x[batch]), y[batch]).backward()
         update.step()
-        schedule.step()
+        if step + 1 < begins:
+            schedule.step()
+        else:
+            for group in update.param_groups:
+                group["lr"] = rate * phased(step + 1, steps, 0.3, recipe.final)
     model.eval()
     images, labels = getattr(task, part)
     with torch.inference_mode():

@@ -43,6 +43,16 @@ class Roles(Section):
         """The formats that are not float, by role."""
         return {role: spec for role in LAYER_ROLES if (spec := getattr(self, role)) is not None}
 
+    @property
+    def learn(self) -> bool:
+        """True if a step size of W or A is learnt."""
+        return any(spec is not None and spec.range.learned for spec in (self.W, self.A))
+
+    @property
+    def stateless(self) -> Roles:
+        """The same where nothing can be learnt: products by functions."""
+        return Roles(**{role: spec.stateless for role, spec in self.given().items()}) if self.learn else self
+
     def complete(self) -> Self:
         """The same with a copy of its own for every tensor whose first quantization can serve one product only."""
         wanted = {copy: getattr(self, role) for copy, role in COPIES.items() if getattr(self, copy) is None}
@@ -54,7 +64,10 @@ class Roles(Section):
         return getattr(self, COPIES[role]) if spec is None and role in COPIES else spec
 
     def check(self) -> None:
-        """Refuse operands of one product that are rotated differently, with a ValueError."""
+        """Refuse operands of one product that are rotated differently, and what cannot be learnt, with a ValueError."""
+        for role, spec in self.given().items():
+            if spec.range.learned and role not in ("W", "A"):
+                raise ValueError(f"{role}: range: {spec.range.rule} is for W and A")
         whole = self.complete()
         for product, (left, right) in PRODUCTS.items():
             turns = {role: spec.rotate if (spec := whole.operand(role)) else None for role in (left, right)}
@@ -64,6 +77,24 @@ class Roles(Section):
 
 
 LAYER_ROLES = tuple(Roles.model_fields)
+
+
+class Final(Roles):
+    """A last phase at higher precision with a rate of its own: its formats take the place of the recipe's in training.
+
+    FNT of Chmiel et al. (arXiv 2112.10769, section 4): everything but the weights in higher precision, a rate that
+    goes up for half of the phase and down again. Evaluation stays in the recipe's formats, so that what is deployed
+    does. A role that is not named keeps its format; null is float32.
+    """
+
+    share: float = Field(0.2, gt=0, lt=1)
+    """Share of the training's steps, its last."""
+    peak: float = Field(0.1, gt=0, le=1)
+    """The highest learning rate of the phase, relative to the training's peak."""
+
+    def begins(self, steps: int) -> int:
+        """The first of its steps in a training of ``steps``."""
+        return steps - max(1, round(self.share * steps)) if steps else 0
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -120,8 +151,10 @@ class Counteract(Section):
 class Update(Section):
     """The optimizer's numbers, when the role U is given."""
 
-    master: Literal["float", "integer"] = "float"
-    """``integer``: the master weights themselves are integers on a fixed power-of-two grid, updated by rounding."""
+    master: Literal["float", "integer", "bf16"] = "float"
+    """``integer``: the master weights themselves are integers on a fixed power-of-two grid, updated by rounding.
+    ``bf16``: they are bfloat16, updated in float32 and rounded stochastically (Zamirai et al., arXiv 2010.06192): small
+    updates, which rounding to nearest drops, arrive on average, and no float32 copy is kept."""
     bits: int = Field(16, ge=4, le=24)
     """Width of integer master weights, 4 … 24. The float32 that an update is computed in has 24 bits: near that, little
     below the grid is left for stochastic rounding."""
@@ -175,6 +208,8 @@ class Recipe(Section):
     """Exceptions for the last layer, or ``float``."""
     layers: dict[str, Roles | Literal["float"]] = Field(default_factory=dict)
     """Exceptions by layer name; a key is a pattern such as ``layer3.*``."""
+    final: Final | None = None
+    """A last phase at higher precision, for loops that say how many steps there are (:func:`lbt.nn.set_progress`)."""
     norm: Norm = Norm()
     """Batch norm."""
     update: Update = Field(default_factory=lambda: Update.model_validate({}))
@@ -201,6 +236,12 @@ class Recipe(Section):
             if exception != "float":
                 _one_sample(exception or self, label)
                 self._merged([exception]).check()
+                self._merged([exception, self.final]).check()
+        if self.final is not None:
+            _one_sample(self.final, "final")
+            for role, spec in self.final.given().items():
+                if spec.range.memory:
+                    raise ValueError(f"final.{role}: range: found {spec.range.rule}; accepted: rules without a memory")
         if self.update.master == "integer" and self.U is None:
             raise ValueError("update.master: integer needs U")
         if self.update.counteract is not None and self.E is None:
@@ -235,10 +276,11 @@ class Recipe(Section):
         """True if no role is quantized."""
         return all(getattr(self, role) is None for role in ROLES)
 
-    def for_layer(self, name: str, *, first: bool = False, last: bool = False) -> Roles | None:
-        """The formats of one layer, its exceptions applied; None leaves the layer in float."""
+    def for_layer(self, name: str, *, first: bool = False, last: bool = False, final: bool = False) -> Roles | None:
+        """The formats of one layer, its exceptions applied, or those of the final phase; None leaves it in float."""
         exceptions = [self.first if first else None, self.last if last else None]
         exceptions += [roles for pattern, roles in self.layers.items() if fnmatch.fnmatchcase(name, pattern)]
+        exceptions += [self.final] if final else []
         return None if "float" in exceptions else self._merged(exceptions).complete()
 
     def _merged(self, exceptions: Sequence[Roles | str | None]) -> Roles:
@@ -246,7 +288,9 @@ class Recipe(Section):
         roles = {role: getattr(self, role) for role in LAYER_ROLES}
         for exception in exceptions:
             if isinstance(exception, Roles):
-                roles.update({role: getattr(exception, role) for role in exception.model_fields_set})
+                roles.update(
+                    {role: getattr(exception, role) for role in LAYER_ROLES if role in exception.model_fields_set}
+                )
         return Roles(**roles)
 
     def __str__(self) -> str:
@@ -257,14 +301,10 @@ class Recipe(Section):
                 lines.append(f"  {role:<3}{spec or 'float32'}")
         for label, exception in [("first", self.first), ("last", self.last), *self.layers.items()]:
             if exception is not None:
-                changed = (
-                    exception
-                    if isinstance(exception, str)
-                    else ", ".join(
-                        f"{role} {getattr(exception, role) or 'float32'}" for role in exception.model_fields_set
-                    )
-                )
-                lines.append(f"  {label}: {changed}")
+                lines.append(f"  {label}: {exception if isinstance(exception, str) else _told(exception)}")
+        if self.final is not None:
+            phase = f"the last {self.final.share:.0%} of the steps, rate up to {self.final.peak:g} of the peak and down"
+            lines.append(f"  final: {phase}: {_told(self.final)}")
         lines.append(f"  norm {self.norm}")
         lines.append(f"  update {self.update}")
         if self.source:
@@ -272,11 +312,19 @@ class Recipe(Section):
         return "\n".join(lines)
 
 
+def _told(exception: Roles) -> str:
+    """The formats that differ, in one line."""
+    given = (role for role in LAYER_ROLES if role in exception.model_fields_set)
+    return ", ".join(f"{role} {getattr(exception, role) or 'float32'}" for role in given)
+
+
 def _only_operands(specs: Mapping[str, RoleSpec | None]) -> None:
     """Refuse in ``specs``, of tensors that no product takes, what is for operands."""
     for name, spec in specs.items():
         if spec is not None and spec != spec.unbound:
-            raise ValueError(f"{name}: rotate, along: reduction and samples are for operands of products")
+            raise ValueError(
+                f"{name}: rotate, along: reduction, samples and the range learned are for operands of products"
+            )
 
 
 def _one_sample(roles: Any, label: str) -> None:

@@ -14,13 +14,18 @@ from lbt.recipe import LAYER_ROLES, NORM_ENDS, Recipe, Roles
 
 def to_yaml(recipe: Recipe) -> str:
     """The text of a file of which ``Recipe.load`` makes an equal recipe (a name apart, if the file has another)."""
-    found = recipe.model_dump(mode="json", exclude_defaults=True, exclude={"name", "layers", "first", "last", "norm"})
+    found = recipe.model_dump(
+        mode="json", exclude_defaults=True, exclude={"name", "layers", "first", "last", "norm", "final"}
+    )
     found |= {role: line(spec) for role in (*LAYER_ROLES, "U") if (spec := getattr(recipe, role)) is not None}
     for place in ("first", "last"):
         if (exception := getattr(recipe, place)) is not None:
             found[place] = _roles(exception)
     if recipe.layers:
         found["layers"] = {pattern: _roles(roles) for pattern, roles in recipe.layers.items()}
+    if recipe.final is not None:
+        plan = recipe.final.model_dump(exclude_defaults=True, include={"share", "peak"})
+        found["final"] = {**plan, **_roles(recipe.final)}
     norm = recipe.norm.model_dump(mode="json", exclude_defaults=True, exclude=set(NORM_ENDS))
     norm |= {end: line(spec) for end in NORM_ENDS if (spec := getattr(recipe.norm, end)) is not None}
     if norm:

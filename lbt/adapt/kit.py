@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lbt.nn import quantize as quantize
     from lbt.nn import scale_loss as scale_loss
     from lbt.nn import separate_statistics as separate_statistics
+    from lbt.nn import set_progress as set_progress
     from lbt.nn import set_step as set_step
     from lbt.nn.norms import norm_layers as norm_layers
     from lbt.nn.parallel import average_gradients as average_gradients
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from lbt.train.evaluation import predict as predict
 
 _LOSSES = ("class_balance", "diversity", "entropy", "reverse_gradient")
-_LAYERS = ("domain", "optimizer", "quantize", "scale_loss", "separate_statistics", "set_step")
+_LAYERS = ("domain", "optimizer", "quantize", "scale_loss", "separate_statistics", "set_progress", "set_step")
 
 __getattr__, __dir__ = exports(
     __name__,

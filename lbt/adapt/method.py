@@ -16,7 +16,7 @@ from lbt.adapt import kit
 from lbt.adapt.knobs import JobKnobs
 from lbt.config import Section
 from lbt.errors import LbtError
-from lbt.train.schedule import set_lr, warm_cosine
+from lbt.train.schedule import phased, set_lr, warm_cosine
 
 if TYPE_CHECKING:
     import torch
@@ -142,8 +142,10 @@ class Base:
 
     def advance(self, step: int) -> dict[str, Tensor | float]:
         """Step ``step`` of ``preparation + steps``; it keys the stochastic rounding of every network."""
-        kit.set_step(kit.nn.ModuleList(self.networks.values()), step)
+        networks = kit.nn.ModuleList(self.networks.values())
+        kit.set_step(networks, step)
         own = step - self.preparation
+        kit.set_progress(networks, own, self.steps)
         if own < 0:
             return self.prepare(step)
         if own and own % REFRESH == 0 and "balance" in vars(self):
@@ -246,7 +248,7 @@ class Base:
 
     def schedule(self, step: int) -> float:
         """Factor of the peak learning rate at ``step``."""
-        return warm_cosine(step, self.steps, warm=0.1)
+        return phased(step, self.steps, 0.1, self.task.recipe.final)
 
     def update(self, loss: Tensor, factor: float, *names: str) -> None:
         """Backward, and a step of the named optimizers (default: all) at ``factor`` of their peak learning rate."""

@@ -53,7 +53,7 @@ def record(model: nn.Module, inputs: Inputs, labels: Tensor | None, loss_fn: Los
     sites: dict[str, tuple[Roles, Kernel]] = {}
     found: dict[tuple[str, str], Tensor] = {}
     layers = [module for module in model.modules() if isinstance(module, QuantizedLayer)]
-    original = {layer.lbt_name: layer.roles for layer in layers}
+    original = {layer.lbt_name: layer.now for layer in layers}
     for module in model.modules():
         for flow in flows(module):
             _watch_flow(module, flow, found)
@@ -136,7 +136,7 @@ def _watch_layer(layer: QuantizedLayer, found: dict[tuple[str, str], Tensor]) ->
     if layer.folded:
         found[name, "W"] = layer.folded[0].fold(layer.weight, layer.bias)[0].detach()
     # G is wanted as it is before its quantization
-    layer.roles = layer.roles.model_copy(update={"G": None})
+    layer.roles, layer.final_roles = layer.now.model_copy(update={"G": None}), None
 
     def enter(_: nn.Module, arguments: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
         found[name, "A"] = next(iter((*arguments, *named.values()))).detach().clone()

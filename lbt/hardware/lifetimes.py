@@ -74,7 +74,8 @@ def _saved(node: Node, precision: Precision, kept: Channels, batch: int) -> tupl
     """True if the backward pass reads the node's inputs, and the bytes of anything else that it keeps."""
     outputs = batch * kept.elements_out(node)
     if node.kind in PRODUCTS:
-        return node.trainable, 0.0
+        learned = precision.of(node.name)["A"].learned
+        return node.trainable, 4.0 * batch * kept.elements(node, 0) if learned else 0.0
     if node.kind == "norm":
         cost = norms.cost(variant(node, precision))
         return cost.saved_per_element > 0, cost.saved_per_channel * kept.live_out(node) * 4

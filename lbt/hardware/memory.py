@@ -151,7 +151,7 @@ def _statistics(channels: int, domains: int) -> float:
 
 def _copy(count: int, read: Number, other: Number) -> float:
     """Bytes of ``count`` numbers in the format ``other``; 0 where the format ``read`` is the same one."""
-    return _bytes(count, other) if other != read else 0.0
+    return 0.0 if read.holds(other) else _bytes(count, other)
 
 
 def _bytes(count: int, number: Number) -> float:

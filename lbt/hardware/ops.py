@@ -213,9 +213,9 @@ def _backward(node: Node, precision: Precision, batch: int, kept: Channels, need
                 x=roles["E"],
                 y=roles["WE"],
                 gemms=tuple(errors),
-                operations=Operations(adds=turns),
-                float_units=roles["E"].is_float or roles["WE"].is_float,
-                reads=arriving + weights,
+                operations=Operations(adds=turns) + _learning(roles["A"], inputs),
+                float_units=roles["E"].is_float or roles["WE"].is_float or roles["A"].learned,
+                reads=arriving + weights + (4 * inputs if roles["A"].learned else 0),
                 writes=leaving,
                 operands=(arriving, weights, leaving),
             )
@@ -229,8 +229,8 @@ def _backward(node: Node, precision: Precision, batch: int, kept: Channels, need
                 x=roles["AG"],
                 y=roles["EG"],
                 gemms=(Gemm(forward.k, forward.m, forward.n, forward.count * draws),),
-                operations=Operations(adds=(outputs if node.biases else 0) + turns),
-                float_units=roles["AG"].is_float or roles["EG"].is_float,
+                operations=Operations(adds=(outputs if node.biases else 0) + turns) + _learning(roles["W"], count),
+                float_units=roles["AG"].is_float or roles["EG"].is_float or roles["W"].learned,
                 reads=saved + arriving,
                 writes=leaving,
                 operands=(saved, arriving, leaving),
@@ -267,6 +267,11 @@ def _backward(node: Node, precision: Precision, batch: int, kept: Channels, need
         yield replace(error, operations=operations, elements=moved, float_units=roles["E"].is_float)
 
 
+def _learning(number: Number, elements: float) -> Operations:
+    """The gradient of a learnt step from ``elements``: a difference, a product, a sum, and both ends of the range."""
+    return LEARNING.scaled(elements) if number.learned else Operations()
+
+
 def _update(node: Node, precision: Precision, kept: Channels) -> Work:
     """SGD with momentum: v = μ·v + g; w = w − η·v. Adam keeps two states and takes a root and a quotient."""
     roles = precision.of(node.name)
@@ -280,10 +285,13 @@ def _update(node: Node, precision: Precision, kept: Channels) -> Work:
         node.name, _kind(node, precision), "update", operations=operations, float_units=precision.master.is_float
     )
     work = replace(_rounded(work, precision.master, count), elements=count)
-    copy = count * roles["W"].bits / 8 if roles["W"] != precision.master else 0
+    copy = 0 if roles["W"].holds(precision.master) else count * roles["W"].bits / 8
     gradient = count * roles["G"].bits / 8
     return replace(work, reads=gradient + state + master, writes=state + master + copy)
 
+
+LEARNING = Operations(adds=2, multiplies=1, comparisons=2)
+"""Operations of an element whose scale is learnt, in the backward pass (:mod:`lbt.numerics.ranges.learned`)."""
 
 FUSED = ("relu", "identity", "view")
 """Kinds that are applied to a result on its way to memory: they have operations, but no time or traffic of their

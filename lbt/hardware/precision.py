@@ -29,6 +29,7 @@ class Number:
         scale: ``pow2`` (a shift) or ``float`` (a multiplication) when a result is brought to this format.
         draws: independent roundings, each of which makes the product once.
         turns: additions for each element before it is rounded (a rotation of 2^turns elements).
+        learned: the scale is learnt, so that the backward pass reads the float32 that was rounded.
     """
 
     bits: float = 32
@@ -38,6 +39,7 @@ class Number:
     scale: str = "float"
     draws: int = 1
     turns: int = 0
+    learned: bool = False
 
     @property
     def is_float(self) -> bool:
@@ -48,6 +50,11 @@ class Number:
     def is_power(self) -> bool:
         """True if every number is zero or a power of two, so that a product by it is a shift."""
         return self.is_float and self.mantissa == 0
+
+    def holds(self, other: Number) -> bool:
+        """True if numbers of the format ``other`` are numbers of this one: floats alike, or the same in everything."""
+        own = (self.is_float, self.exponent, self.mantissa)
+        return self == other or (self.is_float and own == (other.is_float, other.exponent, other.mantissa))
 
     @property
     def width(self) -> int:
@@ -167,8 +174,11 @@ def of_recipe(recipe: Any, products: Sequence[str] = ()) -> Precision:
         roles = _roles(own, known.U) if own is not None else dict.fromkeys(ROLES, FLOAT32)
         if roles != base:
             layers[name] = roles
-    integer = known.update.master == "integer"
-    master = Number.integer(known.update.bits, "stochastic", "pow2") if integer else FLOAT32
+    master = {
+        "float": lambda: FLOAT32,
+        "integer": lambda: Number.integer(known.update.bits, "stochastic", "pow2"),
+        "bf16": lambda: Number.floating(8, 7, "stochastic"),
+    }[known.update.master]()
     return Precision(known.name or "recipe", base, master, known.norm.name, layers=layers)
 
 
@@ -186,4 +196,4 @@ def _number(spec: RoleSpec | None) -> Number:
         return FLOAT32
     exponent, mantissa, scale = spec.format.multiplier
     turns = 0 if spec.rotate is None else block_of(spec.rotate).bit_length() - 1
-    return Number(spec.bits, exponent, mantissa, spec.rounding, scale, spec.samples, turns)
+    return Number(spec.bits, exponent, mantissa, spec.rounding, scale, spec.samples, turns, spec.range.learned)

@@ -51,7 +51,8 @@ def quantize(
         want: what the caller reads. Values that were not wanted are made from codes lazily; the other way round there
             is none.
         offset: index of the first element of ``x`` when it is a part of a larger batch.
-        running: float32 of shape (1,), the running limit of a range rule with memory; updated in place.
+        running: float32, the state of a range rule with memory: its running limit (1,), updated in place, or what
+            :mod:`lbt.numerics.ranges.learned` says.
         slot: name of the shared CPU buffer that holds the values; a new tensor when empty.
         place: the dimensions of an operand that are its channels and its product's reduction.
         backend: by default the fastest that takes format and device.
@@ -162,6 +163,9 @@ def limits(
     """
     form = spec.format
     rule = spec.range if form.scaled else _MAX
+    if rule.learned and running is not None:
+        finite.check(backend.limits(matrix, layout, _MAX, form, known), key)
+        return rule.reach(matrix, form, running)
     if form.has_zero_point:
         high = backend.limits(matrix.clamp_min(0), layout, rule, form, None)
         low = backend.limits(matrix.clamp_max(0), layout, rule.below_zero(), form, None)

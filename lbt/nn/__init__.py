@@ -9,6 +9,7 @@ from lbt.lazy import exports
 if TYPE_CHECKING:
     from lbt.error_analysis.explain import explain as explain
     from lbt.nn.context import Context as Context
+    from lbt.nn.context import set_progress as set_progress
     from lbt.nn.context import set_step as set_step
     from lbt.nn.conversion.convert import float_state as float_state
     from lbt.nn.conversion.convert import quantize as quantize
@@ -32,6 +33,7 @@ _PUBLIC = {
     "quantize": "lbt.nn.conversion.convert",
     "scale_loss": "lbt.nn.optim.scaling",
     "separate_statistics": "lbt.nn.domains",
+    "set_progress": "lbt.nn.context",
     "set_step": "lbt.nn.context",
     "share_ranges": "lbt.nn.parallel",
     "summary": "lbt.nn.shares",

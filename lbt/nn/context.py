@@ -86,6 +86,8 @@ class Context:
         weights: by row of the table, the parameters that a product by a function multiplies by.
         passes: by layer, the passes of this step that may have to be made again (:mod:`lbt.nn.passes`).
         sites: by the name of a product by a function, its formats, or None and why it stays float.
+        final: the recipe's final phase has begun, see :func:`set_progress`.
+        final_sites: ``sites`` in that phase.
         watch: what sees each product by a function; see :mod:`lbt.error_analysis.record`.
         noted: functions that have their row because a forward ran them.
         stream: the model's place in the tree of copies: empty, ``1`` for its first copy, ``1.2`` for that one's second.
@@ -114,6 +116,8 @@ class Context:
     noted: set[str] = field(default_factory=set)
     passes: dict[str, deque[Pass]] = field(default_factory=dict)
     sites: dict[str, tuple[Roles | None, str]] = field(default_factory=dict)
+    final: bool = False
+    final_sites: dict[str, tuple[Roles | None, str]] = field(default_factory=dict)
     watch: Callable[..., None] | None = None
     stream: str = ""
     copies: int = 0
@@ -252,6 +256,26 @@ def set_step(model: nn.Module, step: int, *, first_sample: int = 0) -> None:
     finite.settle()
     for context in contexts_of(model, "set_step"):
         context.tell(step, first_sample)
+
+
+def set_progress(model: nn.Module, step: int, steps: int) -> None:
+    """Tell the converted models in ``model`` that ``step`` of ``steps`` comes: recipes may have a final phase.
+
+    The phase follows from the two numbers, so that a resumed run that says them is in the right one. Evaluation is
+    always in the recipe's own formats. Recipes without a final phase ignore the call. The learning rate is the loop's
+    (:func:`lbt.train.schedule.phased`).
+
+    Args:
+        model: a converted model, a part of one, or a model with converted ones inside.
+        step: from 0.
+        steps: number of steps of the training.
+
+    Raises:
+        LbtError: nothing in ``model`` was converted.
+    """
+    for context in contexts_of(model, "set_progress"):
+        phase = context.recipe.final
+        context.final = phase is not None and step >= phase.begins(steps)
 
 
 def set_first_sample(model: nn.Module, first_sample: int) -> None:

@@ -14,6 +14,7 @@ from lbt.kernels.quantize import limits
 from lbt.nn.context import contexts_of
 from lbt.nn.copies import copied
 from lbt.nn.inputs import Inputs, call
+from lbt.nn.layers import learned
 from lbt.nn.layers.base import QuantizedLayer
 from lbt.nn.layers.flow import Flow, flows
 from lbt.nn.layers.pairs import SECOND, SITES
@@ -90,6 +91,8 @@ def freeze_ranges(model: nn.Module, batch: Inputs | None = None) -> None:
     for module in model.modules():
         owner = module.__dict__.get("lbt")
         index = next((i for i, context in enumerate(contexts) if context is owner), 0)
+        if isinstance(module, QuantizedLayer) and any(bool(s.isnan().any()) for s in learned.states(module).values()):
+            raise LbtError(f"freeze_ranges: layer {module.lbt_name!r} has learnt no step size yet; train it first")
         if isinstance(module, QuantizedLayer) and _open(module.roles.A):
             running = module.limits().get("A")
             if running is not None and float(running) >= 0:
@@ -125,7 +128,7 @@ def _open(spec: RoleSpec | None) -> bool:
     """True if the limits of ``spec`` are found over a whole batch."""
     if spec is None or not spec.format.scaled or isinstance(spec.range, Frozen):
         return False
-    return spec.granularity in ("tensor", "channel") and spec.range.rule != "fixed"
+    return spec.granularity in ("tensor", "channel") and spec.range.rule != "fixed" and not spec.range.learned
 
 
 def _fixed(

@@ -47,12 +47,15 @@ def share_ranges(model: nn.Module) -> None:
     own_group()
     for context in contexts:
         context.shared = True
-        context.sites = {site: (roles and shared_roles(roles), why) for site, (roles, why) in context.sites.items()}
+        for sites in (context.sites, context.final_sites):
+            sites.update({site: (roles and shared_roles(roles), why) for site, (roles, why) in sites.items()})
     for module in model.modules():
         if isinstance(module, QuantizedLayer):
             module.roles = shared_roles(module.roles)
+            module.final_roles = module.final_roles and shared_roles(module.final_roles)
         for flow in flows(module):
             flow.a, flow.e = _shared(flow.a), _shared(flow.e)
+            flow.final = flow.final and (_shared(flow.final[0]), _shared(flow.final[1]))
 
 
 def shared_roles(roles: Roles) -> Roles:
@@ -61,7 +64,12 @@ def shared_roles(roles: Roles) -> Roles:
 
 
 def _shared(spec: RoleSpec | None) -> RoleSpec | None:
-    if spec is None or spec.granularity not in ("tensor", "channel") or isinstance(spec.range, Shared):
+    if (
+        spec is None
+        or spec.granularity not in ("tensor", "channel")
+        or isinstance(spec.range, Shared)
+        or spec.range.learned
+    ):
         return spec
     return spec.model_copy(update={"range": Shared(inner=spec.range)})
 

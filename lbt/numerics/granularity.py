@@ -11,6 +11,7 @@ element ``n · elements per sample``, and draws what it draws in the whole.
 | ``channel``  | one row for each output   | one column for each channel |
 | ``sample``   | (refused)                 | one row for each sample |
 | ``block(n)`` | n inputs of one position  | n channels of one position; a last, shorter block is padded with zeros |
+| ``run(n)``   | n elements of the whole tensor that follow each other; the last are padded with zeros | the same |
 
 Groups in two dimensions, ``block(rxc)`` and ``sample*channel``: :mod:`lbt.numerics.tiles`. Along another dimension than
 the channels, ``block(n)`` has n neighbours of that one (``axis`` of :func:`to_matrix`).
@@ -18,6 +19,7 @@ the channels, ``block(n)`` has n neighbours of that one (``axis`` of :func:`to_m
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -39,20 +41,58 @@ WEIGHT_ROLES = frozenset("WGU")
 def _check(text: str) -> str:
     text = text.replace(" ", "")
     words = ("tensor", "channel", "sample", BOTH)
-    if text not in words and not re.fullmatch(r"block\([1-9]\d{0,4}\)", text) and not tile_size(text):
+    if text not in words and not re.fullmatch(r"(block|run)\([1-9]\d{0,4}\)", text) and not tile_size(text):
         raise ValueError(
-            f"found {text!r}; accepted: {', '.join(words)}, block(n), block(rxc), up to 99999, for example block(32)"
+            f"found {text!r}; accepted: {', '.join(words)}, block(n), block(rxc), run(n), up to 99999, for example "
+            "block(32)"
         )
     return text
 
 
 Granularity = Annotated[str, AfterValidator(_check)]
-"""``tensor``, ``channel``, ``sample``, ``sample*channel``, ``block(n)`` or ``block(rxc)``."""
+"""``tensor``, ``channel``, ``sample``, ``sample*channel``, ``block(n)``, ``block(rxc)`` or ``run(n)``."""
 
 
 def block_size(granularity: str) -> int | None:
     """The n of ``block(n)``, else None."""
     return int(granularity[6:-1]) if granularity.startswith("block(") and "x" not in granularity else None
+
+
+def run_size(granularity: str) -> int | None:
+    """The n of ``run(n)``, else None."""
+    return int(granularity[4:-1]) if granularity.startswith("run(") else None
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The layout whose groups are runs of the tensor in channel-last order; the last one is padded.
+
+    Attributes:
+        shape: the tensor's own shape.
+    """
+
+    shape: tuple[int, ...]
+    dim: int = 1
+    by_column: bool = False
+
+    def matrix(self, last: Tensor, size: int) -> Tensor:
+        """A run in each row, from the tensor in channel-last order."""
+        flat = last.reshape(1, -1)
+        size = min(size, flat.shape[1])
+        whole = -(-flat.shape[1] // size) * size
+        return (flat if whole == flat.shape[1] else _pad(flat, whole)).view(-1, size)
+
+    def index(self, offset: int) -> Index:
+        """The indices of the matrix's elements, ``offset`` being that of the first; padding comes after all others."""
+        return Index(offset)
+
+    def restore(self, matrix: Tensor) -> Tensor:
+        """The tensor of shape ``shape`` (channels_last in memory where it has spatial dimensions)."""
+        flat = matrix.reshape(-1)[: math.prod(self.shape)]
+        if len(self.shape) < 3:
+            return flat.view(self.shape)
+        n, c, *space = self.shape
+        return flat.view(n, *space, c).movedim(-1, 1)
 
 
 @dataclass(frozen=True)
@@ -120,6 +160,9 @@ def to_matrix(x: Tensor, granularity: str, role: str, axis: int = 1) -> tuple[Te
     width = last.shape[-1] if last.dim() else 1
     weight = role[0] in WEIGHT_ROLES
     rows = shape[0] if shape else 1
+    if (size := run_size(granularity)) and last.numel():
+        runs = Runs(shape)
+        return runs.matrix(last, size), runs
     if size := block_size(granularity):
         padded = -(-width // size) * size if width > size else width
         if padded != width:

@@ -20,7 +20,7 @@ class RoleSpec(Section):
     """The number format: a word (``int8``, ``uint4``, ``e4m3``, ``mxe4m3``, …) or a mapping with ``kind``."""
     granularity: Granularity = "tensor"
     """The elements that share a scale: ``tensor``, ``channel``, ``sample``, ``sample*channel``, ``block(n)``,
-    ``block(rxc)``."""
+    ``block(rxc)``, ``run(n)``."""
     along: Literal["channels", "reduction"] = "channels"
     """The dimension along which blocks run: the channels, or the one that the product sums over."""
     range: AnyRule = parse_rule("max")
@@ -55,9 +55,13 @@ class RoleSpec(Section):
     def _possible(self) -> Self:
         if self.range.memory and self.granularity != "tensor":
             raise ValueError(
-                f"range: {self.range.rule} keeps one running limit, so granularity must be tensor, "
-                f"found {self.granularity}"
+                f"range: {self.range.rule} keeps one {'step size' if self.range.learned else 'running limit'}, so "
+                f"granularity must be tensor, found {self.granularity}"
             )
+        if self.range.learned and not self.format.scaled:
+            raise ValueError(f"range: {self.range.rule} needs a format with a scale, found {self.format}")
+        if self.range.learned and self.rotate is not None:
+            raise ValueError(f"rotate: the range rule {self.range.rule} fits unrotated tensors only")
         if self.along == "reduction" and block_size(self.granularity) is None:
             raise ValueError(f"along: reduction is for block(n), found granularity {self.granularity}")
         if self.samples > 1 and self.rounding != "stochastic":
@@ -71,8 +75,13 @@ class RoleSpec(Section):
 
     @property
     def unbound(self) -> RoleSpec:
-        """The same for a tensor that is no operand of a product."""
-        return self.model_copy(update={"along": "channels", "rotate": None, "samples": 1})
+        """The same for a tensor that is no operand of a layer's product, where nothing is learnt."""
+        return self.stateless.model_copy(update={"along": "channels", "rotate": None, "samples": 1})
+
+    @property
+    def stateless(self) -> RoleSpec:
+        """The same where no layer has a parameter for the rule ``learned``: the range is the largest magnitude."""
+        return self.model_copy(update={"range": parse_rule("max")}) if self.range.learned else self
 
     @property
     def bits(self) -> float:

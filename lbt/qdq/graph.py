@@ -128,13 +128,17 @@ class Graph:
             left, right = self.quantized(left, name, spec), self.quantized(right, name + SECOND, spec)
         return self.add("MatMul", [left, right])
 
-    def weight(self, name: str, spec: RoleSpec | None, weight: Tensor) -> str:
-        """The weight's codes, dequantized; float32 where the recipe leaves it so."""
+    def weight(self, name: str, spec: RoleSpec | None, weight: Tensor, running: Tensor | None = None) -> str:
+        """The weight's codes, dequantized; float32 where the recipe leaves it so.
+
+        ``running`` is the state of a range rule with memory.
+        """
         if spec is None:
             return self.constant(f"{name}.weight", weight.float().numpy())
         if spec.rotate is not None:
             raise LbtError(f"layer {name!r}, role W: found {spec}; ONNX export accepts no rotation")
-        q = quantize(weight, spec, Key(layer=name, role="W"))
+        state = None if running is None else running.clone()
+        q = quantize(weight, spec, Key(layer=name, role="W"), running=state)
         per_channel = spec.granularity == "channel" and q.scale.shape == (weight.shape[0], 1)
         if not per_channel:
             single(q, spec, name, "W")

@@ -55,7 +55,7 @@ def _product(g: Graph, name: str, m: Any, value: Value) -> str:
         if m.folded:
             w, b = (tensor.detach() for tensor in m.folded[0].fold(w, b))
         x = x if m.roles.A is None else g.quantized(x, name, m.roles.A)
-        weight = g.weight(name, m.roles.W, w)
+        weight = g.weight(name, m.roles.W, w, m.limits().get("W"))
     else:
         weight = g.constant(f"{name}.weight", w.float().numpy())
     bias = None if b is None else g.constant(f"{name}.bias", b.float().numpy())

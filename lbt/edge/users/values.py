@@ -27,7 +27,8 @@ def code_bits(spec: RoleSpec | None) -> int:
     form = None if spec is None else spec.format
     if spec is None or not isinstance(form, Int) or not form.symmetric or not 2 <= form.bits <= 8:
         return FLOAT
-    return form.bits if spec.granularity in ("tensor", "channel") and spec.rotate is None else FLOAT
+    plain = spec.granularity in ("tensor", "channel") and spec.rotate is None and not spec.range.learned
+    return form.bits if plain else FLOAT
 
 
 @dataclass

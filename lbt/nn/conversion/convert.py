@@ -17,7 +17,7 @@ from lbt.nn.conversion.modules import Conversion, inner_products, no_fast_path
 from lbt.nn.conversion.scan import multiplies, own_forward_class
 from lbt.nn.conversion.tracing import foldable, functions, graph_of, modules_with_products, weights_of
 from lbt.nn.copies import copied
-from lbt.nn.layers.base import QuantizedLayer
+from lbt.nn.layers.base import QuantizedLayer, added
 from lbt.nn.layers.functions import Functional, site_roles
 from lbt.nn.layers.mixed import become
 from lbt.recipe import Recipe
@@ -101,10 +101,10 @@ def quantize(
 def float_state(model: nn.Module) -> dict[str, Tensor]:
     """The state dict of a converted model with the float model's names only.
 
-    It leaves out the state that conversion added: running limits of range rules with memory, statistics per domain.
+    It leaves out what conversion added: running limits and learnt step sizes of range rules, statistics per domain.
     """
     state: dict[str, Tensor] = unwrapped(model).state_dict()
-    return {n: t for n, t in state.items() if "@" not in n and not n.rpartition(".")[2].startswith("running_limit_")}
+    return {n: t for n, t in state.items() if "@" not in n and not added(n.rpartition(".")[2])}
 
 
 def _check(model: nn.Module) -> None:

@@ -38,7 +38,7 @@ def macs_of(model: nn.Module, inputs: Inputs) -> dict[int, dict[str, int]]:
         if own is not None:
             _watch(module, (next(i for i, c in enumerate(contexts) if c is own), module.__dict__["lbt_name"]), stack)
         if isinstance(module, QuantizedLayer):
-            module.roles = Roles()
+            module.roles, module.final_roles = Roles(), None
     counter = _Counter(stack)
     before = torch._C._get_mkldnn_enabled()
     torch._C._set_mkldnn_enabled(False)  # recurrent layers are one kernel without a formula otherwise

@@ -83,9 +83,16 @@ class Conversion:
 
     def roles(self, name: str) -> Roles | None:
         """The formats of one layer; None where it stays float."""
-        first, last = self.context.ends
-        roles = self.context.recipe.for_layer(name, first=name in first, last=name in last)
+        roles = self._given(name)
         return None if roles == Roles() else roles
+
+    def _given(self, name: str, final: bool = False) -> Roles | None:
+        first, last = self.context.ends
+        return self.context.recipe.for_layer(name, first=name in first, last=name in last, final=final)
+
+    def _final(self, name: str) -> Roles | None:
+        """The formats of one layer in the recipe's final phase, if it has one."""
+        return None if self.context.recipe.final is None else self._given(name, final=True)
 
     def _product(self, name: str, module: nn.Module) -> None:
         roles, engine = self.roles(name), self.context.engine
@@ -96,11 +103,13 @@ class Conversion:
         if engine == "integer":
             from lbt.kernels.choose import check
 
-            check(name, module, roles)
+            for each in (roles, self._final(name)):
+                if each is not None:
+                    check(name, module, each)
         self._row(name, module, "quantized", "; ".join(f"{role} {spec}" for role, spec in roles.given().items()))
         kind = kind_of(module)
         assert kind is not None
-        _QUANTIZED[kind].from_float(module, name, roles, self.context)
+        _QUANTIZED[kind].from_float(module, name, roles, self.context).final_roles = self._final(name)
 
     def _attention(self, name: str, module: nn.MultiheadAttention) -> None:
         """The input projections are quantized here, the output projection is a layer of its own."""
@@ -153,7 +162,10 @@ class Conversion:
         if roles is None or not (roles.A or roles.E):
             return False
         a, e = (spec and spec.unbound for spec in (roles.A, roles.E))
-        module.register_forward_hook(Flow(name, a, e, self.context))
+        flow = Flow(name, a, e, self.context)
+        if (final := self._final(name)) is not None:
+            flow.final = final.A and final.A.unbound, final.E and final.E.unbound
+        module.register_forward_hook(flow)
         self._row(name, module, "quantized", f"output {a or 'float32'}; error {e or 'float32'}")
         return True
 

@@ -17,7 +17,7 @@ class _QConv(QuantizedLayer, nn.modules.conv._ConvNd):
         x = input if batched else input.unsqueeze(0)
         x, padding = self._explicit_padding(x)
         geometry = Geometry(self.stride, padding, self.dilation, self.groups)
-        y = self.product(x, choose.convolution(self.context.engine, geometry, self.roles, x, self.weight))
+        y = self.product(x, choose.convolution(self.context.engine, geometry, self.now, x, self.weight))
         return y if batched else y.squeeze(0)
 
     def _explicit_padding(self, x: Tensor) -> tuple[Tensor, tuple[int, ...]]:

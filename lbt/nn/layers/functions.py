@@ -102,7 +102,7 @@ def pair(module: nn.Module, word: str, args: Any, kwargs: Any) -> Any:
         and not weights
         and all(a.is_floating_point() or a.dtype == torch.bool for a in given)
     ):
-        roles, left = site_roles(context, site)
+        roles, left = site_roles(context, site, _final(module))
     result = None if roles is None else pairs.FORMS[word](multiplier(module, site), *args, **renamed(kwargs))
     if result is not None:
         note(module, f"{word}()", None, left, quantized=True)
@@ -119,11 +119,12 @@ def multiplier(module: nn.Module, site: str) -> pairs.Multiply:
     kernel, context = floats.batched(), module.__dict__["lbt"]
 
     def multiply(x: Tensor, w: Tensor, part: str, rows: int) -> Tensor:
-        name = f"{site}.{part}" if part else site
-        if name not in context.sites:
-            roles, why = site_roles(context, site)
-            context.sites[name] = roles and pairs.part_roles(roles, part), why
-        roles, _ = context.sites[name]
+        name, final = f"{site}.{part}" if part else site, _final(module)
+        known = context.final_sites if final else context.sites
+        if name not in known:
+            roles, why = site_roles(context, site, final)
+            known[name] = roles and pairs.part_roles(roles, part), why
+        roles, _ = known[name]
         if roles is None or not x.numel() or not w.numel():
             return x @ w.mT
         return _applied(module, name, roles, Call(x, w, None, replace(kernel, rows=rows), lambda y: y))
@@ -153,27 +154,34 @@ def product(module: nn.Module, word: str, call: Call) -> Tensor | None:
     if any(call.weight is weight for weight in context.left):
         return None
     site = f"{module.__dict__['lbt_name']}.{word}".lstrip(".")
-    roles, why = site_roles(context, site)
+    roles, why = site_roles(context, site, _final(module))
     note(module, word, call.weight, why, quantized=roles is not None)
     if roles is None:
         return None
     return _applied(module, site, roles, call) if call.x.numel() else None
 
 
-def site_roles(context: Context, site: str) -> tuple[Roles | None, str]:
+def _final(module: nn.Module) -> bool:
+    """True if ``module`` trains in the recipe's final phase."""
+    return module.training and module.__dict__["lbt"].final  # type: ignore[no-any-return]
+
+
+def site_roles(context: Context, site: str, final: bool = False) -> tuple[Roles | None, str]:
     """The formats of a product by a function, and how the table words them; None and why for float."""
-    if site not in context.sites:
-        context.sites[site] = _site_roles(context, site)
-    return context.sites[site]
+    known = context.final_sites if final else context.sites
+    if site not in known:
+        known[site] = _site_roles(context, site, final)
+    return known[site]
 
 
-def _site_roles(context: Context, site: str) -> tuple[Roles | None, str]:
+def _site_roles(context: Context, site: str, final: bool) -> tuple[Roles | None, str]:
     if context.engine != "emulate":
         return None, f"the engine {context.engine} makes products of modules only"
     first, last = context.ends
-    roles = context.recipe.for_layer(site, first=site in first, last=site in last)
+    roles = context.recipe.for_layer(site, first=site in first, last=site in last, final=final)
     if roles is None or roles == Roles():
         return None, IN_FLOAT
+    roles = roles.stateless
     two = site.rpartition(".")[2] in pairs.SITES
     roles = pairs.pair_roles(roles) if two else roles
     if not roles.given():

@@ -14,7 +14,7 @@ from lbt.distributed import smallest
 from lbt.errors import LbtError
 from lbt.kernels.quantize import fake_quantize
 from lbt.nn.context import Context
-from lbt.nn.optim import plain
+from lbt.nn.optim import bf16, plain
 from lbt.nn.optim.place import Place
 from lbt.nn.optim.scaling import LossScaling
 from lbt.numerics.formats.int import power_of_two
@@ -54,12 +54,14 @@ class _LowBit(torch.optim.Optimizer):
             self.scaling.attach(first)
         for group in self.param_groups:
             self._put_on_grids(group)
+        self._shorten(first=True)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group, as PyTorch's; its parameters follow their own model's recipe."""
         super().add_param_group(param_group)
         if hasattr(self, "places"):
             self._put_on_grids(self.param_groups[-1])
+            self._shorten(first=True)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -73,15 +75,17 @@ class _LowBit(torch.optim.Optimizer):
             return loss
         self._clip()
         factors = self._factors()
-        before = {p: p.clone() for p, factor in factors.items() if factor < 1}
-        super().step()
-        for p, old in before.items():  # exactly what a smaller learning rate for this layer would have done
-            p.copy_(old.lerp_(p, factors[p]))
-        for p in self._parameters():
-            if self._place(p).recipe.U is not None:
-                self._round_state(self.state.get(p, {}), self._place(p))
-        for group in self.param_groups:
-            self._round_weights(group)
+        with bf16.widened(self._short()):
+            before = {p: p.clone() for p, factor in factors.items() if factor < 1}
+            super().step()
+            for p, old in before.items():  # exactly what a smaller learning rate for this layer would have done
+                p.copy_(old.lerp_(p, factors[p]))
+            for p in self._parameters():
+                if self._place(p).recipe.U is not None:
+                    self._round_state(self.state.get(p, {}), self._place(p))
+            for group in self.param_groups:
+                self._round_weights(group)
+            self._shorten()
         self._advance()
         return loss
 
@@ -92,6 +96,7 @@ class _LowBit(torch.optim.Optimizer):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
+        bf16.keep_wide_state(self, state_dict, self._short())
         if self.scaling is not None:
             self.scaling.attach(self.param_groups[0])
         for context in self.contexts:
@@ -100,6 +105,10 @@ class _LowBit(torch.optim.Optimizer):
 
     def _parameters(self) -> list[nn.Parameter]:
         return [p for group in self.param_groups for p in group["params"]]
+
+    def _short(self) -> list[nn.Parameter]:
+        """The parameters that are kept in bfloat16 alone."""
+        return [p for p in self._parameters() if self._place(p).recipe.update.master == "bf16"]
 
     def _place(self, p: nn.Parameter) -> Place:
         return self.places.get(p) or Place("", "", Recipe(), None)
@@ -147,8 +156,11 @@ class _LowBit(torch.optim.Optimizer):
         for entry in ("momentum_buffer", "exp_avg"):
             if isinstance(state.get(entry), Tensor):
                 state[entry].copy_(fake_quantize(state[entry], spec, place.key("U", step, update)))
-        second = state.get("exp_avg_sq")
-        if isinstance(second, Tensor):
+        second, squares = state.get("exp_avg_sq"), spec.format.for_squares
+        if isinstance(second, Tensor) and squares is not None:
+            own = spec.model_copy(update={"format": squares})
+            second.copy_(fake_quantize(second, own, place.key("U2", step, update)))
+        elif isinstance(second, Tensor):
             # its root is what Adam divides by: stored as the root, rounded up, so that a small one never becomes zero
             root = square_root(second.float())
             scale = spec.format.scale_for(root.amax())
@@ -166,6 +178,12 @@ class _LowBit(torch.optim.Optimizer):
             # kept in the group, so that a state dict carries them: the grid is fixed for the whole run
             group["lbt_grids"] = grids
             self._round_weights(group, first=True)
+
+    def _shorten(self, first: bool = False) -> None:
+        """Round the weights that are kept in bfloat16 alone."""
+        for p in self._short():
+            place = self._place(p)
+            bf16.rounded(p, place.key("master", self.param_groups[0]["lbt_step"], self._update(place)), first=first)
 
     def _round_weights(self, group: dict[str, Any], first: bool = False) -> None:
         for p, grid in zip(group["params"], group.get("lbt_grids", ()), strict=False):

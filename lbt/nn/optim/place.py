@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from lbt.nn.context import Context, unwrapped
+from lbt.nn.layers.learned import STEP
 from lbt.numerics.rounding import Key
 from lbt.recipe import Recipe
 
@@ -37,7 +38,8 @@ class Place:
     def plain(self) -> bool:
         """True where the recipe says nothing about the update."""
         update = self.recipe.update
-        return self.recipe.U is None and (update.clip_norm, update.loss_scale, update.counteract) == (None, None, None)
+        rules = (update.clip_norm, update.loss_scale, update.counteract)
+        return self.recipe.U is None and update.master == "float" and rules == (None, None, None)
 
 
 def places(model: nn.Module, recipe: Recipe | None) -> dict[nn.Parameter, Place]:
@@ -54,5 +56,9 @@ def places(model: nn.Module, recipe: Recipe | None) -> dict[nn.Parameter, Place]
         for name, parameter in module.named_parameters(recurse=False):
             if parameter.requires_grad and parameter not in found:
                 own = recipe or (context.recipe if isinstance(context, Context) else Recipe())
+                if name.startswith(STEP):  # one number: no grid of its own, no format
+                    own = own.model_copy(
+                        update={"U": None, "update": own.update.model_copy(update={"master": "float"})}
+                    )
                 found[parameter] = Place(f"{layer}.{name}".lstrip("."), layer, own, context)
     return found

@@ -108,6 +108,11 @@ class FormatBase(Section):
         return None
 
     @property
+    def for_squares(self) -> FormatBase | None:
+        """The format of numbers that are never negative, as Adam's second moment; None: their root takes this one."""
+        return None
+
+    @property
     def scaled(self) -> bool:
         """True if a scale is found from the data; fp16 and bf16 have none."""
         return True

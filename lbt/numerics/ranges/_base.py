@@ -24,6 +24,11 @@ class RuleBase(Section):
         """True if the rule keeps a running limit from step to step (granularity ``tensor`` only)."""
         return False
 
+    @property
+    def learned(self) -> bool:
+        """True if the limit comes from a parameter of the layer (roles W and A), whose state ``reach`` takes."""
+        return False
+
     def below_zero(self) -> RuleBase:
         """The rule for the part of the data below zero, where a format has a zero point."""
         return self
@@ -48,6 +53,10 @@ class RuleBase(Section):
             mean_square: gives the mean of the squares, float64; of those that are not zero if its argument is true.
         """
         return None
+
+    def reach(self, x: Tensor, form: FormatBase, state: Tensor) -> tuple[Tensor, Tensor]:
+        """(high, low) of the only group by the ``state`` of a rule that is :attr:`learned`."""
+        raise NotImplementedError
 
     def remember(self, limit: Tensor, running: Tensor) -> Tensor:
         """The limit to use now, from this call's own and the ``running`` one (< 0 at first), which is updated."""
