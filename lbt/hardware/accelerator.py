@@ -13,6 +13,7 @@ import itertools
 from math import ceil
 
 from lbt.errors import unknown
+from lbt.hardware import widths
 from lbt.hardware.precision import Number, Precision, shifts
 from lbt.hardware.rtl.grid import STYLES, Unit
 from lbt.hardware.units import Area, area
@@ -73,8 +74,8 @@ def _shifting(precision: Precision, target: str, style: str, accumulator: int, m
     return rest + Area(luts, 0, 0, 0, 0, "fitted")
 
 
-def norm_lane(norm: str, number: Number, target: str) -> Area:
-    """Datapath of a batch norm that takes one element a cycle, forward or backward.
+def norm_lane(norm: str, number: Number, target: str, elements: int = widths.UNKNOWN_LENGTH) -> Area:
+    """Datapath of a batch norm that takes one element a cycle, forward or backward; its sums hold ``elements``.
 
     Float numbers go through float32 adders and multipliers, whatever lane the norm declares.
 
@@ -85,7 +86,8 @@ def norm_lane(norm: str, number: Number, target: str) -> Area:
     if cost.lane not in (FLOAT_LANE, *STYLES["norm"]):
         raise unknown("lane", cost.lane, (FLOAT_LANE, *STYLES["norm"]), where=f"lbt/nn/norms/{norm}.py")
     if cost.lane != FLOAT_LANE and not number.is_float:
-        return area(Unit("norm", cost.lane, target, max(3, number.width), 0))
+        bits = max(3, number.width)
+        return area(Unit("norm", cost.lane, target, bits, 0, widths.norm_sum(bits, elements)))
     passes = (cost.forward.element, cost.backward.element)
     adds, multiplies = max(p.adds + p.comparisons for p in passes), max(p.multiplies for p in passes)
     adder = area(Unit("float_adder", "plain", target, 8, 23))

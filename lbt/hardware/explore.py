@@ -49,13 +49,9 @@ def compare(
     for name in boards:
         board = Board.load(name)
         costs = [cost_of_graph(graph, p, board, name, chosen) for p in precisions]
-        areas = [_booth_mac(p, board, chosen) for p in precisions]
+        areas = [cell(c.precision, board.target, "booth", c.accelerator.accumulator).lut for c in costs]
         rows += [_row(c, costs[0], area, areas[0]) for c, area in zip(costs, areas, strict=True)]
     return pa.Table.from_pylist(rows)
-
-
-def _booth_mac(precision: Precision, board: Board, options: HardwareParams) -> float:
-    return cell(precision, board.target, "booth", options.accumulator).lut
 
 
 def _row(one: Cost, base: Cost, area: float, base_area: float) -> dict[str, Any]:

@@ -35,8 +35,8 @@ class HardwareParams(Section):
     """Lanes for batch norm, additions and the update that the columns share, each one element a cycle. A number is an
     upper bound: there are fewer where they would take over half of the LUTs that may be used. auto: as many as make the
     step fastest."""
-    accumulator: int = Field(default=32, ge=16, le=48)
-    """Bits of an integer accumulator."""
+    accumulator: Literal["auto"] | Annotated[int, Field(ge=16, le=48)] = "auto"
+    """Bits of an integer accumulator; auto: the fewest with which no sum of the network wraps, 48 at most."""
     clock: float | None = Field(default=None, ge=0.001, le=2000)
     """Clock in MHz instead of the board's."""
     teacher: bool = True

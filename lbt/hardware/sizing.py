@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from lbt.errors import LbtError
+from lbt.hardware import widths
 from lbt.hardware.accelerator import norm_lane, operands, requantizer, update_unit
 from lbt.hardware.boards import Board
 from lbt.hardware.bram import banks
@@ -56,6 +57,8 @@ class Accelerator:
     Attributes:
         style: build of the multipliers: ``packed``, ``dsp``, ``booth``, ``plain``, or two of them as ``packed+booth``.
         a_bits, b_bits: operand widths of a multiplier (significands if float).
+        accumulator: bits of a fixed-point sum.
+        sum_bits: bits with which no sum of the network wraps; more than ``accumulator`` where it may.
         rows, cols: of the array; 0 if not even one cell fits.
         mac: one cell; their mean if there are two kinds.
         column: the end of one column.
@@ -69,6 +72,8 @@ class Accelerator:
     style: str
     a_bits: int
     b_bits: int
+    accumulator: int
+    sum_bits: int
     rows: int
     cols: int
     mac: Area
@@ -131,6 +136,7 @@ def size(
     options: HardwareParams,
     works: Sequence[Work] = (),
     rides: Mapping[tuple[str, str], float] | None = None,
+    elements: int = widths.UNKNOWN_LENGTH,
 ) -> Accelerator:
     """The accelerator for ``board``.
 
@@ -140,17 +146,19 @@ def size(
         options: style of the multipliers, accumulator, rounder, array and lanes.
         works: the network's work, for ``array: auto`` and ``lanes: auto``; without it the largest square array.
         rides: elements of norms that pass the lanes while a product runs, by layer and pass.
+        elements: of the longest sum of a batch norm.
 
     Raises:
         LbtError: no area is known for these numbers, or an array that was asked for does not fit.
     """
-    column = requantizer(precision, board.target, options.accumulator, options.rounder)
-    lane = norm_lane(precision.norm, precision["A"], board.target)
-    lane = lane + update_unit(precision, board.target, options.rounder)
     bits = operands(precision)
+    accumulator = widths.accumulator(precision, works, options.accumulator, bits)
+    column = requantizer(precision, board.target, accumulator, options.rounder)
+    lane = norm_lane(precision.norm, precision["A"], board.target, elements)
+    lane = lane + update_unit(precision, board.target, options.rounder)
     candidates = [
-        Parts(build, column, lane, (*bits, options.accumulator), board)
-        for build in builds(precision, board, options.style, options.accumulator)
+        Parts(build, column, lane, (*bits, accumulator), board)
+        for build in builds(precision, board, options.style, accumulator)
     ]
     load = Load.of(works, board, bits, rides or {}) if any(work.macs for work in works) else None
     found = [_largest(parts, options, load) for parts in candidates]
@@ -165,7 +173,8 @@ def size(
     mac = parts.build.cells(one.cells) * (1 / one.cells) if one.cells else parts.build.first
     limit = _limit(parts, rows, cols, lanes, chosen=load is not None and options.array == "auto")
     sram = board.sram(bits[0])
-    return Accelerator(parts.build.style, *bits, rows, cols, mac, column, lane, lanes, limit, total, sram)
+    sums = accumulator, widths.exact(precision, works)
+    return Accelerator(parts.build.style, *bits, *sums, rows, cols, mac, column, lane, lanes, limit, total, sram)
 
 
 @dataclass(frozen=True)
