@@ -73,6 +73,16 @@ def test_a_dsp_block_holds_a_mac_or_none_is_taken() -> None:
         assert (told.lut, told.ff, told.dsp) == (row["lut"], row["ff"], row["dsp"]), unit.name
 
 
+def test_a_multiplier_in_a_dsp_block() -> None:
+    """27 × 18 bits in a DSP48E2, 25 × 18 in a DSP48E1, either way round; Yosys leaves a DSP48E2's register outside."""
+    for target, a, b, kept in (("xcup", 27, 18, 45), ("xcup", 18, 27, 45), ("xcup", 8, 8, 16), ("xc7", 25, 18, 0)):
+        found = area(Unit("multiplier", "dsp", target, a, b))
+        assert (found.lut, found.ff, found.dsp, found.origin) == (0, kept, 1, "closed")
+    assert area(Unit("multiplier", "dsp", "xcup", 4, 4)).dsp == 0
+    with pytest.raises(LbtError, match="no synthesised unit with DSP blocks contains it"):
+        area(Unit("multiplier", "dsp", "xcup", 28, 18))
+
+
 def test_ultrascale_has_the_luts_of_the_seven_series() -> None:
     both = [u for u in library() if u.target == "xcup" and u.style != "dsp"]
     assert len(both) >= 3
