@@ -354,15 +354,13 @@ def cost(
 
         if not inference or side_by_side or array or lanes or clock:
             raise LbtError(
-                "--processor: a processor only infers, in int8; accepted: with --inference, without --compare, --array, "
-                "--lanes and --clock"
+                "--processor: a processor only infers, in int8; accepted: with --inference, without --compare, "
+                "--array, --lanes and --clock"
             )
         click.echo(infer(network, image, processor))
         return
     options = HardwareParams(batch=batch, array=_array(array), lanes=_lanes(lanes), clock=clock)
-    click.echo(
-        cost(network, image, recipe=recipe, board=board, batch=batch, training=not inference, options=options)
-    )
+    click.echo(cost(network, image, recipe=recipe, board=board, batch=batch, training=not inference, options=options))
     if side_by_side:
         rows = compare(network, image, recipes=[recipe], boards=[board], options=options).to_pylist()
         shown = [[f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]

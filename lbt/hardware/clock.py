@@ -71,6 +71,24 @@ class Pace:
         """Name of the slowest unit."""
         return self.known[0].name if self.known else ""
 
+    def told(self, clock: float, stated: float) -> str:
+        """A design's clock in words: what bounds it, and how sure that is.
+
+        Args:
+            clock: of the design, MHz.
+            stated: by its board, or by whoever asks.
+        """
+        said = f"clock {clock:.3g} MHz"
+        if self.mhz is None:
+            said += ", stated; no estimate"
+        elif self.mhz > stated:
+            said += f", stated; its units reach {self.mhz:.3g} (estimate: {remark()})"
+        elif clock < stated:
+            said += f", limited by {self.slowest} (estimate: {remark()}; stated: {stated:.3g})"
+        else:
+            said += f", asked for; {self.slowest} reaches {self.mhz:.3g} (estimate: {remark()})"
+        return said + (f"; unknown: {', '.join(self.unknown)}" if self.unknown else "")
+
 
 def pace(parts: Iterable[Unit | Stage], target: str) -> Pace:
     """Clocks of ``parts`` on a family."""
@@ -111,10 +129,10 @@ def paths(file: File = PATHS) -> dict[Unit, Path]:
 def closed(unit: Unit) -> Path | None:
     """The slowest path of a Booth multiplier or MAC, or of one in a DSP block; None for other units.
 
-    Each of the ⌈b/2⌉ Booth rows is a carry chain of a + 3 bits, which chooses its multiple in the LUTs in front of it (of
-    four inputs on ecp5, where the choice of the first row takes one more). A row hands its sum on two bits lower, so
-    that the path enters one carry cell and leaves the next in each row, and runs through the whole of the last one. A
-    product in a block has its register there on xc7, and outside elsewhere. A MAC's accumulator, behind the product's
+    Each of the ⌈b/2⌉ Booth rows is a carry chain of a + 3 bits, which chooses its multiple in the LUTs in front of it
+    (of four inputs on ecp5, where the choice of the first row takes one more). A row hands its sum on two bits lower,
+    so that the path enters one carry cell and leaves the next in each row, and runs through the whole of the last one.
+    A product in a block has its register there on xc7, and outside elsewhere. A MAC's accumulator, behind the product's
     register, is a chain of its own.
     """
     if unit.kind not in ("multiplier", "mac") or unit.style == "plain":

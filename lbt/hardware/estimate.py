@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 from torch import nn
 
-from lbt.hardware import clock, published, timing
+from lbt.hardware import published, timing, units
 from lbt.hardware.array import Array
 from lbt.hardware.boards import Board
 from lbt.hardware.masks import channels
@@ -99,21 +99,6 @@ class Cost:
             return "buffers" if sum(r.traffic for r in waiting) > 2 * needed else "bandwidth"
         return "lanes" if lanes > products else self.accelerator.limit
 
-    def _clock(self) -> str:
-        """The clock, what bounds it, and how sure that is."""
-        a, asked = self.accelerator, self.board.clock
-        said = f"clock {a.clock:.3g} MHz"
-        if a.pace.mhz is None:
-            said += ", no estimate"
-        elif a.pace.mhz > asked:
-            said += f", stated; its units reach {a.pace.mhz:.3g}"
-        elif a.clock < asked:
-            said += f", limited by {a.pace.slowest} (estimate; stated: {asked:.3g})"
-        else:
-            said += f", asked for; {a.pace.slowest} reaches {a.pace.mhz:.3g} (estimate)"
-        said += f"; {clock.remark()}" if a.pace.known else ""
-        return said + (f"; unknown: {', '.join(a.pace.unknown)}" if a.pace.unknown else "")
-
     def _spread(self) -> str:
         """The estimate's uncertainty, for a training step."""
         said = published.remark(published.spread()) if self.by_pass()["error"].get("macs") else ""
@@ -177,9 +162,10 @@ class Cost:
         lines = [
             f"{self.precision.name} on {self.board_name} ({self.board.device}): {fits}, limited by {self.limit}",
             f"  array {a.rows}×{a.cols} of {a.a_bits}×{a.b_bits} bit {a.style} MACs: {m['lut']:,} LUT "
-            f"({a.total.lut / self.board.lut:.0%}), {m['ff']:,} FF ({a.total.ff / self.board.ff:.0%}), {m['dsp']:,} DSP; "
-            f"{a.lanes} lanes; areas: {m['area_origin']}",
-            f"  {self._clock()}",
+            f"({a.total.lut / self.board.lut:.0%}), {m['ff']:,} FF ({a.total.ff / self.board.ff:.0%}), "
+            f"{m['dsp']:,} DSP; {a.lanes} lanes; "
+            f"areas: {units.remark(str(m['area_origin']), self.board.target)}",
+            f"  {a.pace.told(a.clock, self.board.clock)}",
             f"  {self.images_per_second:,.0f} images/s{self._spread()} in batches of {self.batch}, "
             f"{self.joules_per_image * 1e3:.3g} mJ/image (45 nm), utilisation {m['utilisation']:.0%}",
             f"  storage {self.storage.total / 1e6:.2f} MB of {self.board.memory:g} MB",

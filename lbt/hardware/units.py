@@ -59,9 +59,8 @@ class Area:
         origin = max(self.origin, other.origin, key=ORIGINS.index)
         depth = None if self.depth is None or other.depth is None else max(self.depth, other.depth)
         parts = tuple(dict.fromkeys(self.parts + other.parts))
-        return Area(
-            self.lut + other.lut, self.ff + other.ff, self.carry + other.carry, self.dsp + other.dsp, depth, origin, parts
-        )
+        counts = [getattr(self, name) + getattr(other, name) for name in ("lut", "ff", "carry", "dsp")]
+        return Area(*counts, depth, origin, parts)
 
     def __mul__(self, count: float) -> Area:
         counts = (self.lut * count, self.ff * count, self.carry * count, self.dsp * count)
@@ -155,8 +154,12 @@ def _fitted(unit: Unit, column: str) -> float:
 
 
 def _transferred(unit: Unit) -> Area:
-    """On the LUT4 fabric, of which the library has few units: a line over what the same units take in LUT6."""
-    here = [u for u in library() if (u.kind, u.style, u.target) == (unit.kind, unit.style, unit.target)]
+    """On the LUT4 fabric, of which the library has few units: a line over what the same units take in LUT6.
+
+    The unit itself is left out, where it is there.
+    """
+    alike = (u for u in library() if (u.kind, u.style, u.target) == (unit.kind, unit.style, unit.target))
+    here = [other for other in alike if other != unit]
     if not here:
         raise LbtError(
             f"no area is known for {unit.name}: no unit of its kind and style was synthesised for {unit.target}"
@@ -169,6 +172,25 @@ def _transferred(unit: Unit) -> Area:
         for name in ("lut", "ff", "carry")
     )
     return Area(lut, ff, carry, 0, None, "fitted")
+
+
+@cache
+def transfer_errors() -> dict[str, float]:
+    """Relative error in LUTs of each ecp5 unit, predicted from the others of its kind and style (if there are any)."""
+    units = [unit for unit in library() if unit.target == "ecp5" and unit.style != "dsp"]
+    found = {}
+    for unit in units:
+        if sum((other.kind, other.style) == (unit.kind, unit.style) for other in units) > 1:
+            found[unit.name] = abs(_transferred(unit).lut / library()[unit]["lut"] - 1)
+    return found
+
+
+def remark(origin: str, target: str) -> str:
+    """The origin of an area in words, with the measured error of a fitted one on ecp5."""
+    if target != "ecp5" or origin != "fitted":
+        return origin
+    errors = transfer_errors().values()
+    return f"{origin} (ecp5: {min(errors):.0%} to {max(errors):.0%} off for the {len(errors)} units that were left out)"
 
 
 def _fabric(unit: Unit) -> str:

@@ -105,8 +105,8 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     "option",
     ["--batch=0", "--batch=-1", "--classes=0", "--shape=-3,32,32", "--shape=3,0,8", "--shape=3,32",
      "--shape=3,99999,99999", "--shape=3,32,32,32", "--shape=3,1_0,8", "--classes=1180591620717411303424", "--bacth=2",
-     "--array=12*7", "--array=0x4", "--array=9x", "--array=99999x1", "--lanes=0", "--lanes=1025", "--lanes=many", "--lanes=-1",
-     "--clock=0"],
+     "--array=12*7", "--array=0x4", "--array=9x", "--array=99999x1", "--lanes=0", "--lanes=1025", "--lanes=many",
+     "--lanes=-1", "--clock=0"],
 )  # fmt: skip
 def test_cost_bounds_its_numbers(capsys, option):
     assert option.split("=")[0] in refused(capsys, "cost", option)

@@ -1,4 +1,4 @@
-"""Clocks: delays added up by hand, paths found by walking every path, published routed paths, and what an answer says."""
+"""Clocks: delays added up by hand, paths found by walking every path, a published routed path, and the answer."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def test_the_slowest_unit_bounds_the_clock() -> None:
     a = found.accelerator
     assert a.pace.mhz == min(one.mhz for one in a.pace.known if one.mhz)
     assert a.clock == a.pace.mhz < found.board.clock
-    assert f"limited by {a.pace.slowest} (estimate; stated: 300)" in str(found)
+    assert f"limited by {a.pace.slowest} (estimate: {remark()}; stated: 300)" in str(found)
     assert found.metrics()["clock_unit"] == a.pace.slowest
     assert found.seconds == pytest.approx(found.cycles / (a.clock * 1e6))
 

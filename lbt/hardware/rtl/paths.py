@@ -123,7 +123,7 @@ class _Analysis:
         return [
             (port, index, bit)
             for port, bits in cell["connections"].items()
-            if cell["port_directions"][port] == "input" and port not in ("C", "CLK", "CLK0") or _selects(cell, port)
+            if (cell["port_directions"][port] == "input" and port not in ("C", "CLK", "CLK0")) or _selects(cell, port)
             for index, bit in enumerate(bits)
             if isinstance(bit, int)
         ]

@@ -41,8 +41,8 @@ def place(unit: Unit, cache: Path = CACHE, seeds: tuple[int, ...] = SEEDS) -> di
     """Place and route one unit.
 
     Returns:
-        ``mhz``, Fmax by seed; ``median_mhz``; of the slowest path of the first seed ``nets``, the number of routed nets,
-        ``nets_ns`` and ``cells_ns``.
+        ``mhz``, Fmax by seed; ``median_mhz``; of the slowest path of the first seed ``nets``, the number of routed
+        nets, ``nets_ns`` and ``cells_ns``.
 
     Raises:
         LbtError: a tool is not installed, or fails.
