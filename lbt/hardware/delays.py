@@ -71,8 +71,8 @@ DELAYS: dict[str, Delays] = {
         source="FloPoCo's Virtex UltraScale+ (-2) from Vivado's reports; DSP48E2 from routed reports of a xczu3eg (-1)",
     ),
     "ecp5": Delays(
-        register=0.525, net=0.96, lut=0.24, mux=0.18, chain=0.45 + 0.44, carry=0.071, block=3.927, capture=3.927,
-        source="Project Trellis, speed grade 6; nets: nextpnr's estimate for neighbours",
+        register=0.525, net=0.96, lut=0.236, mux=0.151, chain=0.447 + 0.443, carry=0.071, block=3.927, capture=3.927,
+        source="Project Trellis, speed grade 6 (multiplexers: Yosys); nets: nextpnr's estimate between neighbours",
     ),
 }  # fmt: skip
 """By synthesis target."""

@@ -56,7 +56,7 @@ class _Analysis:
 
     def __init__(self, module: Module, target: str) -> None:
         self.delays = DELAYS[target]
-        self.cells = list(module["cells"].values())
+        self.cells = [cell for cell in module["cells"].values() if cell["type"] != "$scopeinfo"]
         self.packs = target != "ecp5"  # a LUT in front of a carry cell is in the same slice
         self.drivers: dict[Bit, tuple[dict[str, Any], str, int]] = {}
         for cell in self.cells:
@@ -83,8 +83,9 @@ class _Analysis:
         elif kind in BLOCKS and _registered(cell, "PREG"):
             early = _registered(cell, "AREG", "BREG", "MREG")  # a register before the adder, or the whole block
             for _, _, bit in inputs:
-                one = replace(self.arrival(bit).path, nets=self.arrival(bit).path.nets + 1)
-                yield replace(one, captures=1) if early else replace(one, blocks=one.blocks + 1)
+                path = self.arrival(bit).path
+                routed = replace(path, nets=path.nets + 1)
+                yield replace(routed, captures=1) if early else replace(routed, blocks=path.blocks + 1)
         elif kind not in LUTS | MUXES | CARRIES | BLOCKS:
             raise LbtError(f"slowest path: found a cell {kind}; accepted: {', '.join(sorted(REGISTERS | LUTS))}, …")
 
