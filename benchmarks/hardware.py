@@ -149,7 +149,7 @@ USUAL = (
 
 
 def clocks() -> Iterator[Row]:
-    """Estimated clocks, and estimated over placed ones on ECP5 (``lbt.hardware.rtl.place`` measures these)."""
+    """Estimated clocks, and estimated over placed ones on ECP5 (``lbt.hardware.fmax.place`` measures these)."""
     for kind, style, *widths in USUAL:
         for target in ("xc7", "xcup", "ecp5"):
             unit = Unit(kind, style, target, *widths)

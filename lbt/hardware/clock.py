@@ -9,7 +9,7 @@ A unit's path is, in this order,
 ``structure`` of logic that is no unit of the library (a shifter, the carry that mends packed products), by hand.
 
 Where there is none of these the clock is unknown, and the answer says so. Placement, the speed grade and a full device
-decide what a board reaches; :mod:`lbt.hardware.rtl.place` measures how far the estimate is off on ECP5.
+decide what a board reaches; :mod:`lbt.hardware.fmax.place` measures how far the estimate is off on ECP5.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from lbt.hardware.rtl.grid import Unit
 from lbt.hardware.units import area, library
 
 PATHS = File(__file__).with_name("paths.parquet")
-"""The slowest path of some units of each kind; remade by ``python -m lbt.hardware.rtl.paths``."""
+"""The slowest path of some units of each kind; remade by ``python -m lbt.hardware.fmax paths``."""
 
 PLACED = File(__file__).with_name("placed.json")
-"""Clocks of units placed and routed on ECP5; remade by ``python -m lbt.hardware.rtl.place``."""
+"""Clocks of units placed and routed on ECP5; remade by ``python -m lbt.hardware.fmax place``."""
 
 
 @dataclass(frozen=True)

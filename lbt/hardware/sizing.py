@@ -169,8 +169,9 @@ def size(
         for build in builds(precision, board, options.style, options.accumulator)
     ]
     busy = any(work.macs for work in works)
-    loads = [Load.of(works, parts.board, bits, rides or {}) if busy else None for parts in candidates]
-    found = [_largest(parts, options, load) for parts, load in zip(candidates, loads, strict=True)]
+    boards = {parts.board.clock: parts.board for parts in candidates} if busy else {}
+    loads = {clock: Load.of(works, one, bits, rides or {}) for clock, one in boards.items()}
+    found = [_largest(parts, options, loads.get(parts.board.clock)) for parts in candidates]
     one = min(found, key=lambda shape: (not shape.cells, shape.time, -shape.cells, shape.lut))
     parts = candidates[found.index(one)]
     if not one.cells and options.array not in ("auto", "square"):

@@ -15,9 +15,9 @@ from lbt.hardware import clock
 from lbt.hardware.boards import Board
 from lbt.hardware.clock import closed, over_placed, pace, placed, remark, speed
 from lbt.hardware.delays import DELAYS, Path, Stage
+from lbt.hardware.fmax.paths import rows_of, slowest
 from lbt.hardware.params import HardwareParams
 from lbt.hardware.rtl.grid import Unit
-from lbt.hardware.rtl.paths import rows_of, slowest
 from lbt.hardware.units import Area, area, library
 
 Cell = dict[str, Any]
@@ -157,7 +157,7 @@ def test_the_slowest_of_all_paths_of_random_logic_is_found(seed: int) -> None:
 
 @pytest.mark.slow
 def test_a_shipped_path_is_that_of_a_new_synthesis(tmp_path: Any) -> None:
-    from lbt.hardware.rtl.paths import netlist_of
+    from lbt.hardware.fmax.paths import netlist_of
 
     unit = Unit("mac", "plain", "xc7", 4, 4, 32)
     for row in rows_of(unit, netlist_of(unit, tmp_path)):

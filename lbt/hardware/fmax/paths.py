@@ -1,4 +1,4 @@
-"""Slowest paths of synthesised units: ``python -m lbt.hardware.rtl.paths --out lbt/hardware/paths.parquet``.
+"""Slowest paths of synthesised units: ``python -m lbt.hardware.fmax paths --out lbt/hardware/paths.parquet``.
 
 A path begins at a register or an input (which a register in front of the unit drives), and ends at a register or an
 output. Of each cell on it only the kind counts (:class:`lbt.hardware.delays.Path`), so that the same path has a delay
@@ -19,13 +19,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path as File
 from typing import Any
 
-import click
-
 from lbt.artifacts import atomic, read_json, write_table
 from lbt.errors import LbtError
 from lbt.hardware.delays import DELAYS, Path
+from lbt.hardware.fmax.harness import harness
 from lbt.hardware.rtl.grid import FITTED, LUT4, ULTRASCALE, Unit
-from lbt.hardware.rtl.harness import harness
 from lbt.hardware.rtl.synthesis import TOOL, _flow, _yosys, netlist, tool_version
 from lbt.progress import track
 
@@ -219,21 +217,24 @@ def rows_of(unit: Unit, file: File) -> list[dict[str, Any]]:
     return [{**asdict(replace(unit, target=target)), **asdict(path), "tool": tool} for target, path in found.items()]
 
 
-@click.command(help=__doc__)
-@click.option("--out", type=click.Path(path_type=File), required=True, help="The Parquet table to write.")
-@click.option("--jobs", default=1, show_default=True, help="Yosys processes side by side.")
-@click.option("--cache", type=click.Path(path_type=File), default=CACHE, show_default=True, help="What is done.")
-def main(out: File, jobs: int, cache: File) -> None:
+def run_paths(out: File, jobs: int = 1, cache: File = CACHE) -> int:
+    """Write the slowest paths of :func:`units` into a Parquet table.
+
+    Args:
+        out: the table; columns of :class:`lbt.hardware.rtl.grid.Unit` and :class:`lbt.hardware.delays.Path`, ``tool``.
+        jobs: Yosys processes side by side.
+        cache: folder of the netlists; what is there is not synthesised again.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        LbtError: Yosys or Amaranth is not installed, or a unit does not synthesise.
+    """
     wanted = list(units())
-    try:
-        with ThreadPoolExecutor(jobs) as pool:
-            made = pool.map(lambda unit: netlist_of(unit, cache), wanted)
-            files = dict(zip(wanted, track(made, "paths", len(wanted)), strict=True))
-        write_table(out, [row for unit in sorted(wanted) for row in rows_of(unit, files[unit])])
-    except LbtError as error:
-        sys.exit(f"lbt: {error}")
-    click.echo(f"{out}: paths of {len(wanted)} units")
-
-
-if __name__ == "__main__":
-    main()
+    with ThreadPoolExecutor(jobs) as pool:
+        made = pool.map(lambda unit: netlist_of(unit, cache), wanted)
+        files = dict(zip(wanted, track(made, "paths", len(wanted)), strict=True))
+    rows = [row for unit in sorted(wanted) for row in rows_of(unit, files[unit])]
+    write_table(out, rows)
+    return len(rows)
