@@ -14,6 +14,7 @@ from math import ceil
 
 from lbt.errors import unknown
 from lbt.hardware import widths
+from lbt.hardware.delays import Path, Stage
 from lbt.hardware.precision import Number, Precision, shifts
 from lbt.hardware.rtl.grid import STYLES, Unit
 from lbt.hardware.units import Area, area
@@ -66,12 +67,15 @@ def _shifting(precision: Precision, target: str, style: str, accumulator: int, m
         a, b = operands(precision)
         rest = area(Unit("mac", style, target, max(2, a), max(2, b), accumulator))
     else:
-        rest = Area(accumulator + 1, accumulator, ceil(accumulator / 4))
+        rest = Area(accumulator + 1, accumulator, ceil(accumulator / 4), depth=1 + ceil(accumulator / 4))
     pairs = [pair for pair in precision.products if shifts(*pair, accumulator)]
     power = max(n.exponent for pair in pairs for n in pair if n.is_power)
     width = max((n.width for pair in pairs for n in pair if not n.is_float), default=2)
     luts = max(width * power + 2**power - 3, width + 3)
-    return rest + Area(luts, 0, 0, 0, 0, "fitted")
+    # a level for each bit of the exponent, and the adder of the sum
+    path = Path(nets=power + 1, luts=power + 1, chains=1, carries=ceil(accumulator / 4) - 1)
+    stage = Stage(f"shifter-{target}-{width}-{power}-{accumulator}", path)
+    return rest + Area(luts, 0, 0, 0, path.depth, "fitted", (stage,))
 
 
 def norm_lane(norm: str, number: Number, target: str, elements: int = widths.UNKNOWN_LENGTH) -> Area:

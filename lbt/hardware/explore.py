@@ -31,9 +31,10 @@ def compare(
 ) -> pa.Table:
     """One row per board and precision: the yardsticks, then ``recipes``; ratios are to fp32 on the same board.
 
-    Columns: ``board, precision, fits, limit, array_rows, array_cols, lanes, style, mac_lut, mac_dsp, images_per_second,
-    energy_per_image_mj, storage_mb, x_storage, x_mac_area, x_energy, x_throughput`` where ``x_…`` is how many times
-    better than fp32. ``mac_area`` is compared in LUTs of Booth style for all (a DSP block has no LUT equivalent).
+    Columns: ``board, precision, fits, limit, array_rows, array_cols, lanes, style, mac_lut, mac_dsp, clock_mhz,
+    images_per_second, energy_per_image_mj, storage_mb, x_storage, x_mac_area, x_energy, x_throughput`` where ``x_…`` is
+    how many times better than fp32. ``mac_area`` is compared in LUTs of Booth style for all (a DSP block has no LUT
+    equivalent).
 
     Raises:
         LbtError: as :func:`lbt.hardware.cost`.
@@ -67,6 +68,7 @@ def _row(one: Cost, base: Cost, area: float, base_area: float) -> dict[str, Any]
         "style": a.style,
         "mac_lut": float(a.mac.lut),
         "mac_dsp": float(a.mac.dsp),
+        "clock_mhz": float(a.clock),
         "images_per_second": one.images_per_second,
         "energy_per_image_mj": one.joules_per_image * 1e3,
         "storage_mb": one.storage.total / 1e6,

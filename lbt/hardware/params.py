@@ -38,7 +38,7 @@ class HardwareParams(Section):
     accumulator: Literal["auto"] | Annotated[int, Field(ge=16, le=48)] = "auto"
     """Bits of an integer accumulator; auto: the fewest with which no sum of the network wraps, 48 at most."""
     clock: float | None = Field(default=None, ge=0.001, le=2000)
-    """Clock in MHz instead of the board's."""
+    """Clock in MHz, instead of the board's and of the one that the units are estimated to reach: what was measured."""
     teacher: bool = True
     """Store a second network (the teacher of self-ensembling) on the device."""
     images: int = Field(default=1000, ge=0, le=1_000_000_000)
