@@ -59,7 +59,7 @@ class Area:
         origin = max(self.origin, other.origin, key=ORIGINS.index)
         depth = None if self.depth is None or other.depth is None else max(self.depth, other.depth)
         parts = tuple(dict.fromkeys(self.parts + other.parts))
-        counts = [getattr(self, name) + getattr(other, name) for name in ("lut", "ff", "carry", "dsp")]
+        counts = (self.lut + other.lut, self.ff + other.ff, self.carry + other.carry, self.dsp + other.dsp)
         return Area(*counts, depth, origin, parts)
 
     def __mul__(self, count: float) -> Area:

@@ -6,7 +6,7 @@ import pytest
 from torch import nn
 
 import lbt
-from lbt.hardware import HardwareParams
+from lbt.hardware.params import HardwareParams
 from lbt.hardware.precision import Precision
 from lbt.hardware.widths import norm_sum
 
@@ -38,8 +38,9 @@ def test_a_batch_or_a_layer_s_length_decides() -> None:
 
 
 def test_operands_of_different_width() -> None:
-    """`wageubn`: 16-bit errors with 8-bit weights."""
-    found = lbt.cost(network(), (8, 8, 8), recipe="wageubn")
+    """`wageubn`: 16-bit errors with 8-bit activations, and float first and last layers."""
+    model = nn.Sequential(nn.Conv2d(8, 8, 1), nn.Conv2d(8, 16, 3, padding=1), nn.BatchNorm2d(16), nn.Conv2d(16, 4, 1))
+    found = lbt.cost(model, (8, 8, 8), recipe="wageubn")
     assert found.accelerator.accumulator == 16 + 8 + 11
 
 
