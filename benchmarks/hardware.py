@@ -19,7 +19,7 @@ from lbt import models
 from lbt.hardware import forms, published
 from lbt.hardware.array import DATAFLOWS, Array, cycles, run
 from lbt.hardware.boards import Board
-from lbt.hardware.clock import over_placed, placed, speed
+from lbt.hardware.clock import left_out, over_placed, placed, speed
 from lbt.hardware.estimate import cost_of_graph
 from lbt.hardware.explore import compare
 from lbt.hardware.instructions import compile_masks
@@ -158,6 +158,8 @@ def clocks() -> Iterator[Row]:
                 yield row(f"clock/{unit.name}/estimate", found.mhz, "MHz")
     for unit, mhz in placed().items():
         yield row(f"clock/{unit.name}/placed", mhz, "MHz")
+    for name, ratio in left_out().items():
+        yield row(f"clock/{name}/depth_over_path", ratio)
     ratios = over_placed()
     for name, ratio in ratios.items():
         yield row(f"clock/{name}/over_placed", ratio)

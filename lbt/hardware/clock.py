@@ -4,7 +4,7 @@ A unit's path is, in this order,
 
 ``path``      what synthesis found (``paths.parquet``);
 ``closed``    of Booth rows, which run into one another, and of a product in one DSP block;
-``depth``     that of another width of the unit, or of the likest unit, in proportion to their depths;
+``depth``     that of another width of the unit, of its kind, or of a Booth MAC, in proportion to their depths;
 ``enclosed``  the same for the smallest unit of the library that contains it: not slower than that one;
 ``structure`` of logic that is no unit of the library (a shifter, the carry that mends packed products), by hand.
 
@@ -14,7 +14,7 @@ decide what a board reaches; :mod:`lbt.hardware.fmax.place` measures how far the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from math import ceil
@@ -107,14 +107,19 @@ def speed(part: Unit | Stage, target: str) -> Speed:
     for origin, path in (("path", paths().get(part)), ("closed", closed(part))):
         if path is not None:
             return Speed(part.name, 1e3 / delays.period(path), origin)
-    found = _scaled(part)
+    return by_depth(part, paths())
+
+
+def by_depth(unit: Unit, known: Mapping[Unit, Path]) -> Speed:
+    """The estimated clock of a unit from the paths of others."""
+    delays, found = DELAYS[unit.target], _scaled(unit, known)
     if found is None:
-        return Speed(part.name, None, "unknown")
+        return Speed(unit.name, None, "unknown")
     ratio, reference, origin = found
     period = delays.register + ratio * (delays.period(reference) - delays.register)
-    if part.kind == "mac":
-        period = max(period, delays.period(accumulator(part)))
-    return Speed(part.name, 1e3 / period, origin)
+    if unit.kind == "mac":
+        period = max(period, delays.period(accumulator(unit)))
+    return Speed(unit.name, 1e3 / period, origin)
 
 
 @cache
@@ -160,11 +165,11 @@ def accumulator(unit: Unit) -> Path:
     return Path(nets=1, luts=int(unit.target != "ecp5"), chains=1, carries=ceil(unit.c / CARRY_BITS[unit.target]) - 1)
 
 
-def _scaled(unit: Unit) -> tuple[float, Path, str] | None:
+def _scaled(unit: Unit, known: Mapping[Unit, Path]) -> tuple[float, Path, str] | None:
     """The path of the likest unit, how many times as deep this one is, and the origin of that; None if unknown."""
-    known = [(other, path) for other, path in paths().items() if (other.kind, other.target) == (unit.kind, unit.target)]
-    known = known or [(BOOTH, path) for path in [closed(replace(BOOTH, target=unit.target))] if path is not None]
-    reference, path = max(known, key=lambda one: (one[0].style == unit.style, -abs(one[0].a - unit.a)))
+    alike = [(other, path) for other, path in known.items() if (other.kind, other.target) == (unit.kind, unit.target)]
+    alike = alike or [(BOOTH, path) for path in [closed(replace(BOOTH, target=unit.target))] if path is not None]
+    reference, path = max(alike, key=lambda one: (one[0].style == unit.style, -abs(one[0].a - unit.a)))
     own = _depth(unit)
     depth = own or min((_depth(other) or 0 for other in _containing(unit)), default=0)
     whole = _depth(replace(reference, target=unit.target)) or path.depth
@@ -198,6 +203,16 @@ def placed() -> dict[Unit, float]:
     for name, row in read_json(PLACED).items():
         kind, style, target, *widths = name.split("-")
         found[Unit(kind, style, target, *(int(width) for width in widths))] = row["median_mhz"]
+    return found
+
+
+def left_out() -> dict[str, float]:
+    """Estimated clock from the other units' paths over the one from its own, of each unit that has one."""
+    found = {}
+    for unit in (one for one in paths() if closed(one) is None):
+        told, own = by_depth(unit, {k: path for k, path in paths().items() if k != unit}), speed(unit, unit.target)
+        if told.mhz is not None and own.mhz is not None:
+            found[unit.name] = told.mhz / own.mhz
     return found
 
 

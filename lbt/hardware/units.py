@@ -59,8 +59,8 @@ class Area:
         origin = max(self.origin, other.origin, key=ORIGINS.index)
         depth = None if self.depth is None or other.depth is None else max(self.depth, other.depth)
         parts = tuple(dict.fromkeys(self.parts + other.parts))
-        counts = (self.lut + other.lut, self.ff + other.ff, self.carry + other.carry, self.dsp + other.dsp)
-        return Area(*counts, depth, origin, parts)
+        lut, ff, carry, dsp = self.lut + other.lut, self.ff + other.ff, self.carry + other.carry, self.dsp + other.dsp
+        return Area(lut, ff, carry, dsp, depth, origin, parts)
 
     def __mul__(self, count: float) -> Area:
         counts = (self.lut * count, self.ff * count, self.carry * count, self.dsp * count)

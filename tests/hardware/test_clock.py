@@ -65,6 +65,19 @@ def test_closed_paths_are_as_deep_as_synthesis_says() -> None:
         assert max(product.depth, accumulator) == row["depth"], unit.name
 
 
+def test_closed_paths_are_those_of_netlists() -> None:
+    found = {unit: path for unit, path in clock.paths().items() if closed(unit) is not None}
+    assert found
+    for unit, path in found.items():
+        assert closed(unit) == path, unit.name
+
+
+def test_depths_of_others_tell_a_clock_within_a_factor_of_one_and_a_half() -> None:
+    ratios = clock.left_out()
+    assert any(name.startswith("update") for name in ratios)
+    assert all(2 / 3 < ratio < 3 / 2 for ratio in ratios.values()), ratios
+
+
 # --------------------------------------------------------------------------------------------------- paths of netlists
 
 
