@@ -19,6 +19,7 @@ from lbt import models
 from lbt.hardware import forms, published
 from lbt.hardware.array import DATAFLOWS, Array, cycles, run
 from lbt.hardware.boards import Board
+from lbt.hardware.clock import left_out, over_placed, placed, speed
 from lbt.hardware.estimate import cost_of_graph
 from lbt.hardware.explore import compare
 from lbt.hardware.instructions import compile_masks
@@ -27,7 +28,7 @@ from lbt.hardware.params import HardwareParams
 from lbt.hardware.precision import Precision
 from lbt.hardware.rtl.grid import FITTED, HELD_OUT, Unit
 from lbt.hardware.trace import PRODUCTS, trace
-from lbt.hardware.units import area, closed_form, in_block, library
+from lbt.hardware.units import area, closed_form, in_block, library, transfer_errors
 
 PUBLISHED = {("multiplier", 9, 9): 115, ("multiplier", 4, 4): 11}
 """LUTs: the vendor's core generator (9×9), and an 11 LUT + 2 CARRY4 multiplier (4×4)."""
@@ -94,6 +95,8 @@ def area_model() -> list[Row]:
         row("ff-model/worst_error", max(kept.values()), n=len(kept)),
         row("dsp-model/worst_difference", max(apart), "cells", n=len(apart)),
         row("lut-model/closed_forms_equal_synthesis", equal / count, n=count),
+        row("ecp5-model/worst_error", max(transfer_errors().values()), n=len(transfer_errors())),
+        row("ecp5-model/median_error", median(transfer_errors().values()), n=len(transfer_errors())),
     ]
 
 
@@ -136,6 +139,33 @@ def external_memory() -> Iterator[Row]:
     yield row("schedule/dram_over_optimum/max", max(reached), n=len(reached))
 
 
+USUAL = (
+    ("mac", "booth", 8, 8, 32), ("mac", "plain", 8, 8, 32), ("mac", "dsp", 8, 8, 32), ("mac", "booth", 16, 16, 32),
+    ("requantize", "shift", 32, 8), ("requantize", "shift_stochastic", 32, 8), ("norm", "full_bn", 8, 0),
+    ("norm", "range_bn", 8, 0), ("update", "booth", 16, 8, 16), ("random", "hash", 32, 0),
+    ("float_multiplier", "booth", 8, 23), ("float_adder", "plain", 8, 23),
+)  # fmt: skip
+"""Units whose clocks are on the page."""
+
+
+def clocks() -> Iterator[Row]:
+    """Estimated clocks, and estimated over placed ones on ECP5 (``lbt.hardware.fmax.place`` measures these)."""
+    for kind, style, *widths in USUAL:
+        for target in ("xc7", "xcup", "ecp5"):
+            unit = Unit(kind, style, target, *widths)
+            found = speed(unit, target)
+            if found.mhz is not None:
+                yield row(f"clock/{unit.name}/estimate", found.mhz, "MHz")
+    for unit, mhz in placed().items():
+        yield row(f"clock/{unit.name}/placed", mhz, "MHz")
+    for name, ratio in left_out().items():
+        yield row(f"clock/{name}/depth_over_path", ratio)
+    ratios = over_placed()
+    for name, ratio in ratios.items():
+        yield row(f"clock/{name}/over_placed", ratio)
+    yield row("clock/median_over_placed", median(ratios.values()), n=len(ratios))
+
+
 def designs() -> Iterator[Row]:
     """The estimate of published accelerators over what they measured."""
     for name in published.Design.names():
@@ -160,21 +190,23 @@ def training_step() -> Iterator[Row]:
             for what in ("storage", "mac_area", "energy", "throughput"):
                 yield row(f"resnet20/{board}/{name}/{what}/x_fp32", found[name][f"x_{what}"])
         yield row(f"resnet20/{board}/int8/images_per_second", found["int8"]["images_per_second"], "1/s")
+        for name in ("fp32", "fp16", "int8"):
+            yield row(f"resnet20/{board}/{name}/clock", found[name]["clock_mhz"], "MHz")
         for name in ("array_rows", "array_cols", "lanes"):
             yield row(f"resnet20/{board}/int8/{name}", found["int8"][name], "cells")
     graph, precision = trace(model, shape), Precision.uniform("int8")
     board = Board.load("zcu102")
     single = [
-        cost_of_graph(graph, precision, board, "zcu102", HardwareParams(dataflow=flow)).cycles for flow in DATAFLOWS
+        cost_of_graph(graph, precision, board, "zcu102", HardwareParams(dataflow=flow)).seconds for flow in DATAFLOWS
     ]
-    free = cost_of_graph(graph, precision, board, "zcu102", HardwareParams()).cycles
+    free = cost_of_graph(graph, precision, board, "zcu102", HardwareParams())
     for name, options in {
         "array/gain_over_square": HardwareParams(array="square"),
         "lanes/gain_over_8": HardwareParams(lanes=8),
         "cells/gain_over_dsp": HardwareParams(style="dsp"),
     }.items():
-        yield row(name, cost_of_graph(graph, precision, board, "zcu102", options).cycles / free)
-    yield row("resnet20/zcu102/int8/best_single_dataflow/x_per_product", min(single) / free)
+        yield row(name, cost_of_graph(graph, precision, board, "zcu102", options).seconds / free.seconds)
+    yield row("resnet20/zcu102/int8/best_single_dataflow/x_per_product", min(single) / free.seconds)
     masks = {n.name: [i % 2 == 0 for i in range(n.c_out)] for n in graph.nodes if n.kind in PRODUCTS[:1]}
     array = Array(16, 16)
     whole, half = (compile_masks(graph, kept, array) for kept in ({}, masks))
@@ -183,7 +215,7 @@ def training_step() -> Iterator[Row]:
     )
     yield row("resnet20/16x16/half_channels/whole_cycles/x_masked", whole.cycles(array) / half.cycles(array))
     masked = cost_of_graph(graph, precision, board, "zcu102", HardwareParams(), masks=masks)
-    yield row("resnet20/zcu102/int8/half_channels/whole_training_cycles/x_masked", free / masked.cycles)
+    yield row("resnet20/zcu102/int8/half_channels/whole_training_cycles/x_masked", free.cycles / masked.cycles)
 
 
 def unit_table() -> list[Row]:
@@ -200,7 +232,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="without the networks")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    rows = [*unit_table(), *area_model(), *schedule(), *external_memory(), *float_against_int()]
+    rows = [*unit_table(), *area_model(), *clocks(), *schedule(), *external_memory(), *float_against_int()]
     rows += [] if arguments.quick else [*training_step(), *designs()]
     for one in rows:
         if not one["name"].startswith("unit/"):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -22,6 +22,7 @@ DEFAULT = "params/default.yaml"
 COUNT = click.IntRange(1, 1_000_000)
 LARGEST_IMAGE = 4 * 1024 * 1024
 """Values of an image that ``lbt cost`` tries a network on: 1,182 pixels square in three channels."""
+MOST_LANES = 1024
 
 
 ELSEWHERE = {
@@ -331,9 +332,12 @@ def schema(only_check: bool) -> None:
 @click.option("--inference", is_flag=True, help="The forward pass alone.")
 @click.option("--processor", help="Name or path of an int8 inference processor: its latency instead of a board's.")
 @click.option("--compare", "side_by_side", is_flag=True, help="Also fp32, fp16 and 8 bits on the same board.")
+@click.option("--array", help="Multiply-accumulators: ROWSxCOLS, square, or auto (the network's fastest; default).")
+@click.option("--lanes", help="Lanes for norms, additions and the update: a number, or auto (default).")
+@click.option("--clock", type=click.FloatRange(0.001, 2000), help="MHz, instead of the board's and its units'.")
 def cost(
     model: str, recipe: str, board: str, batch: int, shape: str, classes: int, inference: bool, side_by_side: bool,
-    processor: str | None,
+    processor: str | None, array: str | None, lanes: str | None, clock: float | None,
 ) -> None:  # fmt: skip
     """Estimate the cost of a network's training step on a board, and its bottleneck."""
     from lbt.hardware import cost
@@ -348,17 +352,17 @@ def cost(
     if processor is not None:
         from lbt.hardware.processor import infer
 
-        if not inference or side_by_side:
+        if not inference or side_by_side or array or lanes or clock:
             raise LbtError(
-                "--processor: a processor only infers, in int8; accepted: with --inference, without --compare"
+                "--processor: a processor only infers, in int8; accepted: with --inference, without --compare, "
+                "--array, --lanes and --clock"
             )
         click.echo(infer(network, image, processor))
         return
-    click.echo(cost(network, image, recipe=recipe, board=board, batch=batch, training=not inference))
+    options = HardwareParams(batch=batch, array=_array(array), lanes=_lanes(lanes), clock=clock)
+    click.echo(cost(network, image, recipe=recipe, board=board, batch=batch, training=not inference, options=options))
     if side_by_side:
-        rows = compare(
-            network, image, recipes=[recipe], boards=[board], options=HardwareParams(batch=batch)
-        ).to_pylist()
+        rows = compare(network, image, recipes=[recipe], boards=[board], options=options).to_pylist()
         shown = [[f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
         click.echo(markdown(rows[0], shown))
 
@@ -423,6 +427,22 @@ def calibrate(table: Path, column: str, blocks: str, processor: str, unit: str |
     with atomic(out) as temporary:
         temporary.write_text(to_yaml(fitted.processor), encoding="utf-8")
     click.echo(f"{fitted}\n{out}: the processor; `lbt latency` and `lbt cost --inference` take it by --processor")
+
+
+def _array(text: str | None) -> str:
+    """``auto``, ``square`` or ``ROWSxCOLS``."""
+    if text is None or text in ("auto", "square") or re.fullmatch(r"[1-9]\d{0,3}x[1-9]\d{0,3}", text, re.ASCII):
+        return text or "auto"
+    raise LbtError(f"--array: found {told(text)}; accepted: auto, square, or ROWSxCOLS of 1 to 9999, such as 32x16")
+
+
+def _lanes(text: str | None) -> int | Literal["auto"]:
+    """``auto``, or a number of lanes."""
+    if text is None or text == "auto":
+        return "auto"
+    if re.fullmatch(r"[1-9]\d{0,3}", text, re.ASCII) and int(text) <= MOST_LANES:
+        return int(text)
+    raise LbtError(f"--lanes: found {told(text)}; accepted: auto, or a number from 1 to {MOST_LANES:,}")
 
 
 def _image_shape(text: str) -> tuple[int, int, int]:

@@ -13,6 +13,8 @@ import itertools
 from math import ceil
 
 from lbt.errors import unknown
+from lbt.hardware import widths
+from lbt.hardware.delays import Path, Stage
 from lbt.hardware.precision import Number, Precision, shifts
 from lbt.hardware.rtl.grid import STYLES, Unit
 from lbt.hardware.units import Area, area
@@ -65,16 +67,19 @@ def _shifting(precision: Precision, target: str, style: str, accumulator: int, m
         a, b = operands(precision)
         rest = area(Unit("mac", style, target, max(2, a), max(2, b), accumulator))
     else:
-        rest = Area(accumulator + 1, accumulator, ceil(accumulator / 4))
+        rest = Area(accumulator + 1, accumulator, ceil(accumulator / 4), depth=1 + ceil(accumulator / 4))
     pairs = [pair for pair in precision.products if shifts(*pair, accumulator)]
     power = max(n.exponent for pair in pairs for n in pair if n.is_power)
     width = max((n.width for pair in pairs for n in pair if not n.is_float), default=2)
     luts = max(width * power + 2**power - 3, width + 3)
-    return rest + Area(luts, 0, 0, 0, 0, "fitted")
+    # a level for each bit of the exponent, and the adder of the sum
+    path = Path(nets=power + 1, luts=power + 1, chains=1, carries=ceil(accumulator / 4) - 1)
+    stage = Stage(f"shifter-{target}-{width}-{power}-{accumulator}", path)
+    return rest + Area(luts, 0, 0, 0, path.depth, "fitted", (stage,))
 
 
-def norm_lane(norm: str, number: Number, target: str) -> Area:
-    """Datapath of a batch norm that takes one element a cycle, forward or backward.
+def norm_lane(norm: str, number: Number, target: str, elements: int = widths.UNKNOWN_LENGTH) -> Area:
+    """Datapath of a batch norm that takes one element a cycle, forward or backward; its sums hold ``elements``.
 
     Float numbers go through float32 adders and multipliers, whatever lane the norm declares.
 
@@ -85,7 +90,8 @@ def norm_lane(norm: str, number: Number, target: str) -> Area:
     if cost.lane not in (FLOAT_LANE, *STYLES["norm"]):
         raise unknown("lane", cost.lane, (FLOAT_LANE, *STYLES["norm"]), where=f"lbt/nn/norms/{norm}.py")
     if cost.lane != FLOAT_LANE and not number.is_float:
-        return area(Unit("norm", cost.lane, target, max(3, number.width), 0))
+        bits = max(3, number.width)
+        return area(Unit("norm", cost.lane, target, bits, 0, widths.norm_sum(bits, elements)))
     passes = (cost.forward.element, cost.backward.element)
     adds, multiplies = max(p.adds + p.comparisons for p in passes), max(p.multiplies for p in passes)
     adder = area(Unit("float_adder", "plain", target, 8, 23))

@@ -45,7 +45,7 @@ class Board(Section):
     uram: int = Field(0, ge=0, le=10**9)
     """UltraRAMs of 288 kbit. They add capacity, not ports."""
     clock: float = Field(ge=0.001, le=100_000)
-    """Clock of the accelerator in MHz: an assumption, not a timing result."""
+    """Highest clock of the accelerator in MHz, an assumption; its units may reach less (:mod:`lbt.hardware.clock`)."""
     bandwidth: float = Field(ge=1e-6, le=1e6)
     """Peak bandwidth of the external memory in GB/s (10⁹ bytes)."""
     efficiency: float = Field(default=0.85, gt=0, le=1)

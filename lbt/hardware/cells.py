@@ -8,12 +8,14 @@ Xilinx WP486). Their sums are in LUTs.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil
 
 import numpy as np
 
 from lbt.errors import LbtError
 from lbt.hardware.accelerator import cell, operands
 from lbt.hardware.boards import Board
+from lbt.hardware.delays import Path, Stage
 from lbt.hardware.precision import Precision, shifts
 from lbt.hardware.units import Area
 
@@ -80,4 +82,8 @@ def packed(precision: Precision, target: str, accumulator: int) -> Area:
             f"style: found packed for {precision.name} on {target}; accepted: integers of up to 8 bits on xcup"
         )
     whole = cell(precision, target, "dsp", accumulator)
-    return replace(whole + Area((a + b) / 2, 0, (a + b) / 16, 0, 0, "fitted"), dsp=whole.dsp / 2)
+    carries = ceil((a + b) / 4) + ceil(accumulator / 4) - 2
+    path = Path(nets=2, luts=2, chains=2, carries=carries)  # one after another, between the product and its sum
+    mend = Stage(f"mend-packed-{target}-{a}-{b}-{accumulator}", path)
+    rest = Area((a + b) / 2, 0, (a + b) / 16, 0, path.depth, "fitted", (mend,))
+    return replace(whole + rest, dsp=whole.dsp / 2)

@@ -1,6 +1,7 @@
 """Cost of low-bit training on a board: what fits, how fast, at what energy, what limits it.
 
 images per second      batch · clock / Σ time of layers and passes (:mod:`lbt.hardware.timing`)
+clock                  the board's, or the one that the slowest unit reaches (:mod:`lbt.hardware.clock`)
 energy                 Σ MACs and operations · pJ + bytes on chip · pJ + bytes off chip · pJ
 """
 
@@ -14,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 from torch import nn
 
-from lbt.hardware import published, timing
+from lbt.hardware import published, timing, units, widths
 from lbt.hardware.array import Array
 from lbt.hardware.boards import Board
 from lbt.hardware.masks import channels
@@ -67,7 +68,7 @@ class Cost:
     @property
     def seconds(self) -> float:
         """Seconds of one step (infinite if nothing fits)."""
-        return self.cycles / (self.board.clock * 1e6) if self.accelerator.cells else float("inf")
+        return self.cycles / (self.accelerator.clock * 1e6) if self.accelerator.cells else float("inf")
 
     @property
     def images_per_second(self) -> float:
@@ -97,6 +98,11 @@ class Cost:
             needed = sum(r.work.reads + r.work.writes for r in waiting)
             return "buffers" if sum(r.traffic for r in waiting) > 2 * needed else "bandwidth"
         return "lanes" if lanes > products else self.accelerator.limit
+
+    def _wraps(self) -> str:
+        """A word on sums for which the accumulator is too narrow."""
+        needed = self.accelerator.sum_bits
+        return f" (they may wrap: the longest needs {needed})" if needed > self.accelerator.accumulator else ""
 
     def _spread(self) -> str:
         """The estimate's uncertainty, for a training step."""
@@ -130,11 +136,17 @@ class Cost:
             "array_cols": a.cols,
             "lanes": a.lanes,
             "multiplier_style": a.style,
+            "accumulator_bits": a.accumulator,
             "mac_lut": a.mac.lut,
             "mac_dsp": a.mac.dsp,
             "area_origin": (a.mac + a.column + a.lane).origin,
             "lut": round(a.total.lut),
             "dsp": round(a.total.dsp),
+            "ff": round(a.total.ff),
+            "clock_mhz": a.clock,
+            "clock_estimate_mhz": a.pace.mhz or 0.0,
+            "clock_unit": a.pace.slowest,
+            "clock_unknown_units": len(a.pace.unknown),
             "images_per_second": self.images_per_second,
             "energy_per_image_mj": self.joules_per_image * 1e3,
             "utilisation": sum(r.work.macs for r in products) / busy if busy else 0.0,
@@ -156,7 +168,11 @@ class Cost:
         lines = [
             f"{self.precision.name} on {self.board_name} ({self.board.device}): {fits}, limited by {self.limit}",
             f"  array {a.rows}×{a.cols} of {a.a_bits}×{a.b_bits} bit {a.style} MACs: {m['lut']:,} LUT "
-            f"({a.total.lut / self.board.lut:.0%}), {m['dsp']:,} DSP; {a.lanes} lanes; areas: {m['area_origin']}",
+            f"({a.total.lut / self.board.lut:.0%}), {m['ff']:,} FF ({a.total.ff / self.board.ff:.0%}), "
+            f"{m['dsp']:,} DSP; {a.lanes} lanes; "
+            f"areas: {units.remark(str(m['area_origin']), self.board.target)}",
+            f"  sums of {a.accumulator} bits{self._wraps()}",
+            f"  {a.pace.told(a.clock, self.board.clock)}",
             f"  {self.images_per_second:,.0f} images/s{self._spread()} in batches of {self.batch}, "
             f"{self.joules_per_image * 1e3:.3g} mJ/image (45 nm), utilisation {m['utilisation']:.0%}",
             f"  storage {self.storage.total / 1e6:.2f} MB of {self.board.memory:g} MB",
@@ -224,12 +240,14 @@ def cost_of_graph(
     kept = channels(graph, masks or {})
     works = count(graph, precision, batch=options.batch, training=training, masks=masks)
     riding = timing.rides(graph, precision, kept, options.batch, training)
-    device = size(precision, board, options, works, {key: ride.elements for key, ride in riding.items()})
+    elements = widths.norm_elements(graph, options.batch)
+    device = size(precision, board, options, works, {key: ride.elements for key, ride in riding.items()}, elements)
     teacher = (twin(graph, kept),) if options.teacher and training else ()
     moments = OPTIMIZER_STATES[precision.optimizer]
     beside = Kept(target_images=options.images, networks=teacher, batches_in_flight=int(training), moments=moments)
     held = storage(graph, precision, kept, batch=options.batch, kept=beside)
-    grid = Array(max(1, device.rows), max(1, device.cols), device.sram, board.bytes_per_cycle, options.accumulator)
+    moved = board.model_copy(update={"clock": device.clock}).bytes_per_cycle
+    grid = Array(max(1, device.rows), max(1, device.cols), device.sram, moved, device.accumulator)
     machine = Machine(grid, max(1, device.lanes), device.a_bits, device.b_bits, board.dram_energy)
     rows = timing.schedule(works, riding, machine, options)
     return Cost(precision, board, board_name, options.batch, device, held, rows)

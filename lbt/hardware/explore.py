@@ -31,9 +31,10 @@ def compare(
 ) -> pa.Table:
     """One row per board and precision: the yardsticks, then ``recipes``; ratios are to fp32 on the same board.
 
-    Columns: ``board, precision, fits, limit, array_rows, array_cols, lanes, style, mac_lut, mac_dsp, images_per_second,
-    energy_per_image_mj, storage_mb, x_storage, x_mac_area, x_energy, x_throughput`` where ``x_…`` is how many times
-    better than fp32. ``mac_area`` is compared in LUTs of Booth style for all (a DSP block has no LUT equivalent).
+    Columns: ``board, precision, fits, limit, array_rows, array_cols, lanes, style, mac_lut, mac_dsp, clock_mhz,
+    images_per_second, energy_per_image_mj, storage_mb, x_storage, x_mac_area, x_energy, x_throughput`` where ``x_…`` is
+    how many times better than fp32. ``mac_area`` is compared in LUTs of Booth style for all (a DSP block has no LUT
+    equivalent).
 
     Raises:
         LbtError: as :func:`lbt.hardware.cost`.
@@ -49,13 +50,9 @@ def compare(
     for name in boards:
         board = Board.load(name)
         costs = [cost_of_graph(graph, p, board, name, chosen) for p in precisions]
-        areas = [_booth_mac(p, board, chosen) for p in precisions]
+        areas = [cell(c.precision, board.target, "booth", c.accelerator.accumulator).lut for c in costs]
         rows += [_row(c, costs[0], area, areas[0]) for c, area in zip(costs, areas, strict=True)]
     return pa.Table.from_pylist(rows)
-
-
-def _booth_mac(precision: Precision, board: Board, options: HardwareParams) -> float:
-    return cell(precision, board.target, "booth", options.accumulator).lut
 
 
 def _row(one: Cost, base: Cost, area: float, base_area: float) -> dict[str, Any]:
@@ -71,6 +68,7 @@ def _row(one: Cost, base: Cost, area: float, base_area: float) -> dict[str, Any]
         "style": a.style,
         "mac_lut": float(a.mac.lut),
         "mac_dsp": float(a.mac.dsp),
+        "clock_mhz": float(a.clock),
         "images_per_second": one.images_per_second,
         "energy_per_image_mj": one.joules_per_image * 1e3,
         "storage_mb": one.storage.total / 1e6,

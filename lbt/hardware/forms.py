@@ -67,10 +67,10 @@ TERMS: dict[tuple[str, str], Terms] = {
     ("float_multiplier", "booth"): lambda e, f, c: [booth(f + 2, f + 2), f, e],
     # two barrel shifters of the significand; exponents
     ("float_adder", "plain"): lambda e, f, c: [(f + 5) * log2(f + 5), f, e],
-    # Booth rows of the operand with a 16-bit coefficient and with itself; sums of fixed width
-    ("norm", "full_bn"): lambda a, b, c: [booth(16, a), booth(a, a), 1],
-    ("norm", "range_bn"): lambda a, b, c: [booth(16, a), booth(a, a), 1],
-    ("norm", "affine_bn"): lambda a, b, c: [booth(16, a), booth(a, a), 1],
+    # Booth rows of the operand with a 16-bit coefficient and with itself; two sums
+    ("norm", "full_bn"): lambda a, b, c: [booth(16, a), booth(a, a), c, 1],
+    ("norm", "range_bn"): lambda a, b, c: [booth(16, a), booth(a, a), c, 1],
+    ("norm", "affine_bn"): lambda a, b, c: [booth(16, a), booth(a, a), c, 1],
     # two products of the velocity, the gradient's shifter of two levels a LUT, sums and saturations: one coefficient
     ("update", "booth"): lambda a, b, c: [2 * booth(c, 17) + shifter(b + 16, 7) / 2 + 4 * (a + c)],
 }

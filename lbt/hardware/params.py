@@ -35,10 +35,10 @@ class HardwareParams(Section):
     """Lanes for batch norm, additions and the update that the columns share, each one element a cycle. A number is an
     upper bound: there are fewer where they would take over half of the LUTs that may be used. auto: as many as make the
     step fastest."""
-    accumulator: int = Field(default=32, ge=16, le=48)
-    """Bits of an integer accumulator."""
+    accumulator: Literal["auto"] | Annotated[int, Field(ge=16, le=48)] = "auto"
+    """Bits of an integer accumulator; auto: the fewest with which no sum of the network wraps, 48 at most."""
     clock: float | None = Field(default=None, ge=0.001, le=2000)
-    """Clock in MHz instead of the board's."""
+    """Clock in MHz, instead of the board's and of the one that the units are estimated to reach: what was measured."""
     teacher: bool = True
     """Store a second network (the teacher of self-ensembling) on the device."""
     images: int = Field(default=1000, ge=0, le=1_000_000_000)

@@ -83,6 +83,9 @@ class Number:
 
 FLOAT32 = Number()
 
+WIDEST_SUM = 48
+"""Bits of the widest fixed-point accumulator: that of a DSP block."""
+
 
 def shifts(x: Number, y: Number, accumulator: int = 32) -> int:
     """Bits of a product x · y that is a shift into an ``accumulator``; 0 where it is none.

@@ -7,16 +7,18 @@ moves each operand once; within one percent the one with the fewest LUTs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from lbt.errors import LbtError
+from lbt.hardware import widths
 from lbt.hardware.accelerator import norm_lane, operands, requantizer, update_unit
 from lbt.hardware.boards import Board
 from lbt.hardware.bram import banks
 from lbt.hardware.cells import Build, builds
+from lbt.hardware.clock import Pace, pace
 from lbt.hardware.load import Load
 from lbt.hardware.ops import Work
 from lbt.hardware.params import HardwareParams
@@ -56,6 +58,8 @@ class Accelerator:
     Attributes:
         style: build of the multipliers: ``packed``, ``dsp``, ``booth``, ``plain``, or two of them as ``packed+booth``.
         a_bits, b_bits: operand widths of a multiplier (significands if float).
+        accumulator: bits of a fixed-point sum.
+        sum_bits: bits with which no sum of the network wraps; more than ``accumulator`` where it may.
         rows, cols: of the array; 0 if not even one cell fits.
         mac: one cell; their mean if there are two kinds.
         column: the end of one column.
@@ -64,11 +68,15 @@ class Accelerator:
         limit: the resource that keeps it from being larger, or ``network`` if a larger one would be no faster.
         total: all cells and lanes.
         sram: bytes of on-chip memory.
+        clock: MHz at which all of it runs.
+        pace: estimated clocks of its units.
     """
 
     style: str
     a_bits: int
     b_bits: int
+    accumulator: int
+    sum_bits: int
     rows: int
     cols: int
     mac: Area
@@ -78,6 +86,8 @@ class Accelerator:
     limit: Limit
     total: Area
     sram: int
+    clock: float
+    pace: Pace
 
     @property
     def cells(self) -> int:
@@ -87,13 +97,24 @@ class Accelerator:
 
 @dataclass(frozen=True)
 class Parts:
-    """Everything that a board is filled with, and the board."""
+    """Everything that a board is filled with, and the board, with the clock that both reach."""
 
     build: Build
     column: Area
     lane: Area
     widths: tuple[int, int, int]
     board: Board
+
+    @property
+    def pace(self) -> Pace:
+        """Estimated clocks of the units."""
+        units = self.build.first + (self.build.rest or Area()) + self.column + self.lane
+        return pace(units.parts, self.board.target)
+
+    def timed(self, asked: float | None) -> Parts:
+        """The parts at the clock that was asked for, or at the board's as far as the units reach it."""
+        clock = asked or min(self.board.clock, self.pace.mhz or np.inf)
+        return replace(self, board=self.board.model_copy(update={"clock": clock}))
 
     def total(self, rows: int, cols: int, lanes: int) -> Area:
         """Resources of the whole."""
@@ -131,6 +152,7 @@ def size(
     options: HardwareParams,
     works: Sequence[Work] = (),
     rides: Mapping[tuple[str, str], float] | None = None,
+    elements: int = widths.UNKNOWN_LENGTH,
 ) -> Accelerator:
     """The accelerator for ``board``.
 
@@ -140,21 +162,25 @@ def size(
         options: style of the multipliers, accumulator, rounder, array and lanes.
         works: the network's work, for ``array: auto`` and ``lanes: auto``; without it the largest square array.
         rides: elements of norms that pass the lanes while a product runs, by layer and pass.
+        elements: of the longest sum of a batch norm.
 
     Raises:
         LbtError: no area is known for these numbers, or an array that was asked for does not fit.
     """
-    column = requantizer(precision, board.target, options.accumulator, options.rounder)
-    lane = norm_lane(precision.norm, precision["A"], board.target)
-    lane = lane + update_unit(precision, board.target, options.rounder)
     bits = operands(precision)
+    accumulator = widths.accumulator(precision, works, options.accumulator, bits)
+    column = requantizer(precision, board.target, accumulator, options.rounder)
+    lane = norm_lane(precision.norm, precision["A"], board.target, elements)
+    lane = lane + update_unit(precision, board.target, options.rounder)
     candidates = [
-        Parts(build, column, lane, (*bits, options.accumulator), board)
-        for build in builds(precision, board, options.style, options.accumulator)
+        Parts(build, column, lane, (*bits, accumulator), board).timed(options.clock)
+        for build in builds(precision, board, options.style, accumulator)
     ]
-    load = Load.of(works, board, bits, rides or {}) if any(work.macs for work in works) else None
-    found = [_largest(parts, options, load) for parts in candidates]
-    one = min(found, key=lambda shape: (not shape.cells, shape.seconds, -shape.cells, shape.lut))
+    busy = any(work.macs for work in works)
+    boards = {parts.board.clock: parts.board for parts in candidates} if busy else {}
+    loads = {clock: Load.of(works, one, bits, rides or {}) for clock, one in boards.items()}
+    found = [_largest(parts, options, loads.get(parts.board.clock)) for parts in candidates]
+    one = min(found, key=lambda shape: (not shape.cells, shape.time, -shape.cells, shape.lut))
     parts = candidates[found.index(one)]
     if not one.cells and options.array not in ("auto", "square"):
         rows, cols = _asked(options)
@@ -163,19 +189,22 @@ def size(
     rows, cols, lanes = one.rows, one.cols, one.lanes
     total = parts.total(rows, cols, lanes)
     mac = parts.build.cells(one.cells) * (1 / one.cells) if one.cells else parts.build.first
-    limit = _limit(parts, rows, cols, lanes, chosen=load is not None and options.array == "auto")
+    limit = _limit(parts, rows, cols, lanes, chosen=busy and options.array == "auto")
     sram = board.sram(bits[0])
-    return Accelerator(parts.build.style, *bits, rows, cols, mac, column, lane, lanes, limit, total, sram)
+    sums, clock = (accumulator, widths.exact(precision, works)), parts.board.clock
+    return Accelerator(
+        parts.build.style, *bits, *sums, rows, cols, mac, column, lane, lanes, limit, total, sram, clock, parts.pace
+    )
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A candidate, the seconds (in cycles) of a step on it, and its LUTs."""
+    """A candidate, the microseconds of a step on it, and its LUTs."""
 
     rows: int
     cols: int
     lanes: int
-    seconds: float
+    time: float
     lut: float
 
     @property
@@ -197,12 +226,12 @@ def _largest(parts: Parts, options: HardwareParams, load: Load | None) -> Shape:
             shapes = np.concatenate([shapes, grid[:, parts.fits(*grid)]], 1)
     if not shapes.size:
         return Shape(0, 0, 0, np.inf, 0.0)
-    seconds = load.cycles(*shapes) if load else -1.0 * shapes[0] * shapes[1]
-    near = shapes[:, seconds <= (NEAR * seconds.min() if load else seconds.min())]
+    time = load.cycles(*shapes) / parts.board.clock if load else -1.0 * shapes[0] * shapes[1]
+    near = shapes[:, time <= (NEAR * time.min() if load else time.min())]
     luts = parts.used("lut", *near)
     best = int(luts.argmin())
     rows, cols, few = (int(size) for size in near[:, best])
-    return Shape(rows, cols, few, float(seconds.min()) if load else 0.0, float(luts[best]))
+    return Shape(rows, cols, few, float(time.min()) if load else 0.0, float(luts[best]))
 
 
 def _asked(options: HardwareParams) -> tuple[int, int]:

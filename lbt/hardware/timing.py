@@ -135,7 +135,7 @@ def _product_behind(graph: Graph, node: Node) -> Node | None:
 
 
 def _row(work: Work, ride: Ride | None, idle: Mapping[Key, float], machine: Machine, options: HardwareParams) -> Row:
-    joules, interpolated = _operations_energy(work, options)
+    joules, interpolated = _operations_energy(work, machine.array.accumulator, options.rounder)
     if work.macs:
         flows = DATAFLOWS if options.dataflow == "best" else (options.dataflow,)
         rows = [_product(work, flow, machine, options, joules, interpolated) for flow in flows]
@@ -159,7 +159,7 @@ def _product(
     run = systolic.run(work.gemms, work.macs, work.operands, flow, array, machine.pieces(work))
     bits = (work.x.bits, work.y.bits, 8 * work.operands[2] / max(1, sum(g.count * g.m * g.n for g in work.gemms)))
     moved = sum(systolic.on_chip(g, bits, flow, array) for g in work.gemms)
-    parts = [energy.mac(work.x, work.y, options.accumulator), energy.sram(moved, array.sram / BANKS)]
+    parts = [energy.mac(work.x, work.y, array.accumulator), energy.sram(moved, array.sram / BANKS)]
     joules += (parts[0].pj * work.macs + parts[1].pj + run.traffic * machine.dram / energy.WORD) * 1e-12
     uncertain = interpolated or any(p.interpolated for p in parts)
     return Row(work, flow, run.cycles, run.utilisation, run.bound, run.traffic, joules, uncertain)
@@ -176,15 +176,20 @@ HASH_ADDITIONS = 24
 """32-bit additions of the counter hash: the digits of its two constant multipliers, and its key."""
 
 
-def _operations_energy(work: Work, options: HardwareParams) -> tuple[float, bool]:
+FIXED = 32
+"""Bits of the fixed-point numbers that norms, additions and updates compute with."""
+
+
+def _operations_energy(work: Work, accumulator: int, rounder: str) -> tuple[float, bool]:
     """Joules of everything but MACs and memory."""
-    number = Number() if work.float_units else Number.integer(options.accumulator)
+    number = Number() if work.float_units else Number.integer(FIXED)
+    total = Number(accumulator, 0, accumulator)
     one = work.operations
     slow = one.divides + one.square_roots
     adds, multiplies = one.adds + one.comparisons + NEWTON * slow, one.multiplies + 2 * NEWTON * slow
     add, multiply = energy.add(number), energy.multiply(number, number)
-    rescale = energy.multiply(Number.integer(options.accumulator), Number.integer(16))
-    draw = HASH_ADDITIONS * energy.add(Number.integer(32)).pj if options.rounder == "hash" else 0.0
-    draw += energy.add(Number.integer(options.accumulator)).pj
+    rescale = energy.multiply(total, Number.integer(16))
+    draw = HASH_ADDITIONS * energy.add(Number.integer(32)).pj if rounder == "hash" else 0.0
+    draw += energy.add(total).pj
     pj = adds * add.pj + multiplies * multiply.pj + work.requantized * rescale.pj + work.stochastic * draw
     return pj * 1e-12, bool(slow or work.requantized or add.interpolated)

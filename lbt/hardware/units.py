@@ -6,6 +6,7 @@ tried:
     Booth multiplier   ⌈b/2⌉·(a + 1) + 1 − (b mod 2) LUT        a, b ≥ 2; b is recoded
     Booth MAC          that + c + 1 LUT                           c accumulator bits ≥ a + b; one for clear or reset
     in a DSP block     1 LUT for a MAC (xc7, which accumulates in the block), c + 1 LUT (xcup), none for a multiplier
+                       (whose register is in the block on xc7, and a + b flip-flops on xcup)
 
 Plain multipliers of 2 to 16 bits are all in the library, the wider operand first; the other order is within 2 LUTs. A
 plain MAC is its multiplier + c + 1 too, within one percent. Fitted forms are linear in a few terms that follow from
@@ -28,6 +29,7 @@ import pyarrow.parquet as pq
 
 from lbt.errors import LbtError
 from lbt.hardware import forms
+from lbt.hardware.delays import Stage
 from lbt.hardware.rtl.grid import FITTED, Unit
 
 LIBRARY = Path(__file__).with_name("units.parquet")
@@ -40,26 +42,29 @@ class Area:
 
     Attributes:
         lut, ff, carry, dsp: LUTs, flip-flops, carry cells, DSP blocks.
-        depth: cells on the longest path (0 where it was not synthesised).
+        depth: cells on the longest path; None where it is unknown, and in a sum with such a part.
         origin: one of :data:`ORIGINS`; a sum has the least certain of its parts.
+        parts: the units, each once, for the clock (:mod:`lbt.hardware.clock`).
     """
 
     lut: float = 0
     ff: float = 0
     carry: float = 0
     dsp: float = 0
-    depth: int = 0
+    depth: int | None = 0
     origin: str = "synthesis"
+    parts: tuple[Unit | Stage, ...] = ()
 
     def __add__(self, other: Area) -> Area:
         origin = max(self.origin, other.origin, key=ORIGINS.index)
-        depth = max(self.depth, other.depth)
-        return Area(
-            self.lut + other.lut, self.ff + other.ff, self.carry + other.carry, self.dsp + other.dsp, depth, origin
-        )
+        depth = None if self.depth is None or other.depth is None else max(self.depth, other.depth)
+        parts = tuple(dict.fromkeys(self.parts + other.parts))
+        lut, ff, carry, dsp = self.lut + other.lut, self.ff + other.ff, self.carry + other.carry, self.dsp + other.dsp
+        return Area(lut, ff, carry, dsp, depth, origin, parts)
 
     def __mul__(self, count: float) -> Area:
-        return Area(self.lut * count, self.ff * count, self.carry * count, self.dsp * count, self.depth, self.origin)
+        counts = (self.lut * count, self.ff * count, self.carry * count, self.dsp * count)
+        return Area(*counts, self.depth, self.origin, self.parts)
 
 
 ORIGINS = ("synthesis", "closed", "sibling", "enclosed", "fitted")
@@ -73,7 +78,11 @@ def area(unit: Unit) -> Area:
         LbtError: a width so far outside the library that no form may be trusted, or a style without a form.
     """
     if unit.kind == "multiplier" and unit.style == "plain" and unit.a < unit.b:
-        return area(replace(unit, a=unit.b, b=unit.a))
+        unit = replace(unit, a=unit.b, b=unit.a)
+    return replace(_area(unit), parts=(unit,))
+
+
+def _area(unit: Unit) -> Area:
     row = library().get(unit)
     if row is not None:
         return Area(row["lut"], row["ff"], row["carry"], row["dsp"], row["depth"])
@@ -84,7 +93,7 @@ def area(unit: Unit) -> Area:
         return _mac(unit)
     closed = closed_form(unit)
     if closed is not None:
-        return Area(closed, unit.a + unit.b, _fitted(unit, "carry"), 0, 0, "closed")
+        return Area(closed, unit.a + unit.b, _fitted(unit, "carry"), 0, None, "closed")
     if unit.style == "dsp":
         return _with_blocks(unit)
     if unit.target == "ecp5":
@@ -92,7 +101,7 @@ def area(unit: Unit) -> Area:
     if unit.kind == "multiplier" and (unit.a != unit.b or unit.a > max(FITTED[unit.kind, unit.style])[0]):
         raise LbtError(f"no area is known for {unit.name}: it is not in the unit library, and no form holds for it")
     kept = unit.a + unit.b if unit.kind == "multiplier" else _fitted(unit, "ff")
-    return Area(_fitted(unit, "lut"), kept, _fitted(unit, "carry"), 0, 0, "fitted")
+    return Area(_fitted(unit, "lut"), kept, _fitted(unit, "carry"), 0, None, "fitted")
 
 
 def closed_form(unit: Unit) -> int | None:
@@ -112,8 +121,9 @@ def _mac(unit: Unit) -> Area:
             f"{unit.a} and {unit.b} bits"
         )
     product = area(Unit("multiplier", unit.style, unit.target, unit.a, unit.b))
-    total = product + Area(unit.c + 1, unit.c + 1, ceil(unit.c / (8 if unit.target == "xcup" else 4)))
-    return replace(total, depth=0, origin="fitted" if closed_form(unit) is None else "closed")
+    carry = ceil(unit.c / (8 if unit.target == "xcup" else 4))
+    total = product + Area(unit.c + 1, unit.c + 1, carry, depth=1 + ceil(unit.c / 4))
+    return replace(total, origin="fitted" if closed_form(unit) is None else "closed")
 
 
 @cache
@@ -144,8 +154,12 @@ def _fitted(unit: Unit, column: str) -> float:
 
 
 def _transferred(unit: Unit) -> Area:
-    """On the LUT4 fabric, of which the library has few units: a line over what the same units take in LUT6."""
-    here = [u for u in library() if (u.kind, u.style, u.target) == (unit.kind, unit.style, unit.target)]
+    """On the LUT4 fabric, of which the library has few units: a line over what the same units take in LUT6.
+
+    The unit itself is left out, where it is there.
+    """
+    alike = (u for u in library() if (u.kind, u.style, u.target) == (unit.kind, unit.style, unit.target))
+    here = [other for other in alike if other != unit]
     if not here:
         raise LbtError(
             f"no area is known for {unit.name}: no unit of its kind and style was synthesised for {unit.target}"
@@ -157,7 +171,26 @@ def _transferred(unit: Unit) -> Area:
         )
         for name in ("lut", "ff", "carry")
     )
-    return Area(lut, ff, carry, 0, 0, "fitted")
+    return Area(lut, ff, carry, 0, None, "fitted")
+
+
+@cache
+def transfer_errors() -> dict[str, float]:
+    """Relative error in LUTs of each ecp5 unit, predicted from the others of its kind and style (if there are any)."""
+    units = [unit for unit in library() if unit.target == "ecp5" and unit.style != "dsp"]
+    found = {}
+    for unit in units:
+        if sum((other.kind, other.style) == (unit.kind, unit.style) for other in units) > 1:
+            found[unit.name] = abs(_transferred(unit).lut / library()[unit]["lut"] - 1)
+    return found
+
+
+def remark(origin: str, target: str) -> str:
+    """The origin of an area in words, with the measured error of a fitted one on ecp5."""
+    if target != "ecp5" or origin != "fitted":
+        return origin
+    errors = transfer_errors().values()
+    return f"{origin} (ecp5: {min(errors):.0%} to {max(errors):.0%} off for the {len(errors)} units that were left out)"
 
 
 def _fabric(unit: Unit) -> str:
@@ -183,16 +216,18 @@ def _with_blocks(unit: Unit) -> Area:
 
 def in_block(unit: Unit) -> Area | None:
     """A unit of style ``dsp`` that one DSP block holds, or that is too small for one; None elsewhere."""
-    known = (unit.kind == "mac" and unit.target in BLOCK) or (unit.kind, unit.target) == ("multiplier", "xc7")
+    known = unit.kind in ("mac", "multiplier") and unit.target in BLOCK
     wide, narrow, sum_ = BLOCK.get(unit.target, (0, 0, 0))
     if not known or max(unit.a, unit.b) > wide or min(unit.a, unit.b) > narrow or unit.c > sum_:
         return None
     if unit.a + unit.b < SMALLEST_IN_BLOCK:
         return area(replace(unit, style="plain"))
-    if unit.target == "xcup":  # Yosys leaves the accumulator of a DSP48E2 outside of it
-        return Area(unit.c + 1, unit.a + unit.b + unit.c + 1, ceil(unit.c / 4), 1, 0, "closed")
+    if unit.target == "xcup" and unit.kind == "multiplier":  # Yosys leaves the registers of a DSP48E2 outside of it
+        return Area(0, unit.a + unit.b, 0, 1, 1, "closed")
+    if unit.target == "xcup":  # and the accumulator
+        return Area(unit.c + 1, unit.a + unit.b + unit.c + 1, ceil(unit.c / 4), 1, 1 + ceil(unit.c / 4), "closed")
     rest = 1 if unit.kind == "mac" else 0  # clear or reset
-    return Area(rest, rest, 0, 1, 0, "closed")
+    return Area(rest, rest, 0, 1, 1 + rest, "closed")
 
 
 def _enclosing(unit: Unit) -> Area:
@@ -201,7 +236,7 @@ def _enclosing(unit: Unit) -> Area:
     if not larger:
         raise LbtError(f"no area is known for {unit.name}: no synthesised unit with DSP blocks contains it")
     row = min((library()[u] for u in larger), key=lambda r: (r["dsp"], r["lut"]))
-    return Area(row["lut"], row["ff"], row["carry"], row["dsp"], 0, "enclosed")
+    return Area(row["lut"], row["ff"], row["carry"], row["dsp"], None, "enclosed")
 
 
 REACH = 2.0

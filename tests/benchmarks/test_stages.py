@@ -17,7 +17,8 @@ from lbt.config import read_yaml
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"
 STAGES = read_yaml(BENCHMARKS / "dvc.yaml")["stages"]
-SHIPPED = [*(ROOT / "docs/results").iterdir(), ROOT / "lbt/hardware/units.parquet"]
+TABLES = [ROOT / "lbt/hardware" / name for name in ("units.parquet", "paths.parquet", "placed.json")]
+SHIPPED = [*(ROOT / "docs/results").iterdir(), *TABLES]
 
 
 def outs(stage: dict) -> list[str]:

@@ -104,10 +104,24 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 @pytest.mark.parametrize(
     "option",
     ["--batch=0", "--batch=-1", "--classes=0", "--shape=-3,32,32", "--shape=3,0,8", "--shape=3,32",
-     "--shape=3,99999,99999", "--shape=3,32,32,32", "--shape=3,1_0,8", "--classes=1180591620717411303424", "--bacth=2"],
+     "--shape=3,99999,99999", "--shape=3,32,32,32", "--shape=3,1_0,8", "--classes=1180591620717411303424", "--bacth=2",
+     "--array=12*7", "--array=0x4", "--array=9x", "--array=99999x1", "--lanes=0", "--lanes=1025", "--lanes=many",
+     "--lanes=-1", "--clock=0"],
 )  # fmt: skip
 def test_cost_bounds_its_numbers(capsys, option):
     assert option.split("=")[0] in refused(capsys, "cost", option)
+
+
+def test_cost_takes_the_shape_of_the_array_and_the_number_of_lanes():
+    found = run("cost", "--array", "12x7", "--lanes", "3", "--clock", "40")
+    assert re.search(r"array 12×7 .*; 3 lanes;", found)
+    assert "clock 40 MHz" in found
+    assert run("cost", "--array", "auto", "--lanes", "auto") == run("cost")
+
+
+def test_a_processor_has_an_array_of_its_own(capsys):
+    told = refused(capsys, "cost", "--inference", "--processor", "dpu-zcu102", "--array", "8x8")
+    assert "without --compare, --array, --lanes and --clock" in told
 
 
 @pytest.mark.parametrize(

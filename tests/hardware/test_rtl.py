@@ -16,6 +16,7 @@ from amaranth.lib.wiring import In, Out
 from lbt.hardware.rtl import floating, norm, requantize, rounding, update
 from lbt.hardware.rtl.mac import Mac
 from lbt.hardware.rtl.multiplier import Multiplier
+from lbt.hardware.widths import norm_sum
 from lbt.numerics.rounding import Key, hash32, round_to_integer
 
 from ._simulate import run
@@ -119,16 +120,44 @@ def test_lfsr_rounding_is_unbiased_and_never_off_by_more_than_one() -> None:
     assert got.mean() == pytest.approx(1234 / 256, abs=0.03)
 
 
-def test_the_shift_register_has_the_longest_period_s_polynomial() -> None:
-    """1,000 states in Python's integers, none of them twice."""
-    states = run(rounding.ShiftRegister(), {}, ["bits"], latency=0, length=1000)["bits"]
-    state, expected = 1, []
-    for _ in range(1000):
-        expected.append(state)
+def shifted(state: int, steps: int) -> int:
+    """The register of the longest period's polynomial in Python's integers."""
+    for _ in range(steps):
         bit = (state ^ (state >> 10) ^ (state >> 30) ^ (state >> 31)) & 1
         state = (state >> 1) | (bit << 31)
+    return state
+
+
+def test_the_shift_register_steps_32_times_a_draw() -> None:
+    states = run(rounding.ShiftRegister(), {}, ["bits"], latency=0, length=200)["bits"]
+    expected = [1]
+    while len(expected) < 200:
+        expected.append(shifted(expected[-1], 32))
     assert list(states) == expected
-    assert len(set(expected)) == 1000
+
+
+def test_each_column_s_register_starts_elsewhere_in_the_same_sequence() -> None:
+    few = run(rounding.ShiftRegister(3), {}, ["bits"], latency=0, length=2)["bits"]
+    assert few[1] == shifted(int(few[0]), 32)
+    assert len({rounding.start(column) for column in range(64)}) == 64
+    back = rounding.repeated(rounding.one_step(), 2**32 - 1 - 5 * 32 * rounding.COLUMN)
+    assert rounding.applied(back, rounding.start(5)) == 1  # the whole period: no state comes twice before
+
+
+def test_draws_of_the_shift_register_are_independent() -> None:
+    """Neighbours in time and neighbouring columns; a mean of many has the variance of independent ones."""
+    few, many = 400, 400
+    state = np.array([rounding.start(7 * column) for column in range(many)])
+    masks = np.array(rounding.DRAW)[:, None]
+    draws = np.empty((few, many))
+    for index in range(few):
+        draws[index] = (state & 0xFFFFFF) / 2**24 - 0.5
+        state = ((np.bitwise_count(state & masks) & 1) << np.arange(32)[:, None]).sum(0)
+    for lag in (1, 2, 3):
+        assert abs(np.corrcoef(draws[:-lag].ravel(), draws[lag:].ravel())[0, 1]) < 0.02
+    assert abs(np.corrcoef(draws[:, :-1].ravel(), draws[:, 1:].ravel())[0, 1]) < 0.02
+    windows = draws.reshape(-1, 20, many).mean(1)
+    assert windows.var() * 20 / draws.var() == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.parametrize("constant", [1, 3, 0x7FEB352D, 0x846CA68B, 0xFFFFFFFF, 0x55555555])
@@ -247,7 +276,7 @@ def test_norm_lane(style: str) -> None:
         inputs["k"] = k
     if style == "range_bn":
         outputs += ["largest", "smallest"]
-    got = run(norm.NormLane(8, style), inputs, outputs)
+    got = run(norm.NormLane(8, style, 24), inputs, outputs)
     moving = np.where(back, dy, x)
     step = np.where(back, dy * x, 0 if style == "range_bn" else x * x)
     assert np.array_equal(got["total"], np.cumsum(np.where(clear, 0, moving)))
@@ -257,6 +286,21 @@ def test_norm_lane(style: str) -> None:
     if style == "range_bn":
         assert got["largest"][-1] == x[1:].max()
         assert got["smallest"][-1] == x[1:].min()
+
+
+@pytest.mark.parametrize("bits", [2, 5, 8, 16, 24])
+def test_sums_of_a_norm_lane_hold_the_extremes(bits: int) -> None:
+    """Σx² and Σdy·x of the most negative codes, and a·x + b at its limits, in Python's integers."""
+    n, low = 16, -(2 ** (bits - 1))
+    unit = norm.NormLane(bits, "full_bn", norm_sum(bits, n))
+    offset = 2 ** (len(unit.b) - 1) - 1
+    back, clear = np.arange(n + 1) > n, np.arange(n + 1) == 0
+    inputs = {"x": [low] * (n + 1), "dy": [low] * (n + 1), "back": back, "clear": clear}
+    inputs |= {"a": [-(2**15)] * (n + 1), "b": [offset] * (n + 1), "k": [0] * (n + 1)}
+    got = run(unit, inputs, ["y", "total", "product"])
+    assert got["total"].tolist() == [i * low for i in range(n + 1)]
+    assert got["product"].tolist() == [i * low * low for i in range(n + 1)]
+    assert got["y"].tolist() == [(low * -(2**15) + offset) >> 16] * (n + 1)
 
 
 def test_update() -> None:

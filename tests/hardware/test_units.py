@@ -13,7 +13,7 @@ import pytest
 from lbt.errors import LbtError
 from lbt.hardware import forms
 from lbt.hardware.rtl.grid import FITTED, HELD_OUT, TARGETS, Unit, grid
-from lbt.hardware.units import area, closed_form, in_block, library
+from lbt.hardware.units import area, closed_form, in_block, library, remark, transfer_errors
 
 CLOSED = [unit for unit in library() if closed_form(unit) is not None]
 HELD = [Unit(kind, style, "xc7", *widths) for (kind, style), many in HELD_OUT.items() for widths in many]
@@ -71,6 +71,28 @@ def test_a_dsp_block_holds_a_mac_or_none_is_taken() -> None:
         told = in_block(unit)
         assert told is not None
         assert (told.lut, told.ff, told.dsp) == (row["lut"], row["ff"], row["dsp"]), unit.name
+
+
+def test_a_multiplier_in_a_dsp_block() -> None:
+    """27 × 18 bits in a DSP48E2, 25 × 18 in a DSP48E1, either way round; Yosys leaves a DSP48E2's register outside."""
+    for target, a, b, kept in (("xcup", 27, 18, 45), ("xcup", 18, 27, 45), ("xcup", 8, 8, 16), ("xc7", 25, 18, 0)):
+        found = area(Unit("multiplier", "dsp", target, a, b))
+        assert (found.lut, found.ff, found.dsp, found.origin) == (0, kept, 1, "closed")
+    assert area(Unit("multiplier", "dsp", "xcup", 4, 4)).dsp == 0
+    with pytest.raises(LbtError, match="no synthesised unit with DSP blocks contains it"):
+        area(Unit("multiplier", "dsp", "xcup", 28, 18))
+
+
+def test_areas_on_ecp5_say_how_far_they_are_off() -> None:
+    """Each unit from the others of its kind: a line through two points, or through one and zero."""
+    errors = transfer_errors()
+    assert len(errors) >= 7
+    assert errors["mac-booth-ecp5-8-8-32"] < 0.05
+    one, two = (library()[Unit("mac", "plain", t, 4, 4, 32)]["lut"] for t in ("ecp5", "xc7"))
+    true, there = (library()[Unit("mac", "plain", t, 8, 8, 32)]["lut"] for t in ("ecp5", "xc7"))
+    assert errors["mac-plain-ecp5-8-8-32"] == pytest.approx(abs(there * one / two / true - 1))
+    assert remark("fitted", "ecp5").startswith("fitted (ecp5: ")
+    assert remark("fitted", "xc7") == "fitted"
 
 
 def test_ultrascale_has_the_luts_of_the_seven_series() -> None:

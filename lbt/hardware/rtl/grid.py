@@ -37,7 +37,7 @@ class Unit:
         a, b: multiplier and mac: operand widths; requantize and round: width in and out; random: 32, 0; float:
             exponent and mantissa bits; norm: width, 0; update: width of the master weight and of the gradient; array:
             operand width, cells a side.
-        c: mac and array: accumulator width; update: width of the velocity; else 0.
+        c: mac and array: accumulator width; norm: width of its sums; update: width of the velocity; else 0.
     """
 
     kind: str
@@ -54,8 +54,8 @@ class Unit:
             raise unknown(f"style of {self.kind}", self.style, STYLES[self.kind])
         if self.target not in TARGETS:
             raise unknown("synthesis target", self.target, TARGETS)
-        if not 1 <= self.a <= 64 or not 0 <= self.b <= 64 or not 0 <= self.c <= 64:
-            raise LbtError(f"{self.kind}: found widths {self.a}, {self.b}, {self.c}; accepted: 1 to 64")
+        if not 1 <= self.a <= 64 or not 0 <= self.b <= 64 or not 0 <= self.c <= 96:
+            raise LbtError(f"{self.kind}: found widths {self.a}, {self.b}, {self.c}; accepted: 1 to 64, sums to 96")
 
     @property
     def name(self) -> str:
@@ -89,7 +89,7 @@ def build(unit: Unit) -> Any:
         case "float_adder", _:
             return floating.FloatAdder(unit.a, unit.b)
         case "norm", style:
-            return norm.NormLane(unit.a, style)
+            return norm.NormLane(unit.a, style, unit.c)
         case "update", _:
             return update.Update(unit.a, unit.b, unit.c)
         case _, style:
@@ -103,7 +103,8 @@ FLOATS: Widths = ((8, 23), (5, 10), (8, 7), (4, 3))
 MACS: Widths = ((8, 8, 32), (4, 4, 32), (16, 16, 32), (2, 2, 32), (16, 8, 32))
 INTO: Widths = ((32, 8), (32, 16), (32, 4), (24, 8))
 """Width of an accumulator and of what is kept of it."""
-LANES: Widths = ((8, 0), (16, 0), (4, 0), (12, 0))
+LANES: Widths = ((8, 0, 32), (16, 0, 48), (4, 0, 24), (12, 0, 40), (8, 0, 40), (16, 0, 56))
+"""Width of x and of the sums."""
 
 FITTED: dict[tuple[str, str], Widths] = {
     ("mac", "booth"): MACS,
@@ -142,9 +143,9 @@ HELD_OUT: dict[tuple[str, str], Widths] = {
     ("requantize", "shift"): ((28, 8),),
     ("requantize", "shift_stochastic"): ((28, 8),),
     ("requantize", "multiplier"): ((28, 8),),
-    ("norm", "range_bn"): ((6, 0),),
-    ("norm", "full_bn"): ((6, 0),),
-    ("norm", "affine_bn"): ((6, 0),),
+    ("norm", "range_bn"): ((6, 0, 28), (10, 0, 36)),
+    ("norm", "full_bn"): ((6, 0, 28), (10, 0, 36)),
+    ("norm", "affine_bn"): ((6, 0, 28), (10, 0, 36)),
     ("update", "booth"): ((16, 24, 16),),
 }
 """Widths that no form has seen: what the model's error is measured on."""

@@ -17,8 +17,8 @@ from lbt.hardware.rtl.multiplier import multiply
 
 COEFFICIENT = 16
 """Bits of a, k and of the fraction that is dropped."""
-WIDE = 32
-"""Bits of b, c and of the sums."""
+OFFSET = 32
+"""Bits of b and c, where x is of up to 16 bits; beyond, those of a·x."""
 
 STYLES = ("full_bn", "range_bn", "affine_bn")
 """Σx² and the full error; maximum and minimum and the full error; Σx² and the error without batch terms."""
@@ -30,20 +30,22 @@ class NormLane(wiring.Component):
     Args:
         bits: width of x, dy and the result.
         style: one of :data:`STYLES`.
+        sums: width of the sums: 2·bits + ⌈log₂ n⌉ for channels of n elements (:func:`lbt.hardware.widths.norm_sum`).
     """
 
-    def __init__(self, bits: int, style: str) -> None:
+    def __init__(self, bits: int, style: str, sums: int) -> None:
         self.bits, self.style = bits, style
+        offset = max(OFFSET, bits + COEFFICIENT)
         ports = {
             "x": In(signed(bits)),
             "dy": In(signed(bits)),
             "a": In(signed(COEFFICIENT)),
-            "b": In(signed(WIDE)),
+            "b": In(signed(offset)),
             "back": In(1),
             "clear": In(1),
             "y": Out(signed(bits + COEFFICIENT)),
-            "total": Out(signed(WIDE)),
-            "product": Out(signed(WIDE)),
+            "total": Out(signed(sums)),
+            "product": Out(signed(sums)),
         }
         if style == "range_bn":
             ports |= {"largest": Out(signed(bits)), "smallest": Out(signed(bits))}
@@ -71,10 +73,10 @@ class NormLane(wiring.Component):
             with m.Else():
                 m.d.sync += self.largest.eq(Mux(self.x > self.largest, self.x, self.largest))
                 m.d.sync += self.smallest.eq(Mux(self.x < self.smallest, self.x, self.smallest))
-        scaled = Signal(signed(WIDE + 2))
+        scaled = Signal(signed(len(self.b) + 2))
         m.d.comb += scaled.eq(multiply(m, self.a, moving, "booth") + self.b)
         if self.style != "affine_bn":
-            whole = Signal(signed(WIDE + 2))
+            whole = Signal(signed(len(self.b) + 2))
             m.d.comb += whole.eq(scaled + Mux(self.back, multiply(m, self.k, self.x, "booth"), 0))
             m.d.sync += self.y.eq(whole >> COEFFICIENT)
         else:

@@ -8,6 +8,9 @@ bits, the trainer (:mod:`lbt.numerics.rounding`) rounds up where r is below the 
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import xor
+
 from amaranth.hdl import Cat, Const, Module, Signal, Value, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -46,20 +49,62 @@ def round_up(m: Module, x: Value, drop: int, bits24: Value) -> Value:
 
 
 class ShiftRegister(wiring.Component):
-    """32 random bits from a linear feedback shift register that steps once a cycle.
+    """32 random bits from a linear feedback shift register that steps 32 times a cycle.
 
-    Each cycle brings one new bit, so neighbouring draws are correlated: cheap, and not what the trainer computes.
+    A register that steps once brings one new bit a cycle, and neighbouring draws are alike (their correlation is 0.5).
+    All 32 steps at once are one layer of XORs, and no bit is drawn twice. It is not what the trainer computes.
+
+    Args:
+        column: of the array. Each starts 2^20 draws after the one before it.
     """
 
-    def __init__(self) -> None:
-        super().__init__({"bits": Out(unsigned(32), init=1)})
+    def __init__(self, column: int = 0) -> None:
+        super().__init__({"bits": Out(unsigned(32), init=start(column))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        feedback = Signal()
-        m.d.comb += feedback.eq(Cat(self.bits[32 - tap] for tap in TAPS).xor())
-        m.d.sync += self.bits.eq(Cat(self.bits[1:], feedback))
+        m.d.sync += self.bits.eq(Cat((self.bits & mask).xor() for mask in DRAW))
         return m
+
+
+Linear = tuple[int, ...]
+"""A linear map of 32 bits: for each new bit, the old ones (a mask) of which it is the XOR."""
+
+
+def one_step() -> Linear:
+    """The register's single step: every bit moves down, the XOR of the taps comes in at the top."""
+    return (*(1 << place for place in range(1, 32)), sum(1 << (32 - tap) for tap in TAPS))
+
+
+def after(first: Linear, second: Linear) -> Linear:
+    """``second`` after ``first``."""
+    return tuple(reduce(xor, (first[place] for place in range(32) if mask >> place & 1), 0) for mask in second)
+
+
+def repeated(step: Linear, times: int) -> Linear:
+    """``step`` so many times, by squaring."""
+    result: Linear = tuple(1 << place for place in range(32))
+    while times:
+        if times & 1:
+            result = after(result, step)
+        step, times = after(step, step), times >> 1
+    return result
+
+
+def applied(step: Linear, state: int) -> int:
+    """The state that follows ``state``."""
+    return sum(((state & mask).bit_count() & 1) << place for place, mask in enumerate(step))
+
+
+DRAW = repeated(one_step(), 32)
+"""One draw: 32 steps."""
+COLUMN = 2**20
+"""Draws between the starts of neighbouring columns."""
+
+
+def start(column: int) -> int:
+    """The state with which a column's register begins."""
+    return applied(repeated(DRAW, column * COLUMN), 1)
 
 
 class Lfsr(wiring.Component):
