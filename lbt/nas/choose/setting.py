@@ -79,8 +79,8 @@ class Setting:
 
     @cached_property
     def space(self) -> ChainSpace:
-        """The chains for images of this size."""
-        return ChainSpace(self.task.size)
+        """The chains for images of this size; the hand-made one, which halves an image three times, is among them."""
+        return ChainSpace(self.task.size, smallest=min(4, self.task.size // 8))
 
     @property
     def asked(self) -> dict[str, Any]:
