@@ -41,6 +41,7 @@ class Candidate:
     Attributes:
         name: ``found1``, ``found2``, … by the search's worth, and ``digit_cnn``.
         text: the network's line.
+        source: accuracy on the source's validation images, in percent.
         worth: what the search expects of it.
         agreement: with the committee, in percent; None if it is alone.
         prices: by kind of numbers, ``fp32`` or ``bits`` (its formats, of ``digit_cnn`` int8).
@@ -48,6 +49,7 @@ class Candidate:
 
     name: str
     text: str
+    source: float
     worth: float
     agreement: float | None
     prices: Mapping[str, Price]

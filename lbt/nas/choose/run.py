@@ -135,7 +135,7 @@ def searched(setting: Setting) -> tuple[Answer, Setting, list[Point]]:
 def candidate(setting: Setting, point: Point, agreement: float | None) -> Candidate:
     """A point as data."""
     prices = {BITS: point.price, FP32: setting.price(point.trial.text, FP32)}
-    return Candidate(point.name, point.trial.text, point.worth, agreement, prices)
+    return Candidate(point.name, point.trial.text, point.trial.source, point.worth, agreement, prices)
 
 
 def feasible(setting: Setting) -> Setting:

@@ -148,7 +148,7 @@ def run_finals(
     else:
         one = Contender(answer.best.name, answer.best.text, str(searched_in["recipe"]))
         trained = setting.pretraining(one.text, setting.options.steps, answer.seed)
-        ready = Made(one.text, trained, searched_in["model"], {})
+        ready = Made(one.text, trained, searched_in["model"], {"validation_accuracy": answer.best.source})
         setting = replace(setting, made=[*setting.made, ready])
     known = {(run.point, run.method, run.recipe, run.seed) for run in answer.runs}
     found = [] if name != HAND and answer.best is answer.hand_made else finals(setting, one, seed, known)

@@ -44,7 +44,7 @@ def jobs(params: Params, made: Mapping[str, Job]) -> Iterator[Job]:
     domains = {"source": made[f"data/{source}"], "target": made[f"data/{target}"]}
     files = (find_yaml("boards", knobs.board).as_posix(), *(find_yaml("recipes", name).as_posix() for name in FORMATS))
 
-    def known(seed: int) -> dict[str, dict[str, Any]]:
+    def known(seed: int) -> dict[str, Any]:
         """Params of a job with this seed, which know nothing of the other seeds."""
         section = knobs.model_copy(update={"pair": pair, "seed": [knobs.seed[0]]}).model_dump()
         grid = {"pair", "method", "recipe", "seed", "only"}
