@@ -44,6 +44,11 @@ def provenance(record: Mapping[str, Any]) -> Iterator[None]:
         _PROVENANCE.reset(token)
 
 
+def made_by() -> str:
+    """Fingerprint of the job whose provenance artifacts carry now; empty outside a job."""
+    return str((_PROVENANCE.get() or {}).get("fingerprint", ""))
+
+
 def _provenance_json() -> str:
     return json.dumps(_PROVENANCE.get() or {}, sort_keys=True)
 

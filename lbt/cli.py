@@ -37,13 +37,15 @@ class Commands(click.Group):
     """The stages, then the tools; a wrong name gets its nearest neighbour."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return [*STAGES.names(), *sorted([*super().list_commands(context), *ELSEWHERE])]
+        stages = STAGES.names()
+        return [*stages, *sorted({*super().list_commands(context), *ELSEWHERE} - set(stages))]
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        tool = getattr(import_module(ELSEWHERE[name]), name) if name in ELSEWHERE else None
         if name in STAGES.names():
-            return stage_command(name)
-        if name in ELSEWHERE:
-            return getattr(import_module(ELSEWHERE[name]), name)  # type: ignore[no-any-return]
+            return stage_command(name) if tool is None else either(stage_command(name), tool)
+        if tool is not None:
+            return tool  # type: ignore[no-any-return]
         return super().get_command(context, name)
 
     def resolve_command(self, context: click.Context, args: list[str]) -> Any:
@@ -87,6 +89,21 @@ def stage_command(name: str) -> click.Command:
         plan.digest.save()
 
     return command
+
+
+def either(stage: click.Command, tool: click.Command) -> click.Command:
+    """One command for a stage and for the tool of its name: the tool where a path is given, the stage otherwise."""
+    names = {command: [str(option.name) for option in command.params] for command in (stage, tool)}
+
+    def callback(**values: Any) -> None:
+        paths = [name for name in ("source", "target") if values[name] is not None]
+        asked, other = (tool, stage) if paths else (stage, tool)
+        _refuse_beside(f"--{paths[0]}" if paths else "the stage's options", names[other], names[asked])
+        click.get_current_context().invoke(asked, **{name: values[name] for name in names[asked]})
+
+    return click.Command(
+        stage.name, params=[*tool.params, *stage.params], callback=callback, help=f"{tool.help}\n\n{stage.help}"
+    )
 
 
 def _prepare_process(plan: Plan) -> None:
@@ -274,8 +291,8 @@ def reproduce(processors: tuple[str, ...], params_file: str) -> None:
 def results(params_file: str) -> None:
     """Print the short result table of a finished run, and where the rest is."""
     page = _results_page(params_file)
-    click.echo(page.read_text(encoding="utf-8"))
-    click.echo(f"The whole report: {page.with_name('report.html')}")
+    click.echo(f"The whole report: {page.with_name('report.html')}\n")
+    click.echo(page.read_text(encoding="utf-8").rstrip("\n"))
 
 
 @cli.command()

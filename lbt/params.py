@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from lbt.adapt.params import AdaptParams
@@ -12,6 +12,7 @@ from lbt.edge.params import EdgeParams
 from lbt.errors import LbtError, told, unknown
 from lbt.hardware.boards import Board
 from lbt.hardware.params import HardwareParams
+from lbt.nas.choose.params import ChooseParams
 from lbt.nas.predictors.params import PredictorParams
 from lbt.nas.search.params import SearchParams
 from lbt.nas.supernet.params import SupernetParams
@@ -39,6 +40,8 @@ class Params(Section):
     """Architecture predictors on the benchmark table."""
     search: SearchParams = SearchParams()
     """Architecture search on the benchmark table."""
+    choose: ChooseParams | None = None
+    """Which network and which number formats for the user's images and board (docs/choose.md). Default: not asked."""
     hardware: HardwareParams = HardwareParams()
     """The cost of a training step on a device."""
 
@@ -46,6 +49,11 @@ class Params(Section):
     def supernet_domain(self) -> str:
         """The domain that the supernet is trained on."""
         return self.supernet.domain or self.adapt.pair[0].split("-")[0]
+
+    @property
+    def choose_pair(self) -> str:
+        """The pair that a network is chosen for."""
+        return (self.choose and self.choose.pair) or self.adapt.pair[0]
 
     @property
     def edge_source(self) -> str:
@@ -69,9 +77,11 @@ def _contradictions(params: Params) -> Iterator[str]:
     """Mistakes between sections, or in a name that stands for a file."""
     domains = params.data.domains
     for index, pair in enumerate(params.adapt.pair):
-        for domain in pair.split("-"):
-            if domain not in domains:
-                yield str(unknown("domain", domain, domains, where=f"adapt.pair.{index}"))
+        yield from _unknown_domains(pair, domains, f"adapt.pair.{index}")
+    if params.choose is not None:
+        yield from _unknown_domains(params.choose_pair, domains, "choose.pair")
+        if params.pretrain.steps == 0:
+            yield "choose: trains networks of its own; accepted: pretrain.steps of 1 or more"
     single = {"supernet.domain": params.supernet.domain}
     single |= {"edge.source": params.edge.source, "edge.target": params.edge.target}
     for key, named in single.items():
@@ -80,6 +90,7 @@ def _contradictions(params: Params) -> Iterator[str]:
     recipes = [(f"adapt.recipe.{index}", name) for index, name in enumerate(params.adapt.recipe)]
     recipes += [(f"edge.recipe.{index}", name) for index, name in enumerate(params.edge.recipe)]
     boards = [("hardware.board", params.hardware.board), ("edge.board", params.edge.board)]
+    boards += [] if params.choose is None else [("choose.board", params.choose.board)]
     if params.search.cost != "none":
         recipes.append(("search.recipe", params.search.recipe))
         boards.append(("search.board", params.search.board))
@@ -91,3 +102,9 @@ def _contradictions(params: Params) -> Iterator[str]:
                 yield f"{key}: {error}"
             except OSError as error:  # a name that is too long for the system
                 yield f"{key}: found {told(name)}: {error.strerror}"
+
+
+def _unknown_domains(pair: str, domains: Collection[str], where: str) -> Iterator[str]:
+    for domain in pair.split("-"):
+        if domain not in domains:
+            yield str(unknown("domain", domain, domains, where=where))

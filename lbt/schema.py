@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
@@ -31,12 +31,19 @@ def describe(model: type[BaseModel], prefix: str = "") -> Iterator[Line]:
         if prefix and prefix.split(".")[0] != name:
             continue
         rest = prefix.partition(".")[2]
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            for line in describe(field.annotation, rest):
+        if (section := _section(field.annotation)) is not None:
+            for line in describe(section, rest):
                 yield Line(f"{name}.{line.key}", line.default, line.text)
         else:
             default = field.get_default(call_default_factory=True)
             yield Line(name, _show(default), " ".join((field.description or "").split()))
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """The section that a field holds, if it is one, left out or not."""
+    kinds = [kind for kind in get_args(annotation) or [annotation] if kind is not type(None)]
+    found = kinds[0] if len(kinds) == 1 else None
+    return found if isinstance(found, type) and issubclass(found, BaseModel) else None
 
 
 def _show(value: Any) -> str:
@@ -58,8 +65,7 @@ def generated() -> dict[Path, str]:
         "Keys that take a grid accept one value or a list.\n",
     ]
     for section, field in Params.model_fields.items():
-        nested = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-        words = f"{field.description}\n\n" if nested else ""
+        words = "" if _section(field.annotation) is None else f"{field.description}\n\n"
         page.append(f"\n## {section}\n\n{words}| key | default | meaning |\n|---|---|---|\n")
         for line in describe(Params, section):
             text = line.text.replace("|", "\\|")

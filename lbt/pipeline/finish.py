@@ -31,6 +31,7 @@ def finish(before: Plan) -> None:
     plan = Plan(before.params_file)
     fresh = plan.fresh_stages()
     plan.prune(fresh)
+    _empty_folders(plan)
     plan.digest.save()
     caller = os.environ.get("DVC_STAGE")
     if caller and plan.versioned and caller not in fresh:
@@ -54,6 +55,7 @@ def record(plan: Plan, fresh: list[str] | None = None) -> None:
     if not plan.versioned or not Path(".dvc").is_dir() or "DVC_STAGE" in os.environ:
         return
     fresh = plan.fresh_stages() if fresh is None else fresh
+    _empty_folders(plan)
     prints = {stage: _stage_fingerprint(plan, stage) for stage in fresh}
     if not fresh or read_own(MEMORY) == {"lock": _lock(), **prints}:
         return
@@ -71,6 +73,13 @@ def record(plan: Plan, fresh: list[str] | None = None) -> None:
         warn(f"the results are complete, but {LOCK} does not have them: {words}; run `{' '.join(command)}`")
     else:
         write_json(MEMORY, {"lock": _lock(), **prints})
+
+
+def _empty_folders(plan: Plan) -> None:
+    """Make the folder of each stage for which the params ask no job: DVC records an output that is there."""
+    for stage in plan.declarations:
+        if not plan.stage(stage):
+            (plan.root / stage).mkdir(parents=True, exist_ok=True)
 
 
 def _stage_fingerprint(plan: Plan, stage: str) -> str:

@@ -27,6 +27,7 @@ class Block:
         figure: the picture.
         data: the numbers behind the picture, header first.
         table: the numbers worth reading, as a Markdown table; empty if the picture says it all.
+        closing: lines below the table where there is no picture, on a terminal.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Block:
     figure: Figure
     data: Sequence[Sequence[Any]]
     table: str = ""
+    closing: str = ""
 
     @property
     def cells(self) -> list[list[str]]:

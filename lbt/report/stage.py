@@ -29,7 +29,8 @@ def run(found: Found, folder: Path) -> dict[str, Any]:
         figures.save(blocks[name].figure, folder, name)
         _write_csv(folder / f"{name}.csv", blocks[name].data)
     write_page(folder / "report.html", folder, blocks, _sheets(found))
-    short = "\n\n".join(f"{block.title}\n\n{block.table}" for block in blocks.values() if block.table)
+    tables = [block for block in reversed(blocks.values()) if block.table]  # a terminal shows the end: the page's first
+    short = "\n\n".join("\n\n".join(filter(None, (one.title, one.table, one.closing))) for one in tables)
     with atomic(folder / "results.md") as temporary:
         temporary.write_text(short + "\n", encoding="utf-8")
     return {f"jobs/{stage}": len(jobs) for stage, jobs in found.jobs.items()} | {

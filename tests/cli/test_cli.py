@@ -17,7 +17,7 @@ def run(*arguments: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "stage", ["data", "pretrain", "adapt", "edge", "supernet", "predictor", "search", "hardware", "report"]
+    "stage", ["data", "pretrain", "adapt", "edge", "supernet", "predictor", "search", "choose", "hardware", "report"]
 )
 def test_every_stage_explains_its_params(stage):
     output = run(stage, "--help")

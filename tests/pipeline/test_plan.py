@@ -47,7 +47,8 @@ def test_every_stage_ends_with_its_summary_and_needs_come_first(workspace):
     for key, job in plan.jobs.items():
         assert {need.key for need in job.needs.values()} <= seen
         seen.add(key)
-    assert [plan.stage(stage)[-1].name for stage in plan.declarations] == ["summary"] * 8 + ["."]
+    ends = [plan.stage(stage)[-1].name for stage in plan.declarations if stage != "choose"]  # no section, no job
+    assert ends == ["summary"] * 8 + ["."]
 
 
 def test_a_new_seed_changes_no_other_job(workspace):

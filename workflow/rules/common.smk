@@ -55,25 +55,22 @@ def plan():
     return PLAN
 
 
-def job_of(stage):
-    """The job that a rule's wildcards name; a rule without wildcards is its stage's last job."""
+def job_of(stage, *parts):
+    """The job that a rule's wildcards and then ``parts`` name; a rule without them is its stage's last job."""
 
     def find(wildcards):
-        return (
-            plan().job(stage, "/".join(wildcards))
-            if len(wildcards)
-            else plan().stage(stage)[-1]
-        )
+        names = [*wildcards, *parts]
+        return plan().job(stage, "/".join(names)) if names else plan().stage(stage)[-1]
 
     return find
 
 
-def stamp(stage):
+def stamp(stage, *parts):
     """The job's stamp: newer than its outputs when, and only when, the job has to run."""
-    return lambda wildcards: plan().stamp(job_of(stage)(wildcards))
+    return lambda wildcards: plan().stamp(job_of(stage, *parts)(wildcards))
 
 
-def needs(stage):
+def needs(stage, *parts):
     """All outputs of the jobs that a job needs.
 
     Their age says nothing about a job that is fresh (ancient), whatever is made again before it. A stale job's are not
@@ -81,7 +78,7 @@ def needs(stage):
     """
 
     def find(wildcards):
-        job = job_of(stage)(wildcards)
+        job = job_of(stage, *parts)(wildcards)
         files = [
             plan().folder(n) / o for n in job.needs.values() for o in (*n.made, RECORD)
         ]

@@ -3,7 +3,13 @@
 from lbt.pipeline import summary
 
 for stage in PLAN.declarations:
-    if PLAN.stage(stage)[-1].name == summary.NAME:
+    if not PLAN.stage(stage):  # its section is not in the params file
+
+        rule:
+            name:
+                stage
+
+    elif PLAN.stage(stage)[-1].name == summary.NAME:
 
         rule:
             name:

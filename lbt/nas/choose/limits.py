@@ -14,20 +14,25 @@ MEMORY = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0*
 _QUANTITY = re.compile(r"(\d{1,12}(?:\.\d{1,12})?(?:e[+-]?\d{1,2})?)\s*([^\W\d_]*)", re.ASCII | re.IGNORECASE)
 
 
-def quantity(text: str, units: dict[str, float], option: str) -> float:
+def quantity(text: str, units: dict[str, float], option: str = "") -> float:
     """The number of a text such as ``0.05mJ`` in the base unit.
+
+    Args:
+        text: number and unit.
+        units: factor of each unit.
+        option: name of the option, with which an error begins.
 
     Raises:
         LbtError: no number, no unit or an unknown one, or zero.
     """
     found = _QUANTITY.fullmatch(text.strip().replace("µ", "u"))
-    accepted = f"a number above 0 with a unit, one of {', '.join(units)}"
+    accepted, where = f"a number above 0 with a unit, one of {', '.join(units)}", f"{option}: " if option else ""
     if found is None or found[2] not in units:
         hint = nearest(found[2], units) if found and found[2] else ""
-        raise LbtError(f"{option}: found {told(text)}; accepted: {accepted}{hint}")
+        raise LbtError(f"{where}found {told(text)}; accepted: {accepted}{hint}")
     value = float(found[1]) * units[found[2]]
     if not 0 < value < math.inf:
-        raise LbtError(f"{option}: found {told(text)}; accepted: {accepted}")
+        raise LbtError(f"{where}found {told(text)}; accepted: {accepted}")
     return value
 
 

@@ -1,19 +1,16 @@
-"""Knobs of ``lbt choose``: lengths of trainings, and the size of the search. Light: importing it imports no torch."""
+"""Knobs of a choice: size of the search, lengths of trainings. Light: importing it imports no torch."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
+from lbt.adapt.knobs import MethodName
 from lbt.config import Section, Seed
 
 
-class Options(Section):
-    """Every key may be given by ``--set KEY=VALUE``."""
+class Search(Section):
+    """Size of the search."""
 
-    seed: Seed = 0
-    """Everything random follows from it; further seeds of the final trainings count up from here."""
-    batch: int = Field(32, ge=2, le=4096)
-    """Images of a training step on the device, and of adaptation."""
     points: int = Field(6, ge=1, le=100)
     """Networks of the front that are trained in full."""
     waves: int = Field(12, ge=1, le=10_000)
@@ -24,13 +21,22 @@ class Options(Section):
     """Candidates that are priced and scored for each wave, of which the best are trained."""
     trial_steps: int = Field(80, ge=1, le=1_000_000)
     """Optimizer steps of a short training on the source."""
+    method: MethodName = "mean_teacher"
+    """Method of adaptation, one that needs no label of the target."""
+    images: int = Field(1000, ge=2, le=1_000_000)
+    """Target images that evidence without a label is taken from, at most."""
+
+
+class Options(Search):
+    """Every key may be given by ``lbt choose --set KEY=VALUE``."""
+
+    seed: Seed = 0
+    """Everything random follows from it; further seeds of the final trainings count up from here."""
+    batch: int = Field(32, ge=2, le=65536)
+    """Images of a training step on the device, and of adaptation."""
     steps: int = Field(500, ge=1, le=10_000_000)
     """Optimizer steps of a full training on the source."""
     adapt_steps: int = Field(400, ge=1, le=10_000_000)
     """Optimizer steps of adaptation."""
     source_steps: int = Field(60, ge=0, le=10_000_000)
     """Steps in the formats on the source, where the network is not adapted (source_only)."""
-    method: str = "mean_teacher"
-    """Method of adaptation."""
-    images: int = Field(1000, ge=2, le=1_000_000)
-    """Target images that evidence without a label is taken from, at most."""

@@ -20,10 +20,26 @@ from lbt.nas.choose.search import Found
 from lbt.nas.choose.setting import SEARCHED, Setting
 from lbt.nas.choose.state import Result
 from lbt.nas.choose.trial import Trial, model_file
+from lbt.nas.spaces.chain import HAND_MADE
 from lbt.recipe import Recipe
 from lbt.recipe_file import to_yaml
 
 NETWORK, RECIPE = "network.yaml", "recipe.yaml"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A network that is adapted.
+
+    Attributes:
+        name: of its point.
+        text: the network's line.
+        formats: name or path of a recipe.
+    """
+
+    name: str
+    text: str
+    formats: str
 
 
 @dataclass(frozen=True)
@@ -45,6 +61,11 @@ class Point:
     recipe: Recipe
     price: Price
     folder: Path
+
+    @property
+    def contender(self) -> Contender:
+        """The network and its formats alone."""
+        return Contender(self.name, self.trial.text, SEARCHED if self.trial.text == HAND_MADE else str(self.files[1]))
 
     @property
     def files(self) -> tuple[Path, Path]:
@@ -78,7 +99,8 @@ def reference(setting: Setting, found: Found) -> Point:
 
 
 def _with_bits(setting: Setting, one: Trial, worth: float, name: str) -> Point | None:
-    of = {"network": one.text, "steps": setting.options.steps, "seed": setting.options.seed, **setting.asked}
+    training = setting.pretraining(one.text, setting.options.steps, setting.options.seed)
+    of = {"training": training.model_dump(), **setting.asked}
     found = setting.state.kept("bits", of, lambda: _mixture(setting, one))
     if found["recipe"] is None:
         return None
@@ -119,3 +141,10 @@ def write_recipe(path: Path, recipe: Recipe, limits: Limits, board: str) -> None
     with atomic(path) as temporary:
         text = to_yaml(recipe.model_copy(update={"source": recipe.source or words}))
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_files(point: Point, out: Path) -> None:
+    """Write the point's ``network.yaml`` and ``recipe.yaml`` into the folder ``out``."""
+    for file in point.files:
+        with atomic(out / file.name) as temporary:
+            temporary.write_bytes(file.read_bytes())

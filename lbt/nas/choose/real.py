@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,106 +11,81 @@ import torch
 from lbt.adapt import stage
 from lbt.adapt.params import AdaptJob
 from lbt.artifacts import sha256
+from lbt.nas.choose.answer import BITS, FP32, WITHOUT, Run
 from lbt.nas.choose.committee import agreement, predictions
-from lbt.nas.choose.points import Point
-from lbt.nas.choose.setting import Setting
+from lbt.nas.choose.points import Contender, Point
+from lbt.nas.choose.setting import SEARCHED, Setting
 from lbt.nas.choose.trial import model_file, trial
 from lbt.report.tables import NOT_MEASURED
 
-KEPT = ("target_accuracy", "source_accuracy", "rolled_back", "before/target_accuracy", "agreement", "mean_entropy",
-        "guard/expected_gain")  # fmt: skip
-FP32, BITS = "fp32", "bits"
+KEPT = ("target_accuracy", "rolled_back")
 
 
-@dataclass(frozen=True)
-class Run:
-    """One adaptation.
+def first(setting: Setting, points: Sequence[Point]) -> tuple[list[Point], list[Run], dict[str, float]]:
+    """Adapt every point in its formats with the search's seed, and let the committee order them.
 
-    Attributes:
-        point: name of the point.
-        method: of adaptation.
-        recipe: ``fp32``, or ``bits`` for the point's formats.
-        seed: of pretraining and adaptation.
-        accuracy: on the target's test images, in percent; None without labels.
-        rolled_back: true if the guard refused the adapted network.
-        weights: file of the network that would be deployed.
-    """
+    Args:
+        setting: what is chosen for.
+        points: the hand-made network last.
 
-    point: str
-    method: str
-    recipe: str
-    seed: int
-    accuracy: float | None
-    rolled_back: bool
-    weights: Path
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Everything that adaptation says.
-
-    Attributes:
-        points: the answer first, then the others by evidence; the hand-made network last.
-        runs: adaptations.
-        evidence: agreement with the committee in percent, by point (:mod:`lbt.nas.choose.committee`).
-    """
-
-    points: list[Point]
-    runs: list[Run]
-    evidence: dict[str, float]
-
-
-def real(setting: Setting, points: Sequence[Point]) -> Outcome:
-    """Adapt every point in its formats, choose by the committee, and compare the answer with the hand-made network.
-
-    Those two are adapted for every seed in both kinds of numbers, every other point once.
+    Returns:
+        The points, the answer first and the hand-made network last; their adaptations; agreement with the committee in
+        percent, by point (:mod:`lbt.nas.choose.committee`), empty for a single point.
     """
     method, seed = setting.options.method, setting.options.seed
-    runs = [_told(setting, adapt(setting, point, method, BITS, seed)) for point in points]
+    adapted = {point.name: adapt(setting, point.contender, method, BITS, seed) for point in points}
     target = setting.task.examples("target", "train")
     some = target.take(torch.arange(min(len(target), setting.options.images)))
-    evidence = agreement({run.point: predictions(run.weights, some) for run in runs}) if len(points) > 1 else {}
+    weights = {name: file for name, (_, file) in adapted.items()}
+    evidence = agreement({name: predictions(file, some) for name, file in weights.items()}) if len(points) > 1 else {}
     order = sorted(points[:-1], key=lambda point: (-evidence[point.name], point.price.energy))
-    ordered = [*order, points[-1]]
-    for point, one, recipe, other in grid(setting, ordered):
-        if (one, recipe, other) != (method, BITS, seed):
-            runs.append(_told(setting, adapt(setting, point, one, recipe, other)))
-    return Outcome(ordered, runs, evidence)
+    return [*order, points[-1]], [run for run, _ in adapted.values()], evidence
 
 
-def grid(setting: Setting, points: Sequence[Point]) -> Iterator[tuple[Point, str, str, int]]:
-    """Point, method, recipe and seed of each run of the answer and the hand-made network, the first seed first."""
-    for seed in range(setting.options.seed, setting.options.seed + setting.seeds):
-        for point in dict.fromkeys((0, len(points) - 1)):
-            for recipe in (FP32, BITS):
-                for method in ("source_only", setting.options.method):
-                    yield points[point], method, recipe, seed
+def finals(setting: Setting, one: Contender, seed: int, known: Collection[tuple[str, str, str, int]] = ()) -> list[Run]:
+    """The adaptations of a network with a seed, in both kinds of numbers, with and without the target.
+
+    Args:
+        setting: what is chosen for.
+        one: the network.
+        seed: of pretraining and adaptation.
+        known: point, method, recipe and seed of adaptations that are left out.
+    """
+    return [
+        adapt(setting, one, method, recipe, seed)[0]
+        for method, recipe in kinds(setting.options.method)
+        if (one.name, method, recipe, seed) not in known
+    ]
 
 
-def _told(setting: Setting, run: Run) -> Run:
+def kinds(method: str) -> Iterator[tuple[str, str]]:
+    """Methods and kinds of numbers of the final adaptations."""
+    for recipe in (FP32, BITS):
+        for one in (WITHOUT, method):
+            yield one, recipe
+
+
+def adapt(setting: Setting, one: Contender, method: str, recipe: str, seed: int) -> tuple[Run, Path]:
+    """One adaptation, or what an earlier run or another job found, and the network that would be deployed."""
+    job = setting.adapting(method, FP32 if recipe == FP32 else one.formats, seed)
+    made = setting.found(one.text, job)
+    if made is not None:
+        weights, found = made.weights, made.metrics
+    else:
+        trial(setting, one.text, setting.options.steps, seed)
+        training = setting.pretraining(one.text, setting.options.steps, seed)
+        digest = job.recipe if job.recipe in (FP32, SEARCHED) else sha256(Path(job.recipe))
+        of = {"adapting": job.model_dump(exclude={"recipe"}), "recipe": digest, "training": training.model_dump()}
+        weights = setting.state.folder / f"adapted-{setting.state.name(of)}.safetensors"
+        found = setting.state.kept("adapted", of, lambda: _run(setting, one.text, job, weights))
+    run = Run(one.name, method, recipe, seed, found["target_accuracy"], bool(found["rolled_back"]))
     told = NOT_MEASURED if run.accuracy is None else f"{run.accuracy:.1f} % of the target"
-    setting.say(f"  {run.point} {run.method} {run.recipe} seed {run.seed}: {told}")
-    return run
+    setting.say(f"  {run.point} {method} {recipe} seed {seed}: {told}")
+    return run, weights
 
 
-def adapt(setting: Setting, point: Point, method: str, recipe: str, seed: int) -> Run:
-    """One adaptation, or what an earlier run found."""
-    options = setting.options
-    trial(setting, point.trial.text, options.steps, seed)
-    formats = FP32 if recipe == FP32 else str(point.files[1])
-    job = AdaptJob(
-        pair="source-target", method=method, recipe=formats, seed=seed, steps=options.adapt_steps, batch=options.batch,
-        source_steps=options.source_steps, pair_augmentation={}, evaluate_every=max(50, options.adapt_steps // 4),
-    )  # type: ignore[call-arg]  # fmt: skip
-    digest = formats if recipe == FP32 else sha256(point.files[1])
-    of = {**job.model_dump(exclude={"recipe"}), "recipe": digest, "network": point.trial.text, "steps1": options.steps}
-    weights = setting.state.folder / f"adapted-{setting.state.name(of)}.safetensors"
-    found = setting.state.kept("adapted", of, lambda: _run(setting, point, job, weights))
-    return Run(point.name, method, recipe, seed, found["target_accuracy"], bool(found["rolled_back"]), weights)
-
-
-def _run(setting: Setting, point: Point, job: AdaptJob, weights: Path) -> dict[str, Any]:
-    model = model_file(setting, point.trial.text, setting.options.steps, job.seed)
+def _run(setting: Setting, text: str, job: AdaptJob, weights: Path) -> dict[str, Any]:
+    model = model_file(setting, text, setting.options.steps, job.seed)
     domains = {domain: stage.SplitFiles(**setting.task.files(domain)) for domain in ("source", "target")}
     scratch = weights.with_suffix("")
     outputs = stage.Outputs(

@@ -1,64 +1,135 @@
-"""The answer for people and for machines: ``report.md``, ``report.json``, the front as a figure."""
+"""The answer for people and for machines: sentences, tables, numbers, the front as a figure and as lines."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import kendalltau
 
 from lbt.artifacts import atomic, write_json
+from lbt.nas.choose.answer import BITS, FP32, WITHOUT, Answer, Candidate, Short
 from lbt.nas.choose.limits import kilobytes, millijoules
-from lbt.nas.choose.points import NETWORK, RECIPE, Point, write_network
-from lbt.nas.choose.real import BITS, FP32, Outcome, Run
-from lbt.nas.choose.search import Found, front
-from lbt.nas.choose.setting import Setting
 from lbt.report.tables import NOT_MEASURED, Stat, markdown, shown
 
-HEADER = ("", "network", "numbers", "method", "target accuracy, %", "agreement, %", "energy/image", "time/image", "LUT",
-          "step's memory")  # fmt: skip
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+METRICS, PAGE, FRONT = "report.json", "report.md", "front"
+"""Names of the files of :func:`numbers` and :func:`text`, and of the figure without its suffix."""
+HEADER = ("network", "numbers", "target accuracy, %", "not adapted, %", "seeds", "mJ/image", "µs/image", "LUT",
+          "step's memory, kB")  # fmt: skip
 
 
-METRICS = "report.json"
-"""Name of the file of :func:`numbers`."""
+def text(answer: Answer) -> str:
+    """The report in Markdown, its first paragraph the answer."""
+    lines = [
+        sentence(answer),
+        "",
+        f"Limits: {answer.limits}. Batches of {answer.batch}. Board: {answer.board}. Adaptation: {answer.method}.",
+        "",
+        table(answer),
+        "",
+        "Every network that was trained in full, adapted once in its formats:",
+        "",
+        points_table(answer),
+        "",
+    ]
+    expected = {"agreement with the committee": agreements(answer), "the search's worth": worth(answer)}
+    for words, predicted in expected.items():
+        tau = kendall(answer, predicted)
+        told = NOT_MEASURED if tau is None else f"{tau:.2f}"
+        lines.append(f"Kendall's tau of {words} and real accuracy over {len(answer.points)} points, one seed: {told}.")
+    lines += [f"Left out for want of time: {line}." for line in answer.dropped]
+    return "\n".join(lines) + "\n"
 
 
-def accuracy(runs: Sequence[Run], point: str, method: str, recipe: str) -> Stat | None:
-    """Target accuracy over the seeds; None where it was not measured."""
-    found = [r.accuracy for r in runs if (r.point, r.method, r.recipe) == (point, method, recipe)]
-    known = [value for value in found if value is not None]
-    return Stat.of(known) if known else None
+def sentence(answer: Answer) -> str:
+    """The answer in words, and in one sentence what it loses or gains."""
+    best, hand = answer.best, answer.hand_made
+    if best is hand:
+        return "No network in a mixture of formats meets the limits after a full training: the hand-made one is left."
+    ratio = best.prices[BITS].energy / hand.prices[BITS].energy
+    take = (
+        f"Take `{best.text}` in the formats of recipe.yaml: {millijoules(best.prices[BITS].energy)} a trained image on "
+        f"{answer.board}, {ratio:.2f} times digit_cnn's in int8."
+    )
+    ours, theirs = accuracies(answer)
+    if ours is None or theirs is None:
+        return f"{take} Accuracy on the target is not measured: no test image of it has a label."
+    gain = round(ours.mean - theirs.mean, 1)
+    told = "loses {:.1f} points of" if gain < 0 else "gains {:.1f} points of" if gain > 0 else "keeps the"
+    return (
+        f"{take} After {answer.method} it {told.format(abs(gain))} target accuracy against digit_cnn in FP32: "
+        f"{ours.show()} % against {theirs.show()} %."
+    )
 
 
-def table(setting: Setting, outcome: Outcome) -> str:
-    """One row for each point, kind of numbers and method that was run; ``→`` is the answer."""
-    body, runs = [], outcome.runs
-    for place, point in enumerate(outcome.points):
+def accuracies(answer: Answer) -> tuple[Stat | None, Stat | None]:
+    """Target accuracy after adaptation of the answer in its formats, and of the hand-made network in float32."""
+    ours = answer.accuracy(answer.best.name, answer.method, BITS)
+    return ours, answer.accuracy(answer.hand_made.name, answer.method, FP32)
+
+
+def table(answer: Answer) -> str:
+    """The answer beside the hand-made network, each in its formats and in float32."""
+    rows = []
+    for point in dict.fromkeys((0, len(answer.points) - 1)):
         for recipe in (BITS, FP32):
-            price = point.price if recipe == BITS else setting.price(point.trial.text, FP32)
-            for method in dict.fromkeys(run.method for run in runs if (run.point, run.recipe) == (point.name, recipe)):
-                mark = "→" if place == 0 and recipe == BITS and method == setting.options.method else ""
-                numbers = FP32 if recipe == FP32 else "int8" if point.name == "digit_cnn" else "its bits"
-                body.append([
-                    mark, point.name, numbers, method, shown(accuracy(runs, point.name, method, recipe)),
-                    _expected(outcome, point, method, recipe, setting), millijoules(price.energy),
-                    f"{1e6 * price.seconds:.0f} µs", f"{price.lut:,}", kilobytes(price.memory),
-                ])  # fmt: skip
-    return markdown(HEADER, body)
+            rows.append(_row(answer, answer.points[point], recipe))
+    return markdown(HEADER, rows)
 
 
-def _expected(outcome: Outcome, point: Point, method: str, recipe: str, setting: Setting) -> str:
-    """Agreement with the committee, of the networks that were asked."""
-    known = method == setting.options.method and recipe == BITS and point.name in outcome.evidence
-    return f"{outcome.evidence[point.name]:.1f}" if known else ""
+def _row(answer: Answer, point: Candidate, recipe: str) -> list[str]:
+    name = "digit_cnn" if point is answer.hand_made else f"found: {point.text}"
+    numbers_ = FP32 if recipe == FP32 else "int8" if point is answer.hand_made else "its own by layer"
+    after, price = answer.accuracy(point.name, answer.method, recipe), point.prices[recipe]
+    return [
+        name, numbers_, shown(after), shown(answer.accuracy(point.name, WITHOUT, recipe)),
+        str(sum((run.point, run.method, run.recipe) == (point.name, answer.method, recipe) for run in answer.runs)),
+        f"{1e3 * price.energy:.3f}", f"{1e6 * price.seconds:.0f}", f"{price.lut:,}", f"{price.memory / 1e3:,.0f}",
+    ]  # fmt: skip
 
 
-def kendall(setting: Setting, outcome: Outcome, predicted: Mapping[str, float]) -> float | None:
+def points_table(answer: Answer) -> str:
+    """One row for each point, ``→`` is the answer."""
+    first = {
+        run.point: run.accuracy
+        for run in answer.runs
+        if (run.method, run.recipe, run.seed) == (answer.method, BITS, answer.seed)
+    }
+    body = [
+        [
+            "→" if place == 0 else "", point.name, point.text, _percent(point.agreement), f"{point.worth:.1f}",
+            _percent(first.get(point.name)), millijoules(point.prices[BITS].energy),
+            kilobytes(point.prices[BITS].memory),
+        ]
+        for place, point in enumerate(answer.points)
+    ]  # fmt: skip
+    header = ["", "point", "network", "agreement, %", "worth", "target accuracy, %", "energy/image", "step's memory"]
+    return markdown(header, body)
+
+
+def _percent(value: float | None) -> str:
+    return NOT_MEASURED if value is None else f"{value:.1f}"
+
+
+def agreements(answer: Answer) -> dict[str, float]:
+    """Agreement with the committee by point, where there is one."""
+    return {point.name: point.agreement for point in answer.points if point.agreement is not None}
+
+
+def worth(answer: Answer) -> dict[str, float]:
+    """What the search expects, by point."""
+    return {point.name: point.worth for point in answer.points}
+
+
+def kendall(answer: Answer, predicted: Mapping[str, float]) -> float | None:
     """Kendall's tau of a prediction by point with real accuracy in its formats, the first seed; None if unknown."""
-    asked = (setting.options.method, BITS, setting.options.seed)
-    known = {r.point: r.accuracy for r in outcome.runs if (r.method, r.recipe, r.seed) == asked}
+    asked = (answer.method, BITS, answer.seed)
+    known = {run.point: run.accuracy for run in answer.runs if (run.method, run.recipe, run.seed) == asked}
     pairs = [(predicted[name], right) for name, right in known.items() if right is not None and name in predicted]
     if len(pairs) < 3:
         return None
@@ -66,100 +137,87 @@ def kendall(setting: Setting, outcome: Outcome, predicted: Mapping[str, float]) 
     return tau if np.isfinite(tau) else None
 
 
-def numbers(setting: Setting, outcome: Outcome) -> dict[str, Any]:
+def numbers(answer: Answer) -> dict[str, Any]:
     """The answer as one flat object: accuracies in percent, joules, seconds, bytes; null where not measured."""
-    points, runs = outcome.points, outcome.runs
-    answer, hand = points[0], points[-1]
-    found: dict[str, Any] = {"network": answer.trial.text, "board": setting.shop.name, "batch": setting.shop.batch}
-    for name, point in (("found", answer), ("handmade", hand)):
+    found: dict[str, Any] = {"network": answer.best.text, "board": answer.board, "batch": answer.batch}
+    for name, point in (("found", answer.best), ("handmade", answer.hand_made)):
+        price = point.prices[BITS]
         found |= {
-            f"{name}/energy_joules": point.price.energy,
-            f"{name}/seconds": point.price.seconds,
-            f"{name}/lut": point.price.lut,
-            f"{name}/memory_bytes": point.price.memory,
-            f"{name}/agreement": outcome.evidence.get(point.name),
+            f"{name}/energy_joules": price.energy,
+            f"{name}/seconds": price.seconds,
+            f"{name}/lut": price.lut,
+            f"{name}/memory_bytes": price.memory,
+            f"{name}/agreement": point.agreement,
         }
         for recipe in (BITS, FP32):
-            for method in dict.fromkeys(run.method for run in runs):
-                stat = accuracy(runs, point.name, method, recipe)
+            for method in answer.methods:
+                stat = answer.accuracy(point.name, method, recipe)
                 found[f"{name}/{method}/{recipe}/target_accuracy"] = None if stat is None else stat.mean
                 found[f"{name}/{method}/{recipe}/target_accuracy_std"] = None if stat is None else stat.std
-    ours = accuracy(runs, answer.name, setting.options.method, BITS)
-    theirs = accuracy(runs, hand.name, setting.options.method, FP32)
+    ours, theirs = accuracies(answer)
     return found | {
         "found_minus_handmade": None if ours is None or theirs is None else ours.mean - theirs.mean,
-        "energy_ratio": answer.price.energy / hand.price.energy,
-        "front_kendall_tau": kendall(setting, outcome, outcome.evidence),
-        "search_kendall_tau": kendall(setting, outcome, {point.name: point.worth for point in points}),
-        "points": len(points) - 1,
-        "seeds": setting.seeds,
-        "trainings": sum(name.startswith("trial-") for name in (*setting.state.done, *setting.state.reused)),
-        "dropped": "; ".join(setting.dropped),
-        "seconds": setting.state.seconds,
+        "energy_ratio": answer.best.prices[BITS].energy / answer.hand_made.prices[BITS].energy,
+        "front_kendall_tau": kendall(answer, agreements(answer)),
+        "search_kendall_tau": kendall(answer, worth(answer)),
+        "points": len(answer.points) - 1,
+        "seeds": len({run.seed for run in answer.runs}),
+        "trainings": answer.trainings,
+        "dropped": "; ".join(answer.dropped),
+        **({} if answer.seconds is None else {"seconds": answer.seconds}),
     }
 
 
-def text(setting: Setting, outcome: Outcome) -> str:
-    """The report in Markdown, its first paragraph the answer."""
-    answer, hand = outcome.points[0], outcome.points[-1]
-    ours = accuracy(outcome.runs, answer.name, setting.options.method, BITS)
-    theirs = accuracy(outcome.runs, hand.name, setting.options.method, FP32)
-    if answer is hand:
-        lines = [
-            "No network in a mixture of formats meets the limits after a full training: the hand-made one is left."
-        ]
-    else:
-        lines = [
-            f"Take `{answer.trial.text}` in the formats of {RECIPE}: target accuracy after {setting.options.method} "
-            f"{_percent(ours)} (digit_cnn in FP32: {_percent(theirs)}), {millijoules(answer.price.energy)} a trained "
-            f"image on {setting.shop.name}, {answer.price.energy / hand.price.energy:.2f} times digit_cnn's in int8."
-        ]
-    lines += ["", f"Limits: {setting.limits}. Batches of {setting.shop.batch}.", "", table(setting, outcome), ""]
-    worth = {point.name: point.worth for point in outcome.points}
-    for words, predicted in (("agreement with the committee", outcome.evidence), ("the search's worth", worth)):
-        tau = kendall(setting, outcome, predicted)
-        told = NOT_MEASURED if tau is None else f"{tau:.2f}"
-        lines.append(f"Kendall's tau of {words} and real accuracy over {len(outcome.points)} points, one seed: {told}.")
-    lines += [f"Left out for want of time: {line}." for line in setting.dropped]
-    return "\n".join(lines) + "\n"
+def write(answer: Answer, out: Path) -> None:
+    """Write page, numbers and figure into the folder ``out``."""
+    from lbt.report.figures import save
+
+    write_page(answer, out / PAGE)
+    write_json(out / METRICS, numbers(answer))
+    save(draw(answer), out, FRONT)
 
 
-def _percent(stat: Stat | None) -> str:
-    return shown(stat) + (" %" if stat else "")
+def write_page(answer: Answer, path: Path) -> None:
+    """Write :func:`text` under a title."""
+    with atomic(path) as temporary:
+        temporary.write_text(f"# Which network, which bits\n\n{text(answer)}", encoding="utf-8")
 
 
-def write(setting: Setting, found: Found, outcome: Outcome) -> str:
-    """Write everything into the folder of the results; return the report."""
-    out, report, answer = setting.out, text(setting, outcome), outcome.points[0]
-    with atomic(out / "report.md") as temporary:
-        temporary.write_text(f"# Which network, which bits\n\n{report}", encoding="utf-8")
-    write_json(out / METRICS, numbers(setting, outcome))
-    write_network(out / NETWORK, answer.trial.text)
-    with atomic(out / RECIPE) as temporary:
-        temporary.write_bytes(answer.files[1].read_bytes())
-    draw(setting, found, outcome.points, out)
-    return report
+def front_lines(short: Sequence[Short]) -> list[str]:
+    """The front of the short trainings as lines with bars for a terminal, the cheapest network first."""
+    levels = [one.worth for one in short]
+    low, high = min(levels), max(*levels, min(levels) + 1e-9)
+    lines = [f"front after {len(short)} short trainings (worth: source accuracy + evidence on the target):"]
+    for one in sorted((one for one in short if one.front), key=lambda one: one.energy):
+        bar = "█" * (1 + round(24 * (one.worth - low) / (high - low)))
+        lines.append(f"  {millijoules(one.energy):>10} {one.worth:6.1f} {bar}")
+    return lines
 
 
-def draw(setting: Setting, found: Found, points: Sequence[Point], out: Path) -> None:
-    """``front.svg`` and ``front.png``: worth over energy, the front, and the answer."""
-    from lbt.report.figures import colour, new, save
+def draw(answer: Answer) -> Figure:
+    """Worth over energy: short trainings, the front, and the points in their formats."""
+    from lbt.report.figures import colour, new
 
     figure, (axis,) = new(6.0, 4.0)
-    energies = np.array([1e3 * setting.price(one.text).energy for one in found.short])
-    axis.scatter(energies[1:], found.short_values[1:], s=14, color="0.7", label="short training, int8")
-    order = front(setting, found.short, found.short_values)
-    axis.step(energies[order], found.short_values[order], where="post", color=colour(0), label="front")
-    axis.scatter(energies[:1], found.short_values[:1], marker="s", color=colour(2), label="digit_cnn, int8")
-    for place, point in enumerate(points[:-1]):
-        label = "answer, its bits" if place == 0 else "trained in full, its bits" if place == 1 else None
-        worth = [one.text for one in found.short].index(point.trial.text)
+    hand, *others = answer.short
+    axis.scatter(
+        [1e3 * one.energy for one in others], [one.worth for one in others], s=14, color="0.7",
+        label="short training, int8",
+    )  # fmt: skip
+    best = sorted((one for one in answer.short if one.front), key=lambda one: one.energy)
+    axis.step(
+        [1e3 * one.energy for one in best], [one.worth for one in best], where="post", color=colour(0), label="front"
+    )
+    axis.scatter([1e3 * hand.energy], [hand.worth], marker="s", color=colour(2), label="digit_cnn, int8")
+    levels = {one.text: one.worth for one in answer.short}
+    for place, point in enumerate(answer.points[:-1]):
         axis.scatter(
-            1e3 * point.price.energy, found.short_values[worth], marker="*" if place == 0 else "o",
-            s=120 if place == 0 else 30, color=colour(1 if place == 0 else 4), label=label, zorder=3,
+            1e3 * point.prices[BITS].energy, levels[point.text], marker="*" if place == 0 else "o",
+            s=120 if place == 0 else 30, color=colour(1 if place == 0 else 4), zorder=3,
+            label="answer, its formats" if place == 0 else "trained in full, its formats" if place == 1 else None,
         )  # fmt: skip
     axis.set_xscale("log")
     axis.set_xlabel("mJ a trained image")
     axis.set_ylabel("worth after a short training, points")
     axis.legend(fontsize=7)
-    save(figure, out, "front")
+    return figure

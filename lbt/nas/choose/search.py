@@ -1,7 +1,7 @@
-"""The search: waves of short trainings, then full trainings of the front's networks, within the minutes that are given.
+"""The search: waves of short trainings, then full trainings of the front's networks, within waves and minutes.
 
-The clock decides when to stop and nothing else: the order of the work is a pure function of the seed, and what an
-earlier run did counts with the seconds that it took.
+The clock, where it has a say, decides when to stop and nothing else: the order of the work is a pure function of the
+seed, and what an earlier run did counts with the seconds that it took.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lbt.errors import LbtError
+from lbt.nas.choose.answer import Short
 from lbt.nas.choose.limits import kilobytes, millijoules
 from lbt.nas.choose.propose import Proposer, cheapest
+from lbt.nas.choose.report import front_lines
 from lbt.nas.choose.setting import NARROWEST, Setting
 from lbt.nas.choose.trial import Trial, trial, values
 from lbt.nas.spaces.chain import HAND_MADE
@@ -81,7 +83,7 @@ def _short(setting: Setting, proposer: Proposer, validation: int) -> list[Trial]
                 f"  {len(trials) - 1:>3}  source {one.source:5.1f} %, target expected {one.expected:5.1f} %, "
                 f"{millijoules(price.energy)}  {text}"
             )
-        for line in front_lines(setting, trials, values(trials, validation)):
+        for line in front_lines(shorts(setting, trials, values(trials, validation))):
             setting.say(line)
     return trials
 
@@ -107,15 +109,13 @@ def front(setting: Setting, trials: Sequence[Trial], worth: np.ndarray) -> list[
     return [able[n] for n in pareto(worth[able], energies)]
 
 
-def front_lines(setting: Setting, trials: Sequence[Trial], worth: np.ndarray) -> list[str]:
-    """The front as lines with bars for a terminal."""
-    places = front(setting, trials, worth)
-    low, high = worth.min(), max(worth.max(), worth.min() + 1e-9)
-    lines = [f"front after {len(trials)} short trainings (worth: source accuracy + evidence on the target):"]
-    for n in places:
-        bar = "█" * (1 + round(24 * (worth[n] - low) / (high - low)))
-        lines.append(f"  {millijoules(setting.price(trials[n].text).energy):>10} {worth[n]:6.1f} {bar}")
-    return lines
+def shorts(setting: Setting, trials: Sequence[Trial], worth: np.ndarray) -> list[Short]:
+    """Short trainings as data."""
+    best = front(setting, trials, worth)
+    return [
+        Short(one.text, float(value), setting.price(one.text).energy, place in best)
+        for place, (one, value) in enumerate(zip(trials, worth, strict=True))
+    ]
 
 
 def _finalists(setting: Setting, trials: Sequence[Trial], worth: np.ndarray) -> list[str]:

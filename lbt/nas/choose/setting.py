@@ -1,14 +1,15 @@
-"""Everything that a choice is made from, passed from stage to stage."""
+"""Everything that a choice is made from, passed from step to step."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lbt.adapt.params import AdaptJob, AdaptParams
 from lbt.hardware.trace import Graph, trace
 from lbt.models import build
 from lbt.nas.choose.images import Task
@@ -17,9 +18,27 @@ from lbt.nas.choose.options import Options
 from lbt.nas.choose.price import Price, Shop
 from lbt.nas.choose.state import State
 from lbt.nas.spaces.chain import ChainSpace
+from lbt.pretrain.params import PretrainJob, PretrainParams
 
 SEARCHED, NARROWEST = "int8", "int4"
 """Formats in which candidates are compared, and those below which no mixture of formats gets."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A training that another job has finished.
+
+    Attributes:
+        network: line of the network.
+        job: params of the training.
+        weights: file of the trained network, of an adaptation the one that would be deployed.
+        metrics: numbers that the training returned.
+    """
+
+    network: str
+    job: PretrainJob | AdaptJob
+    weights: Path
+    metrics: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -31,11 +50,14 @@ class Setting:
         shop: board.
         limits: of energy and memory.
         options: lengths and sizes.
+        pair: source and target domain, written source-target; settings of single pairs follow it.
+        training: params of full trainings on the source.
+        adaptation: params of adaptations.
         state: finished work.
-        minutes: of searching.
-        seeds: final trainings of each network.
-        out: folder of the results.
+        out: folder of the points' networks and recipes.
         say: takes a line for a person.
+        minutes: of searching; infinity: the options alone say when it ends.
+        made: trainings that are not done again.
         dropped: lines on what was left out for want of time.
     """
 
@@ -43,25 +65,43 @@ class Setting:
     shop: Shop
     limits: Limits
     options: Options
+    pair: str
+    training: PretrainParams
+    adaptation: AdaptParams
     state: State
-    minutes: float
-    seeds: int
     out: Path
     say: Callable[[str], None]
+    minutes: float = math.inf
+    made: Sequence[Made] = ()
     dropped: list[str] = field(default_factory=list)
     _prices: dict[tuple[str, str], Price] = field(default_factory=dict)
     _graphs: dict[str, Graph] = field(default_factory=dict)
 
     @cached_property
     def space(self) -> ChainSpace:
-        """The chains for images of this size."""
-        return ChainSpace(self.task.size)
+        """The chains for images of this size; the hand-made one, which halves an image three times, is among them."""
+        return ChainSpace(self.task.size, smallest=min(4, self.task.size // 8))
 
     @property
     def asked(self) -> dict[str, Any]:
         """Board and limits, as what a result depends on."""
         limits = {key: None if math.isinf(value) else value for key, value in vars(self.limits).items()}
         return {"board": self.shop.board.model_dump(), "batch": self.shop.batch, "limits": limits}
+
+    def pretraining(self, text: str, steps: int, seed: int) -> PretrainJob:
+        """The training of a network on the source; a short one is evaluated five times."""
+        job = self.training.start(self.pair, seed)
+        own = {"model": text, "channels": self.task.channels, "size": self.task.size, "steps": steps}
+        every = job.evaluate_every if steps == self.options.steps else max(1, steps // 5)
+        return PretrainJob.model_validate({**job.model_dump(), **own, "evaluate_every": every})
+
+    def adapting(self, method: str, recipe: str, seed: int) -> AdaptJob:
+        """The adaptation of any network under a recipe, a name or a path."""
+        return self.adaptation.job(self.pair, method, recipe, seed).model_copy(update={"batch": self.options.batch})
+
+    def found(self, text: str, job: PretrainJob | AdaptJob) -> Made | None:
+        """The same training of the network ``text``, if it is among :attr:`made`."""
+        return next((one for one in self.made if one.network == text and one.job == job), None)
 
     def price(self, text: str, recipe: str = SEARCHED) -> Price:
         """The price of the network ``text`` in a recipe by name."""

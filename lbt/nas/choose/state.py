@@ -60,6 +60,10 @@ class State:
         text = json.dumps([dict(self.common), dict(of)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def count(self, kind: str) -> int:
+        """Results of a kind that this run asked for, done by it or by an earlier one."""
+        return sum(name.startswith(f"{kind}-") for name in (*self.done, *self.reused))
+
     @property
     def seconds(self) -> float:
         """Seconds since the beginning, and those that earlier runs spent on what was reused."""

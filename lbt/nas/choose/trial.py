@@ -54,37 +54,42 @@ class Trial:
 
 def trial(setting: Setting, text: str, steps: int, seed: int = 0) -> Trial:
     """Train ``text`` for ``steps`` steps, or take what an earlier run found."""
-    of = {"network": text, "steps": steps, "seed": seed}
-    found = setting.state.kept("trial", of, lambda: _run(setting, text, steps, seed))
+    job = setting.pretraining(text, steps, seed)
+    found = setting.state.kept("trial", job.model_dump(), lambda: _run(setting, text, job))
     known = {key: found[key] for key in ("source", "expected", "agreement", "entropy")}
     return Trial(text, **known, seconds=found[TOOK])
 
 
 def model_file(setting: Setting, text: str, steps: int, seed: int) -> Path:
     """The weights of a trial."""
-    return setting.state.folder / f"model-{setting.state.name({'n': text, 'steps': steps, 'seed': seed})}.safetensors"
+    job = setting.pretraining(text, steps, seed)
+    made = setting.found(text, job)
+    return made.weights if made else _own_file(setting, job)
 
 
-def _run(setting: Setting, text: str, steps: int, seed: int) -> dict[str, Any]:
-    task, path = setting.task, model_file(setting, text, steps, seed)
-    job = PretrainJob(
-        model=text, channels=task.channels, size=task.size, steps=steps, evaluate_every=max(1, steps // 5), seed=seed
-    )  # type: ignore[arg-type]
-    inputs, outputs = (
-        stage.Inputs(**task.files("source")),
-        stage.Outputs(model=path, curve=path.with_suffix(".parquet")),
-    )
-    try:
-        found = stage.run(job, inputs, outputs)
-    except LbtError as error:
-        if "the loss is" not in str(error):
-            raise
-        warn(f"{text}: {error}")
-        return {"source": 0.0, "expected": 0.0, "agreement": 0.0, "entropy": 0.0}
+def _own_file(setting: Setting, job: PretrainJob) -> Path:
+    return setting.state.folder / f"model-{setting.state.name(job.model_dump())}.safetensors"
+
+
+def _run(setting: Setting, text: str, job: PretrainJob) -> dict[str, Any]:
+    task, made = setting.task, setting.found(text, job)
+    if made is not None:
+        path, source = made.weights, made.metrics["validation_accuracy"]
+    else:
+        path = _own_file(setting, job)
+        inputs = stage.Inputs(**task.files("source"))
+        outputs = stage.Outputs(model=path, curve=path.with_suffix(".parquet"))
+        try:
+            source = stage.run(job, inputs, outputs)["validation_accuracy"]
+        except LbtError as error:
+            if "the loss is" not in str(error):
+                raise
+            warn(f"{text}: {error}")
+            return {"source": 0.0, "expected": 0.0, "agreement": 0.0, "entropy": 0.0}
     network, _ = read_model(path)
     target = task.examples("target", "train")
     evidence = look(network, task.examples("source", "validation").labelled(), target, setting.options.images)
-    return {"source": found["validation_accuracy"], **evidence}
+    return {"source": source, **evidence}
 
 
 def look(network: nn.Module, validation: Examples, target: Examples, most: int) -> dict[str, float]:

@@ -13,16 +13,16 @@ from PIL import Image
 from lbt.errors import LbtError
 from lbt.hardware.boards import Board
 from lbt.models import resolved
+from lbt.nas.choose.answer import Answer
 from lbt.nas.choose.images import prepare
 from lbt.nas.choose.limits import Limits
 from lbt.nas.choose.options import Options
-from lbt.nas.choose.real import Outcome
 from lbt.nas.choose.run import choose
 
 QUICK = Options(waves=1, wave=1, pool=2, points=2, trial_steps=2, steps=2, adapt_steps=1, source_steps=1, batch=8)
 
 
-def quiet(images: Path, target: str, out: Path, **given: Any) -> Outcome:
+def quiet(images: Path, target: str, out: Path, **given: Any) -> Answer:
     """A choice on zcu102 with one seed that says nothing."""
     silent = {"say": lambda line: None, "options": QUICK, "seeds": 1}
     return choose(images / "shop", images / target, "zcu102", out, **{**silent, **given})
