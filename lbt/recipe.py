@@ -65,9 +65,9 @@ class Roles(Section):
 
     def check(self) -> None:
         """Refuse operands of one product that are rotated differently, and what cannot be learnt, with a ValueError."""
-        for role, spec in self.given().items():
-            if spec.range.learned and role not in ("W", "A"):
-                raise ValueError(f"{role}: range: {spec.range.rule} is for W and A")
+        for role, given in self.given().items():
+            if given.range.learned and role not in ("W", "A"):
+                raise ValueError(f"{role}: range: {given.range.rule} is for W and A")
         whole = self.complete()
         for product, (left, right) in PRODUCTS.items():
             turns = {role: spec.rotate if (spec := whole.operand(role)) else None for role in (left, right)}

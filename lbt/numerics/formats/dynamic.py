@@ -35,7 +35,7 @@ def numbers(unsigned: bool) -> Any:
         for i in range(EXPONENTS)
     ]
     magnitudes = np.concatenate(positive)
-    negative = [] if unsigned else -magnitudes[::-1]
+    negative = np.empty(0) if unsigned else -magnitudes[::-1]
     return np.concatenate([negative, [0.0], magnitudes, [1.0]]).astype(np.float32)
 
 
