@@ -16,7 +16,6 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from pydantic import Field
 
 from lbt.numerics.formats._base import SMALLEST_RANGE, FormatBase, Multiplier
@@ -30,6 +29,8 @@ EXPONENTS = 7
 @functools.cache
 def numbers(unsigned: bool) -> Any:
     """The grid, float32 in order: 256 numbers."""
+    import numpy as np
+
     positive = [
         10.0 ** (i + 1 - EXPONENTS) * np.convolve(np.linspace(0.1, 1, 2 ** (i + unsigned) + 1), [0.5, 0.5], "valid")
         for i in range(EXPONENTS)
