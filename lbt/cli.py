@@ -181,12 +181,21 @@ def look(path: Path, classes: str | None, sheet: Path | None, **options: Any) ->
 @click.argument("folder", type=Path, default=Path())
 @click.option("--source", type=Path, required=True, help="Labelled images: what the network learns first.")
 @click.option("--target", type=Path, required=True, help="Images to adapt to, with or without labels.")
+@click.option("--source-set", multiple=True, metavar="KEY=VALUE", help="A key of the source, as an option of `look`.")
+@click.option(
+    "--target-set", multiple=True, metavar="KEY=VALUE", help="A key of the target, such as layout=user/class."
+)
 @click.option("--params", "params_file", type=Path, default=DEFAULT, show_default=True, help="Params file to write.")
-def init(folder: Path, source: Path, target: Path, params_file: Path) -> None:
+def init(
+    folder: Path, source: Path, target: Path, source_set: tuple[str, ...], target_set: tuple[str, ...],
+    params_file: Path,
+) -> None:  # fmt: skip
     """Make a workspace in FOLDER: the workflow's files, and params that run on your images."""
+    from lbt.options import domain_keys
     from lbt.workspace import init
 
-    made = init(folder, source, target, params_file)
+    keys = {"source": domain_keys(source_set, "--source-set"), "target": domain_keys(target_set, "--target-set")}
+    made = init(folder, source, target, params_file, keys)
     for name in made.kept:
         warn(f"{folder / name}: is there already, and not lbt's; left as it is")
     for line in made.notes:

@@ -164,7 +164,9 @@ def yaml_folders(kind: str) -> list[Path]:
 
 def explain(model: type[BaseModel], error: ValidationError, where: str | Path) -> str:
     """One line for the first mistake in ``error``: file, key, what was found, what is accepted, nearest spelling."""
-    first = error.errors(include_url=False)[0]
+    mistakes = error.errors(include_url=False)
+    # a misspelt key comes before the one that is missing because of it
+    first = next((one for one in mistakes if one["type"] == "extra_forbidden"), mistakes[0])
     location = [part for part in first["loc"] if not (isinstance(part, str) and "[" in part)]
     key = ".".join(str(part) for part in location)
     found = first.get("input")

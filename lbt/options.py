@@ -49,6 +49,21 @@ def one_value_each(given: Sequence[str]) -> dict[str, Any]:
     return found
 
 
+def domain_keys(given: Sequence[str], option: str) -> dict[str, Any]:
+    """``KEY=VALUE`` as keys of a domain: text and numbers, of ``classes`` a list.
+
+    Raises:
+        LbtError: one has no ``=`` or no value, or a key is there twice.
+    """
+    found: dict[str, Any] = {}
+    for text in given:
+        key, _, value = (part.strip() for part in text.partition("="))
+        if not key or not value or key in found:
+            raise LbtError(f"{option}: found {told(text)}; accepted: KEY=VALUE, once a key, such as layout=user/class")
+        found[key] = value.split(",") if key == "classes" else _scalar(value)
+    return found
+
+
 def section_options(section: type[Section]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A decorator that gives a command an option for each field of ``section``, read by :func:`given_values`."""
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from lbt.config import parse
+from lbt.data.beside import labels_beside
 from lbt.data.look import Seen, check_together, input_shape, look
 from lbt.errors import LbtError
 from lbt.params import Params
@@ -45,7 +46,13 @@ class Made:
     notes: list[str] = field(default_factory=list)
 
 
-def init(folder: Path, source: Path, target: Path, params_file: Path = PARAMS) -> Made:
+def init(
+    folder: Path,
+    source: Path,
+    target: Path,
+    params_file: Path = PARAMS,
+    keys: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Made:
     """Make a workspace in ``folder`` (or complete the one that is there); nothing that is there is overwritten.
 
     Args:
@@ -53,6 +60,7 @@ def init(folder: Path, source: Path, target: Path, params_file: Path = PARAMS) -
         source: labelled images to learn from, see :mod:`lbt.data.look`.
         target: images to adapt to, with or without labels.
         params_file: relative to the workspace.
+        keys: by ``source`` and ``target``, keys of that domain such as ``layout`` and ``name``.
 
     Raises:
         LbtError: images that cannot be read or do not go together, or a params file that is there already. Nothing
@@ -61,12 +69,13 @@ def init(folder: Path, source: Path, target: Path, params_file: Path = PARAMS) -
     if (folder / params_file).exists():
         raise LbtError(f"{folder / params_file}: is there already; remove it, or choose another name with --params")
     paths = {"source": source, "target": target}
-    seen = {role: look(path) for role, path in paths.items()}
+    given = {role: dict((keys or {}).get(role, {})) for role in paths}
+    seen = {role: look(path, given[role]) for role, path in paths.items()}
     if refusals := [found.refusal for found in seen.values() if found.refusal]:
         raise LbtError(refusals[0])
     names = dict(zip(paths, _names(source, target), strict=True))
     inside = {role: _inside(folder, path, names[role]) for role, path in paths.items()}
-    domains = {names[role]: {"kind": seen[role].kind, "path": inside[role].as_posix()} for role in paths}
+    domains = {names[role]: {"kind": seen[role].kind, "path": inside[role].as_posix(), **given[role]} for role in paths}
     text = _params(seen["source"], seen["target"], domains)
     together = check_together(seen["source"], seen["target"])
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +83,8 @@ def init(folder: Path, source: Path, target: Path, params_file: Path = PARAMS) -
     for file in _files(folder):
         _put(folder / file, _origin(file), file, made)
     for role, path in paths.items():
-        _link(folder / inside[role], path, inside[role], made)
+        for at, origin in _links(inside[role], path):
+            _link(folder / at, origin, at, made)
     _link(folder / CODE, PACKAGE, CODE, made)
     _write(folder / ".gitignore", IGNORED, Path(".gitignore"), made)
     _write(folder / params_file, text, params_file, made)
@@ -99,10 +109,19 @@ def _inside(folder: Path, path: Path, name: str) -> Path:
     absolute, root = Path(os.path.abspath(path)), Path(os.path.abspath(folder))  # noqa: PTH100 (links stay links)
     if absolute.is_relative_to(root):
         return absolute.relative_to(root)
+    if labels_beside(path):  # a name that its labels' name follows from
+        return Path("inputs", name, path.name)
     return Path("inputs", name + "".join(path.suffixes))
 
 
-def _params(source: Seen, target: Seen, domains: dict[str, dict[str, str]]) -> str:
+def _links(inside: Path, path: Path) -> Iterator[tuple[Path, Path]]:
+    """Where the images lie in the workspace and where they come from; their file of labels likewise."""
+    yield inside, path
+    if (labels := labels_beside(path)) is not None:
+        yield inside.with_name(labels.name), labels
+
+
+def _params(source: Seen, target: Seen, domains: dict[str, dict[str, Any]]) -> str:
     """The text of a params file for the two domains."""
     first, second = domains
     channels, size = input_shape(source, target)
@@ -114,7 +133,7 @@ def _params(source: Seen, target: Seen, domains: dict[str, dict[str, str]]) -> s
         "reproducible: true",
         "data:",
         "  domains:",
-        *(f"    {name}: {{kind: {spec['kind']}, path: {_quoted(spec['path'])}}}" for name, spec in domains.items()),
+        *(f"    {name}: {_flow(spec)}" for name, spec in domains.items()),
         f"pretrain: {{model: digit_cnn, size: {size}, channels: {channels}, pair_augmentation: {{}}}}",
         "adapt:",
         f"  pair: {first}-{second}",
@@ -134,8 +153,10 @@ def _params(source: Seen, target: Seen, domains: dict[str, dict[str, str]]) -> s
     return text
 
 
-def _quoted(path: str) -> str:
-    return path if re.fullmatch(r"[\w./-]+", path) else "'" + path.replace("'", "''") + "'"
+def _flow(spec: dict[str, Any]) -> str:
+    """A mapping on one line of YAML."""
+    text: str = yaml.safe_dump(spec, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10_000)
+    return text.strip()
 
 
 def _origin(file: Path) -> Path:

@@ -1,6 +1,6 @@
 """Arrays under names (in .npz, .mat and .h5 files) → the images that they are.
 
-Accepted names: ``images`` and ``labels``, or ``x`` and ``y`` (``X`` too); with the user's own split ``x_train``,
+Accepted names: ``images`` and ``labels``, or ``x`` and ``y`` (``X``, ``Y`` too); with the user's own split ``x_train``,
 ``y_train``, … (Keras) or ``train_images``, ``train_labels``, …, for train, val (valid, validation) and test. Beside
 them ``classes`` (names of numbered classes), ``file``, ``user``, ``time`` and ``split``, one value an image.
 """
@@ -20,7 +20,7 @@ from lbt.data.depth import to_uint8
 from lbt.data.listing import SPLIT_NAMES, Decoded, Listing, split_name
 from lbt.errors import LbtError, nearest
 
-PAIRS = (("images", "labels"), ("x", "y"), ("X", "y"), ("data", "target"))
+PAIRS = (("images", "labels"), ("x", "y"), ("X", "y"), ("X", "Y"), ("data", "target"))
 NOTES = ("file", "user", "time", "split")
 _OF_SPLITS = (("x_{}", "y_{}"), ("X_{}", "y_{}"), ("{}_images", "{}_labels"), ("{}_x", "{}_y"))
 
@@ -83,7 +83,8 @@ def _pairs(path: Path, arrays: Collection[str]) -> list[tuple[str | None, str, s
         for word, split in SPLIT_NAMES.items()
         if images.format(word) in arrays
     ]
-    whole: list[tuple[str | None, str, str]] = [(None, *pair) for pair in PAIRS if pair[0] in arrays]
+    known = [pair for pair in PAIRS if pair[0] in arrays]
+    whole: list[tuple[str | None, str, str]] = [(None, *p) for p in sorted(known, key=lambda p: p[1] not in arrays)]
     found = of_splits or whole[:1]
     if not found:
         names = [name for pair in PAIRS for name in pair] + ["x_train", "y_train", "x_test", "y_test"]

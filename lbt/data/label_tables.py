@@ -23,11 +23,17 @@ class Table:
     rows: dict[str, dict[str, Any]]
 
 
+_FILES = {"filename", "file_name", "filepath", "file_path", "image", "image_name", "img", "path"}
+_LABELS = {"label", "labels", "class", "class_name", "category", "target"}
+"""Other words for the two columns: such a table is meant, and is not to be passed over."""
+
+
 def read(path: Path) -> Table | None:
     """The table in a CSV file; None where it has no column ``file``.
 
     Raises:
-        LbtError: not a CSV file of text, a file that is named twice, or a cell that is wrong.
+        LbtError: not a CSV file of text, names of files under another header, a file that is named twice, or a cell
+            that is wrong.
     """
     return reading(path, "CSV", _read)
 
@@ -38,6 +44,8 @@ def _read(path: Path) -> Table | None:
         header = [name.strip().lower() for name in reader.fieldnames or ()]
         reader.fieldnames = header
         if "file" not in header:
+            if _FILES & set(header) and _LABELS & set(header):
+                raise LbtError(f"{path}: found columns {', '.join(header)}; accepted: file (the image's path), label")
             return None
         if "label" not in header and not set(COLUMNS) & set(header):
             accepted = ", ".join(COLUMNS)

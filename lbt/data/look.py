@@ -96,7 +96,10 @@ def check_together(source: Seen, target: Seen) -> list[str]:
     """
     known, asked = source.classes, target.classes
     if not (source.splits.train.labels >= 0).any():
-        raise LbtError(f"{source.listing.where}: no image has a label, but the network learns from the source's")
+        raise LbtError(
+            f"{source.listing.where}: no image has a label, but the network learns from the source's; are they in the "
+            "files' names (key name, such as {label}_{index}) or in a CSV beside the images (columns file, label)?"
+        )
     lines = class_lines(source.listing.where, known, target.listing.where, asked)
     if asked and not set(asked) & set(known):
         raise LbtError(f"{lines[0]}: none is in common")

@@ -99,6 +99,18 @@ class Cost:
             return "buffers" if sum(r.traffic for r in waiting) > 2 * needed else "bandwidth"
         return "lanes" if lanes > products else self.accelerator.limit
 
+    def _too_small(self) -> str:
+        """The smallest accelerator, and what the board has of the resource that it lacks."""
+        a, board, least = self.accelerator, self.board, self.accelerator.least
+        needs = ", ".join(f"{round(getattr(least, name)):,} {name.upper()}" for name in ("lut", "ff", "dsp"))
+        usable = ", ".join(
+            f"{round(getattr(board, f'usable_{name}')):,} {name.upper()}" for name in ("lut", "ff", "dsp")
+        )
+        return (
+            f"{self.precision.name} on {self.board_name} ({board.device}): does not fit, too few {a.limit}\n"
+            f"  one cell, the end of its column and one lane take {needs}; the board has {usable} to use"
+        )
+
     def _wraps(self) -> str:
         """A word on sums for which the accumulator is too narrow."""
         needed = self.accelerator.sum_bits
@@ -165,6 +177,8 @@ class Cost:
     def __str__(self) -> str:
         a, m = self.accelerator, self.metrics()
         fits = "fits" if self.fits else "does not fit"
+        if not a.cells:
+            return self._too_small()
         lines = [
             f"{self.precision.name} on {self.board_name} ({self.board.device}): {fits}, limited by {self.limit}",
             f"  array {a.rows}×{a.cols} of {a.a_bits}×{a.b_bits} bit {a.style} MACs: {m['lut']:,} LUT "
@@ -244,7 +258,8 @@ def cost_of_graph(
     device = size(precision, board, options, works, {key: ride.elements for key, ride in riding.items()}, elements)
     teacher = (twin(graph, kept),) if options.teacher and training else ()
     moments = OPTIMIZER_STATES[precision.optimizer]
-    beside = Kept(target_images=options.images, networks=teacher, batches_in_flight=int(training), moments=moments)
+    images = options.images if training else 0
+    beside = Kept(target_images=images, networks=teacher, batches_in_flight=int(training), moments=moments)
     held = storage(graph, precision, kept, batch=options.batch, kept=beside)
     moved = board.model_copy(update={"clock": device.clock}).bytes_per_cycle
     grid = Array(max(1, device.rows), max(1, device.cols), device.sram, moved, device.accumulator)

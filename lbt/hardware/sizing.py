@@ -90,6 +90,11 @@ class Accelerator:
     pace: Pace
 
     @property
+    def least(self) -> Area:
+        """Resources of the smallest accelerator: one cell, the end of its column, one lane."""
+        return self.mac + self.column + self.lane
+
+    @property
     def cells(self) -> int:
         """Multiply-accumulators."""
         return self.rows * self.cols
@@ -257,7 +262,9 @@ def _square(parts: Parts, most: int) -> tuple[int, int, int]:
 
 
 def _limit(parts: Parts, rows: int, cols: int, lanes: int, *, chosen: bool) -> Limit:
-    """The resource that a larger array would exceed."""
+    """The resource that a larger array would exceed; where none fits, the one that the smallest exceeds."""
+    if not rows * cols:
+        return parts.violated(1, 1, 1)
     further = [parts.violated(rows + 1, cols + 1, lanes)] if not chosen else [
         parts.violated(2 * rows, cols, lanes), parts.violated(rows, 2 * cols, lanes)
     ]  # fmt: skip

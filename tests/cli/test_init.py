@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from lbt import cli, workspace
+from lbt.data.look import look
 from lbt.errors import LbtError
 from lbt.pipeline.plan import Plan
 from lbt.pipeline.preflight import preflight
@@ -72,7 +74,7 @@ def test_images_inside_the_workspace_are_used_where_they_are(photos: Path) -> No
     photos.rename("mine/inputs")
     made = workspace.init(Path("mine"), Path("mine/inputs/bars"), Path("mine/inputs/My field!"))
     assert Path("inputs/bars") not in made.written
-    assert "path: 'inputs/My field!'" in Path("mine/params/default.yaml").read_text()
+    assert "path: inputs/My field!" in Path("mine/params/default.yaml").read_text()
 
 
 def test_images_that_do_not_go_together_write_nothing(photos: Path) -> None:
@@ -97,3 +99,56 @@ def test_what_is_odd_is_told(photos: Path) -> None:
     assert "warning: skipped 1 file, no image by its suffix .txt: notes.txt" in result.stderr
     assert "photos/My field! has classes that photos/bars lacks, cross: unknown to the network" in result.stderr
     assert "photos/My field! lacks 1 class, bottom" in result.stderr
+
+
+def test_labels_in_a_file_of_their_own_come_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`e.npy` with `e_labels.npy`, and an idx pair: the links keep the names by which the labels are found."""
+    monkeypatch.chdir(tmp_path)
+    images = np.random.default_rng(0).integers(0, 256, (40, 12, 12), np.uint8)
+    np.save("e.npy", images)
+    np.save("e_labels.npy", np.arange(40) % 2)
+    np.save("x_other.npy", images)
+    np.save("y_other.npy", np.arange(40) % 2)
+    workspace.init(Path("mine"), Path("e.npy"), Path("x_other.npy"))
+    monkeypatch.chdir("mine")
+    domains = Plan().params.data.domains
+    assert {name: domain.path for name, domain in domains.items()} == {
+        "e": "inputs/e/e.npy",
+        "x_other": "inputs/x_other/x_other.npy",
+    }
+    assert look(Path("inputs/e/e.npy")).classes == look(Path("inputs/x_other/x_other.npy")).classes == ("0", "1")
+    assert "target_supervised" in Plan().params.adapt.method
+
+
+def test_keys_of_a_domain_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for n in range(40):
+        Path("named").mkdir(exist_ok=True)
+        pixels = np.full((12, 12), n, np.uint8) + np.arange(12, dtype=np.uint8)
+        Image.fromarray(pixels).save(f"named/{('cup', 'mug')[n % 2]}_{n % 3}_{n}.png")
+    shutil.copytree("named", "other")
+    with pytest.raises(LbtError, match=r"no image has a label.*files' names \(key name"):
+        workspace.init(Path("mine"), Path("named"), Path("other"))
+    arguments = [
+        "init",
+        "mine",
+        "--source",
+        "named",
+        "--target",
+        "other",
+        "--source-set",
+        "name={label}_{user}_{index}",
+    ]
+    result = CliRunner().invoke(cli.cli, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    monkeypatch.chdir("mine")
+    plan = Plan()
+    assert plan.params.data.domains["named"].name == "{label}_{user}_{index}"
+    assert preflight(plan.params) == []
+
+
+@pytest.mark.parametrize("text", ["layout", "layout=", "=user"])
+def test_a_key_without_a_value_is_one_line(photos: Path, text: str) -> None:
+    arguments = ["init", "mine", "--source", "photos/bars", "--target", "photos/bars", "--source-set", text]
+    with pytest.raises(LbtError, match=r"--source-set: found .*; accepted: KEY=VALUE"):
+        CliRunner().invoke(cli.cli, arguments, catch_exceptions=False)

@@ -10,6 +10,7 @@ from torch import nn
 import lbt
 from lbt.artifacts import read_table
 from lbt.errors import LbtError
+from lbt.hardware.boards import Board
 from lbt.hardware.params import HardwareParams
 from lbt.hardware.stage import Inputs, Outputs, run
 
@@ -62,3 +63,18 @@ def test_the_stage_writes_its_tables(tmp_path: Path) -> None:
     again = outputs.layers.read_bytes()
     assert run(HardwareParams(batch=4), inputs, outputs) == metrics
     assert outputs.layers.read_bytes() == again
+
+
+def test_an_inference_stores_no_images() -> None:
+    model = nn.Sequential(nn.Linear(8, 4))
+    stored = lbt.cost(model, (8,), batch=4, training=False).metrics()
+    assert stored["storage_target_data_bytes"] == 0
+    assert lbt.cost(model, (8,), batch=4).metrics()["storage_target_data_bytes"] > 0
+
+
+def test_a_board_that_is_too_small_says_what_it_lacks() -> None:
+    board = Board.load("zcu102").model_copy(update={"lut": 300, "dsp": 0})
+    told = str(lbt.cost(nn.Sequential(nn.Linear(8, 4)), (8,), board=board))
+    assert "does not fit, too few lut" in told
+    assert "one cell, the end of its column and one lane take" in told
+    assert "images/s" not in told

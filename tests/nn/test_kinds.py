@@ -183,3 +183,28 @@ def test_layers_take_their_input_by_name() -> None:
                      (nn.BatchNorm2d(4), torch.randn(3, 4, 2, 2))):  # fmt: skip
         model = quantize(nn.Sequential(layer), recipe)
         assert torch.equal(model[0](input=x), model[0](x))
+
+
+def test_a_complex_layer_stays_as_it_is_and_is_named() -> None:
+    model = quantize(nn.Sequential(nn.Linear(4, 4), Spectral()), "int8")
+    told = {line.split()[0]: line for line in str(summary(model)).splitlines() if line.strip()}
+    assert "float" in told["1.mix"]
+    assert "its weight is complex" in told["1.mix"]
+    assert "quantized" in told["0"]
+    model(torch.randn(2, 4)).sum().backward()
+
+
+class Spectral(nn.Module):
+    """A complex linear layer between two Fourier transforms."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = nn.Linear(3, 3, dtype=torch.cfloat)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.fft.irfft(self.mix(torch.fft.rfft(x)), n=4)
+
+
+def test_something_that_is_no_module_is_one_line() -> None:
+    with pytest.raises(LbtError, match=r"quantize: found str; accepted: a torch\.nn\.Module"):
+        quantize("resnet18", "int8")

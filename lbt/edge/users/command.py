@@ -43,10 +43,12 @@ def personalise(images: str, out: Path, backbone: Path | None, users: tuple[str,
 
 def line(row: dict[str, Any]) -> str:
     """One user's score."""
-    back = f", rolled back (would be {_percent(row['adapted'])})" if row["rolled_back"] else ""
+    moved = f"{row['user']}: {_percent(row['before'])} → {_percent(row['after'])}"
     asked = f"; {row['answered']} of {row['asked']} questions answered" if row["asked"] else ""
+    if row["rolled_back"]:
+        return f"{moved}, rolled back (would be {_percent(row['adapted'])}): the backbone serves, no package{asked}"
     return (
-        f"{row['user']}: {_percent(row['before'])} → {_percent(row['after'])}{back}; package "
+        f"{moved}; package "
         f"{row['package_bytes']:,} bytes, {100 * row['share_of_backbone']:.1f} % of the backbone; "
         f"{100 * row['operations']:.0f} % of its operations{asked}"
     )

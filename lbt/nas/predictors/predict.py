@@ -138,6 +138,9 @@ def told_choice(choice: dict[str, dict[str, float]]) -> str:
 
 
 def _target(table: Path, data: tables.Table, target: str | None, features: Sequence[str]) -> str:
+    for name in features:
+        if name not in data.targets:
+            raise unknown("numeric column", name, list(data.targets), where=f"{table}: --features")
     if target is not None:
         if target in features:
             raise LbtError(f"{table}: {target} is the target and a feature; accepted: one of the two")
@@ -148,7 +151,7 @@ def _target(table: Path, data: tables.Table, target: str | None, features: Seque
             f"{table}: no numeric column to predict; accepted: one beside 'architecture', or a fitted predictor"
         )
     if len(possible) > 1:
-        raise LbtError(f"{table}: several columns could be the target; choose one of: {', '.join(possible)}")
+        raise LbtError(f"{table}: several columns could be the target; give --target, one of: {', '.join(possible)}")
     return possible[0]
 
 

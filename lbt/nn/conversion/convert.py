@@ -59,6 +59,8 @@ def quantize(
     """
     if engine not in ("emulate", "integer", "float"):
         raise unknown("engine", engine, ["emulate", "integer", "float"])
+    if not isinstance(model, nn.Module):
+        raise LbtError(f"quantize: found {type(model).__name__}; accepted: a torch.nn.Module")
     chosen = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     _check(model)
     if not inplace:

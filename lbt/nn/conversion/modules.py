@@ -96,6 +96,10 @@ class Conversion:
 
     def _product(self, name: str, module: nn.Module) -> None:
         roles, engine = self.roles(name), self.context.engine
+        if getattr(module, "weight").is_complex():  # noqa: B009 (nn.Module types its attributes as modules too)
+            self._leave(module)
+            self._row(name, module, "float", "its weight is complex: it has no quantized form")
+            return
         if engine == "float" or roles is None:
             self._leave(module)
             self._row(name, module, "float", "engine is float" if engine == "float" else IN_FLOAT)
