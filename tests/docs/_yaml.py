@@ -42,6 +42,8 @@ def check_yaml(text: str) -> None:
 def check_params(data: dict[str, Any]) -> None:
     """Validate params that are laid over those of the default run."""
     default = yaml.safe_load((ROOT / "params/default.yaml").read_text(encoding="utf-8"))
+    if "choose" not in data:
+        del default["choose"]  # it may be left out, and needs a network of lbt's
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "params.yaml")
         path.write_text(yaml.safe_dump(merged(default, data)), encoding="utf-8")
