@@ -78,8 +78,12 @@ class Plan:
         jobs: dict[str, Job] = {}
         for stage in self.declarations:
             mode = {"reproducible": self.params.reproducible}
-            asked = STAGES.load(stage, "dvc.yaml").jobs(self.params, jobs)
-            made = [replace(job, params={**job.params, **mode}) for job in asked]
+            made: list[Job] = []
+            own: dict[str, Job] = {}
+            for job in STAGES.load(stage, "dvc.yaml").jobs(self.params, jobs):
+                needs = {role: own.get(need.key, need) for role, need in job.needs.items()}
+                made.append(replace(job, params={**job.params, **mode}, needs=needs))
+                own[job.key] = made[-1]
             for job in (*made, *summary.job(stage, made)):
                 self._check(job)
                 if job.key in jobs:

@@ -81,3 +81,11 @@ def test_the_jobs_run_and_end_in_an_answer(bars):
     Recipe.load(str(folder / "search/recipe.yaml"))
     table = read_json(plan.root / "adapt/bars-field/mean_teacher/int8/0/metrics.json")
     assert found["handmade/mean_teacher/bits/target_accuracy"] == table["target_accuracy"]
+
+
+def test_a_job_needs_the_very_job_that_is_planned():
+    """Jobs of one stage that need each other agree on their fingerprints, whichever is asked for first."""
+    plan = Plan("params/default.yaml", check_files=False)
+    for job in plan.jobs.values():
+        for need in job.needs.values():
+            assert need is plan.jobs[need.key]
