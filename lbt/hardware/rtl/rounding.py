@@ -15,6 +15,7 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from lbt.errors import LbtError
 from lbt.hardware.rtl.requantize import saturate
 
 TAPS = (32, 22, 2, 1)
@@ -55,7 +56,10 @@ class ShiftRegister(wiring.Component):
     All 32 steps at once are one layer of XORs, and no bit is drawn twice. It is not what the trainer computes.
 
     Args:
-        column: of the array. Each starts 2^20 draws after the one before it.
+        column: of the array, 0 to 4,095. Each starts 2^15 draws after the one before it; all of them are one period.
+
+    Raises:
+        LbtError: a column beyond.
     """
 
     def __init__(self, column: int = 0) -> None:
@@ -98,12 +102,16 @@ def applied(step: Linear, state: int) -> int:
 
 DRAW = repeated(one_step(), 32)
 """One draw: 32 steps."""
-COLUMN = 2**20
+COLUMN = 2**15
 """Draws between the starts of neighbouring columns."""
+COLUMNS = 2**32 // (32 * COLUMN)
+"""Columns whose starts are different: those of one more would be the first one's again."""
 
 
 def start(column: int) -> int:
     """The state with which a column's register begins."""
+    if not 0 <= column < COLUMNS:
+        raise LbtError(f"shift register: found column {column}; accepted: 0 to {COLUMNS - 1}")
     return applied(repeated(DRAW, column * COLUMN), 1)
 
 
