@@ -27,6 +27,7 @@ from lbt.hardware.ops import Gemm
 from lbt.hardware.params import HardwareParams
 from lbt.hardware.precision import Precision
 from lbt.hardware.rtl.grid import FITTED, HELD_OUT, Unit
+from lbt.hardware.stage import norm_costs
 from lbt.hardware.trace import PRODUCTS, trace
 from lbt.hardware.units import area, closed_form, in_block, library, transfer_errors
 
@@ -141,8 +142,8 @@ def external_memory() -> Iterator[Row]:
 
 USUAL = (
     ("mac", "booth", 8, 8, 32), ("mac", "plain", 8, 8, 32), ("mac", "dsp", 8, 8, 32), ("mac", "booth", 16, 16, 32),
-    ("requantize", "shift", 32, 8), ("requantize", "shift_stochastic", 32, 8), ("norm", "full_bn", 8, 0),
-    ("norm", "range_bn", 8, 0), ("update", "booth", 16, 8, 16), ("random", "hash", 32, 0),
+    ("requantize", "shift", 32, 8), ("requantize", "shift_stochastic", 32, 8), ("norm", "full_bn", 8, 0, 32),
+    ("norm", "range_bn", 8, 0, 32), ("update", "booth", 16, 8, 16), ("random", "hash", 32, 0),
     ("float_multiplier", "booth", 8, 23), ("float_adder", "plain", 8, 23),
 )  # fmt: skip
 """Units whose clocks are on the page."""
@@ -207,6 +208,12 @@ def training_step() -> Iterator[Row]:
     }.items():
         yield row(name, cost_of_graph(graph, precision, board, "zcu102", options).seconds / free.seconds)
     yield row("resnet20/zcu102/int8/best_single_dataflow/x_per_product", min(single) / free.seconds)
+    for one in norm_costs(graph, precision, board, HardwareParams()).to_pylist():
+        name = f"norm/{one['norm']}"
+        yield row(f"{name}/lane", one["lane_lut"], "LUT")
+        yield row(f"{name}/images_per_second", one["images_per_second"], "1/s")
+        yield row(f"{name}/energy", one["energy_per_image_mj"], "mJ")
+        yield row(f"{name}/cycles_share", one["norm_cycles_share"], "share")
     masks = {n.name: [i % 2 == 0 for i in range(n.c_out)] for n in graph.nodes if n.kind in PRODUCTS[:1]}
     array = Array(16, 16)
     whole, half = (compile_masks(graph, kept, array) for kept in ({}, masks))
