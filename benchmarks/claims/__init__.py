@@ -20,6 +20,7 @@ NAMES = (
     "noise",
     "sharing",
     "seminas",
+    "parts",
 )
 """Experiments, most telling first."""
 

@@ -22,6 +22,8 @@ from . import _rows
 from . import _setting as setting
 
 STEPS, SEEDS, BITS = 300, setting.SEEDS[:3], (8, 4)
+MORE = tuple(range(8, 15))
+"""Further seeds of the rungs that decide a verdict: W and A, E and G on top of them, everything."""
 LADDER = ("W, A", "W, A, E", "W, A, E, G", "W, A, E, G, U", "everything")
 NUMBER = 2
 
@@ -45,6 +47,10 @@ def jobs() -> Iterator[tuple[str, int, Any]]:
         for bits in BITS:
             for rung in LADDER:
                 yield f"{bits} bits/{rung}", seed, functools.partial(run, recipe(rung, bits), seed)
+    for seed in MORE:
+        yield "fp32", seed, functools.partial(run, {}, seed)
+        for bits, rung in ((4, "W, A"), (4, "W, A, E, G"), (8, "everything")):
+            yield f"{bits} bits/{rung}", seed, functools.partial(run, recipe(rung, bits), seed)
 
 
 @functools.cache

@@ -3,7 +3,7 @@
 from . import Idea
 from .accelerator import CLOSED, DIGITS, EDGE
 from .adaptation import ADAPTATION, CLAIMS, HARDWARE
-from .judge import above, bars, minus, negated, no_worse, reported, row, undone
+from .judge import above, bars, in_part, minus, negated, no_worse, reported, row, undone
 
 GAIN = "adaptation: int8/optdigits-mnist{}/target_accuracy"
 MASKED = "hardware: resnet20/16x16/half_channels/{}/x_masked"
@@ -11,6 +11,7 @@ STREAMS = "corrupted digits, five corruptions"
 SERVER = "claims: claim/12/{}"
 USERS, MADE = "python benchmarks/users.py", "fonts and styles of writing"
 PACKAGE = "users: users/{}/package/int8/{}"
+PARTS, TUNED = "claims: claim/15/{}", "plain digits, then digits over photos, 120 steps"
 
 IDEAS = [
     Idea("3.01", "a table of fields: problem, motivation, idea, demand on the hardware, maturity"),
@@ -124,32 +125,53 @@ IDEAS = [
     Idea(
         "3.13",
         "sparse training on the edge",
-        "lbt/edge/users/structure.py",
-        reported(
-            "training a part of the network under a user's mask, with {1:.2f} of a step's operations in `int8`, is "
-            "{0:+.1f} points from all of it in float32 on fonts, {2:+.1f} on styles; mask, numbers and the part that "
-            "is trained were not told apart",
+        "benchmarks/claims/parts.py",
+        no_worse(
+            row(PARTS.format("sparse 10/minus_all")),
+            2.0,
+            "training the tenth of the weights whose first gradient is largest is {0:+.1f} points from all of them in "
+            "`int8`, a random tenth {1:+.1f}, a hundredth {2:+.1f}; half of the operations under a user's mask were "
+            "{3:+.1f} from the whole float32 network on fonts",
+            row(PARTS.format("random 10/minus_all")),
+            row(PARTS.format("sparse 1/minus_all")),
             row(PACKAGE.format("fonts", "minus_full")),
-            row("users: package/fonts/step_operations"),
-            row(PACKAGE.format("styles", "minus_full")),
         ),
-        USERS,
-        MADE,
+        f"{CLAIMS.format('parts')}; {USERS}",
+        TUNED,
     ),
     Idea(
         "3.14",
         "finetuning only certain layers",
-        "lbt/adapt/methods/tent.py",
-        reported(
-            "training the norms alone (Tent) closes {0:.0f} % of the gap on optdigits→mnist where all layers (SHOT) "
-            "close {1:.0f} %; other choices of layers were not run",
+        "benchmarks/claims/parts.py",
+        no_worse(
+            row(PARTS.format("chosen/minus_all")),
+            2.0,
+            "the layers with most Fisher information within half of the backward operations are {0:+.1f} points from "
+            "all, the last two {1:+.1f}, the first {2:+.1f}, the norms alone {3:+.1f}, the classifier alone {4:+.1f}; "
+            "without labels Tent's norms close {5:.0f} % of the gap on optdigits→mnist, all layers (SHOT) {6:.0f} %",
+            *(row(PARTS.format(f"{name}/minus_all")) for name in ("last", "first", "norms", "classifier")),
             row(CLOSED.format("optdigits-mnist/tent")),
             row(CLOSED.format("optdigits-mnist/shot")),
         ),
-        ADAPTATION,
-        DIGITS,
+        f"{CLAIMS.format('parts')}; {ADAPTATION}",
+        TUNED,
     ),
-    Idea("3.15", "user and domain adaptation are transfer to a relatively small problem"),
+    Idea(
+        "3.15",
+        "user and domain adaptation are transfer to a relatively small problem",
+        "benchmarks/claims/parts.py",
+        above(
+            row(PARTS.format("350 directions/share_of_gain")),
+            80.0,
+            "training in 350 random directions of 35 k gives {0:.0f} % of what all weights gain from the pretrained "
+            "network ({1:+.1f} points); from scratch as many directions are {2:+.1f} points from all weights; small "
+            "would be four fifths of the gain",
+            row(PARTS.format("350 directions/minus_all")),
+            row(PARTS.format("scratch, directions minus all")),
+        ),
+        CLAIMS.format("parts"),
+        TUNED,
+    ),
     Idea(
         "3.16",
         "unlabelled data add to a few labels",
@@ -249,7 +271,24 @@ IDEAS = [
         HARDWARE,
         "counts, ResNet-20",
     ),
-    Idea("3.24", "personalisation on an accelerator (DAC 2019): local low-bit quantization, computation freezing"),
+    Idea(
+        "3.24",
+        "personalisation on an accelerator (DAC 2019): local low-bit quantization, computation freezing",
+        "benchmarks/claims/parts.py",
+        in_part(
+            no_worse(
+                row(PARTS.format("freezing to 4 bits/minus_all")),
+                1.0,
+                "layers that freeze from the front while training goes on, and have 4 bits from then on, are {0:+.1f} "
+                "points from training all in 8 bits, with {1:.2f} of the operations; frozen in 8 bits {2:+.1f}; read "
+                "from the paper's abstract, its own rules are not known",
+                row(PARTS.format("freezing to 4 bits/operations")),
+                row(PARTS.format("freezing/minus_all")),
+            )
+        ),
+        CLAIMS.format("parts"),
+        TUNED,
+    ),
     Idea("3.25", "bits that follow a measured error while training (arXiv 1911.00361)"),
     Idea(
         "3.26",
