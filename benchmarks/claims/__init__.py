@@ -21,6 +21,11 @@ NAMES = (
     "sharing",
     "seminas",
     "parts",
+    "device",
+    "labels",
+    "following",
+    "widening",
+    "adapting",
 )
 """Experiments, most telling first."""
 

@@ -3,7 +3,8 @@
 A network pretrained on plain digits learns 3,000 labelled digits over photos in ``int8``
 (:mod:`benchmarks.claims._tuning`). Variants of what is trained:
 
-- ``all``; ``norms``, ``classifier``, ``first`` and ``last`` (a convolution with its norm, the last with the classifier);
+- ``all``; ``norms``; ``classifier``; ``first`` and ``last`` (a convolution with its norm, the last with the
+  classifier);
 - ``chosen``: the set of layers with the largest Fisher information on four batches whose backward pass takes at most
   half of all layers' products (as in TinyTrain, Kwon et al., ICML 2024, arXiv 2307.09988, with the plain sum);
 - ``sparse N``: the N % of all weights whose first gradient is largest, ``random 10``: as many at random;

@@ -212,7 +212,24 @@ IDEAS = [
         SEARCH,
         "NAS-Bench-201",
     ),
-    Idea("5.18", "ranking-based reinforcement learning that widens gaps where the order holds"),
+    Idea(
+        "5.18",
+        "ranking-based reinforcement learning that widens gaps where the order holds",
+        "benchmarks/claims/widening.py",
+        helps(
+            row("claims: claim/19/value minus widening/regret"),
+            0.1,
+            "after 200 noisy evaluations a controller that widens gaps between cells whose order holds is {0:+.2f} "
+            "points of accuracy from REINFORCE on the accuracy (regrets {1:.2f} and {2:.2f}), REINFORCE on ranks "
+            "{3:+.2f}; random choice has a regret of {4:.2f}",
+            row("claims: claim/19/widening/regret"),
+            row("claims: claim/19/value/regret"),
+            row("claims: claim/19/value minus rank/regret"),
+            row("claims: claim/19/random/regret"),
+        ),
+        "python benchmarks/claims.py --only widening",
+        "NAS-Bench-201, noise of a point",
+    ),
     Idea(
         "5.19",
         "annealing and evolution serve as controllers that are not trained",
