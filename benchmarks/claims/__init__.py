@@ -26,6 +26,7 @@ NAMES = (
     "following",
     "widening",
     "adapting",
+    "proxies",
 )
 """Experiments, most telling first."""
 

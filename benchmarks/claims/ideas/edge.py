@@ -3,7 +3,7 @@
 from . import Idea
 from .accelerator import CLOSED, DIGITS, EDGE
 from .adaptation import ADAPTATION, CLAIMS, HARDWARE
-from .judge import above, bars, in_part, minus, negated, no_worse, reported, row, undone
+from .judge import above, bars, in_part, minus, negated, no_worse, property_of, reported, row
 
 GAIN = "adaptation: int8/optdigits-mnist{}/target_accuracy"
 MASKED = "hardware: resnet20/16x16/half_channels/{}/x_masked"
@@ -11,11 +11,19 @@ STREAMS = "corrupted digits, five corruptions"
 SERVER = "claims: claim/12/{}"
 USERS, MADE = "python benchmarks/users.py", "fonts and styles of writing"
 PACKAGE = "users: users/{}/package/int8/{}"
+INCREMENTAL = "incremental: incremental/{}"
 DEVICE = "claims: claim/16/{}"
 PARTS, TUNED = "claims: claim/15/{}", "plain digits, then digits over photos, 120 steps"
 
 IDEAS = [
-    Idea("3.01", "a table of fields: problem, motivation, idea, demand on the hardware, maturity"),
+    Idea(
+        "3.01",
+        "a table of fields: problem, motivation, idea, demand on the hardware, maturity",
+        "benchmarks/claims/_fields.py",
+        property_of("eleven fields have a line each, below this part's ideas; maturity is counted from their verdicts"),
+        "pytest tests/benchmarks/test_claims.py",
+        "this page",
+    ),
     Idea(
         "3.02",
         "the same may hold for RRAM and processing in memory",
@@ -249,8 +257,27 @@ IDEAS = [
         "3.17",
         "incremental learning",
         "lbt/edge/incremental",
-        undone("built, not measured"),
+        above(
+            minus(
+                INCREMENTAL.format("classes/replay/int8/accuracy"), INCREMENTAL.format("classes/finetune/int8/accuracy")
+            ),
+            0.0,
+            "32 kB of remembered images bring {0:+.1f} points over learning each task alone, five tasks of two classes "
+            "in `int8` ({1:.1f} %); 8-bit latents of as many bytes {2:+.1f}; from float32 {3:+.1f} and {4:+.1f}; three "
+            "domains {5:+.1f}",
+            row(INCREMENTAL.format("classes/replay/int8/accuracy")),
+            minus(
+                INCREMENTAL.format("classes/latent_replay/int8/accuracy"),
+                INCREMENTAL.format("classes/finetune/int8/accuracy"),
+            ),
+            row(INCREMENTAL.format("classes/replay/int8/minus_fp32")),
+            row(INCREMENTAL.format("classes/latent_replay/int8/minus_fp32")),
+            minus(
+                INCREMENTAL.format("domains/replay/int8/accuracy"), INCREMENTAL.format("domains/finetune/int8/accuracy")
+            ),
+        ),
         "python benchmarks/incremental.py",
+        "MNIST in five tasks",
     ),
     Idea(
         "3.18",
