@@ -14,9 +14,9 @@ A network pretrained on plain digits learns 3,000 labelled digits over photos in
 - ``350 directions``: one step in 350 random directions of all 35 k weights (Li et al., ICLR 2018, arXiv 1804.08838);
 - ``scratch`` and ``scratch, 350 directions``: the same without pretraining.
 
-The rate is the best of :data:`RATES` on another seed and the validation images, for the variants in :data:`TRIED`;
-the others have that of ``all``. Norms gather statistics in every layer, trained or not. ``operations``: products of a
-training step over those of ``all``, mean over the steps.
+The rate is the best of a few on another seed and the validation images, for the variants in :data:`RATES`, which decide
+a verdict or train other numbers than weights; the others have that of ``all``. Norms gather statistics in every layer,
+trained or not. ``operations``: products of a training step over those of ``all``, mean over the steps.
 """
 
 from __future__ import annotations
@@ -42,9 +42,15 @@ from . import _tuning as tuning
 from ._tuning import LAYERS, MACS, Hook, backward_macs, layer_of, nothing
 from .difficulty import task
 
-NUMBER, SEEDS, DIRECTIONS = 15, setting.SEEDS, 350
-RATES = {"all": (0.03, 0.1), "norms": (0.1, 0.5), "classifier": (0.1, 0.5), "350 directions": (0.3, 3.0),
-         "scratch": (0.1,), "scratch, 350 directions": (0.3, 3.0)}  # fmt: skip
+NUMBER, SEEDS, DIRECTIONS = 15, setting.SEEDS[:3], 350
+BOTH, COORDINATES = (0.03, 0.1), (0.1, 0.3, 1.0)
+RATES = {
+    **dict.fromkeys(("all", "chosen", "sparse 10", "freezing to 4 bits", "half of the channels"), BOTH),
+    **dict.fromkeys(("350 directions", "scratch, 350 directions"), COORDINATES),
+    "norms": (0.1, 0.5),
+    "classifier": (0.1, 0.5),
+    "scratch": (0.1,),
+}
 """Rates that are tried, by variant; the first variant's for all others."""
 Made = tuple[Hook, set[int]]
 """What happens before each step, and the layers that are trained."""
@@ -148,16 +154,16 @@ VARIANTS: dict[str, Callable[[nn.Module, int], Made]] = {
     "all": only(*LAYERS),
     "chosen": chosen,
     "sparse 10": sparse(10),
-    "freezing": freezing(),
+    "freezing to 4 bits": freezing(4),
     "350 directions": only(*LAYERS),
     "half of the channels": half_of_the_channels,
+    "freezing": freezing(),
     "last": only(9, 14),
     "norms": norms_only,
     "classifier": only(14, norms=False),
     "first": only(0),
     "sparse 1": sparse(1),
     "random 10": sparse(10, random=True),
-    "freezing to 4 bits": freezing(4),
     "scratch": only(*LAYERS),
     "scratch, 350 directions": only(*LAYERS),
 }
