@@ -25,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one seed, adaptations of 20 steps")
     parser.add_argument("--only", nargs="+", default=claims.NAMES, choices=claims.NAMES)
-    parser.add_argument("--seeds", type=int, default=len(_setting.SEEDS), help="how many seeds each job has at most")
+    parser.add_argument("--seeds", type=int, default=100, help="how many seeds each job has at most")
     parser.add_argument("--jobs", default="", help="only jobs whose name contains this text, for several processes")
     parser.add_argument("--report", action="store_true", help="run nothing: rows of what --runs holds")
     parser.add_argument("--runs", type=Path, help="JSON lines, one a finished job")

@@ -20,7 +20,7 @@ import _pages
 import _runs
 import adaptation
 import claims.ideas
-from claims import _tables
+from claims import _fields, _tables
 from claims.ideas import judge
 
 from lbt.artifacts import read_table
@@ -100,7 +100,8 @@ def filled(text: str, rows: judge.Rows) -> str:
     lines = {idea.number: line(idea, rows) for idea in claims.ideas.ideas()}
     tables = {f"part {part}": table([one for number, one in lines.items() if number[0] == part]) for part in TITLES}
     measured = {name.removeprefix("claims: "): row for name, row in rows.items() if name.startswith("claims: ")}
-    summary = {"count": count(lines), "refuted": refuted(lines)}
+    verdicts = {number: one[5] for number, one in lines.items()}
+    summary = {"count": count(lines), "refuted": refuted(lines), "fields": _fields.table(rows, verdicts)}
     return _pages.fill(text, {**tables, **summary, **_tables.tables(measured)})
 
 

@@ -17,7 +17,9 @@ Defaults were chosen on seed 100, which is none of the seeds here. Rows, mean ov
 from __future__ import annotations
 
 import functools
+import json
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import _runs
@@ -28,6 +30,8 @@ from lbt.edge.incremental.options import Job
 from lbt.edge.incremental.tasks import Task, read_tasks
 
 SIZE = 16
+WORK = Path(".lbt/benchmarks/incremental")
+"""Networks: each seed's pretrained one serves all methods and recipes."""
 STREAMS: dict[str, dict[str, Any]] = {
     "classes": {"domains": ["mnist"], "classes_per_task": 2, "features": "synth", "images": 300},
     "domains": {"domains": ["mnist", "optdigits", "synth"], "classes_per_task": None, "features": None, "images": 600},
@@ -69,7 +73,10 @@ def run(stream: str, method: str, recipe: str, seed: int) -> Row:
         seed=seed,
         options=incremental.options_of(name, given),
     )
-    found = incremental.one(job, tasks(stream), None, {})
+    place = WORK / stream / f"{method}-{recipe}-{seed}".replace(", ", "-")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    known = {"stream": json.dumps(STREAMS[stream]), "job": job.model_dump_json()}
+    found = incremental.one(job, tasks(stream), place, known, known["stream"])
     return {key: found[key] for key in (*UNITS, "matrix", "method_bytes", "kept_bytes", "examples")}
 
 

@@ -20,6 +20,13 @@ NAMES = (
     "noise",
     "sharing",
     "seminas",
+    "parts",
+    "device",
+    "labels",
+    "following",
+    "widening",
+    "adapting",
+    "proxies",
 )
 """Experiments, most telling first."""
 

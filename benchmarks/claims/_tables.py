@@ -9,7 +9,8 @@ import _pages
 from lbt.nn.norms import cost
 from lbt.recipe import Recipe
 
-from . import difficulty, embedding, flow, guided, noise, rounding, server, storage, thesis
+from . import _tables_edge, difficulty, embedding, flow, guided, noise, rounding, server, storage, thesis
+from ._cells import interval, spread
 
 Rows = dict[str, dict[str, Any]]
 
@@ -28,6 +29,7 @@ def tables(rows: Rows) -> dict[str, str]:
         "server": of_server(rows),
         "noise": of_noise(rows),
         "shift": of_shift(rows),
+        **_tables_edge.tables(rows),
     }
 
 
@@ -167,19 +169,3 @@ def of_shift(rows: Rows) -> str:
                 lines.append([f"`{norm}`, {of}", *(spread(one) for one in found), interval(more), str(found[0]["n"])])
     head = [f"{domain} domain, {one}" for domain in noise.DOMAINS for one in ("kept", "own")]
     return _pages.table(["norm", *head, "own gains more when shifted", "n"], lines)
-
-
-def spread(row: dict[str, Any] | None, digits: int = 1, sign: str = "") -> str:
-    """Mean ± standard deviation."""
-    if row is None:
-        return ""
-    shown = f"{row['value']:{sign}.{digits}f}".replace("-", "−")
-    return shown + (f" ± {row['std']:.{digits}f}" if row["n"] > 1 else "")
-
-
-def interval(row: dict[str, Any] | None) -> str:
-    """A paired difference ± the half width of its 95 % interval."""
-    if row is None:
-        return ""
-    shown = f"{row['value']:+.1f}".replace("-", "−")
-    return shown + (f" ± {row['interval']:.1f}" if "interval" in row else "")

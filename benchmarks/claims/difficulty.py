@@ -22,7 +22,11 @@ from . import _rows
 from . import _setting as setting
 
 STEPS, SEEDS, BITS = 300, setting.SEEDS[:3], (8, 4)
+MORE = tuple(range(8, 15))
+"""Further seeds of the rungs that decide a verdict: W and A, E and G on top of them, everything."""
 LADDER = ("W, A", "W, A, E", "W, A, E, G", "W, A, E, G, U", "everything")
+NORMS = {"float norm": "float_bn", "integer norm": "integer_bn"}
+"""All of W, A, E and G in 8 bits, and what the norm reads; a norm in float, and one in fixed point."""
 NUMBER = 2
 
 
@@ -45,6 +49,14 @@ def jobs() -> Iterator[tuple[str, int, Any]]:
         for bits in BITS:
             for rung in LADDER:
                 yield f"{bits} bits/{rung}", seed, functools.partial(run, recipe(rung, bits), seed)
+    for seed in MORE:
+        yield "fp32", seed, functools.partial(run, {}, seed)
+        for bits, rung in ((4, "W, A"), (4, "W, A, E, G"), (8, "everything")):
+            yield f"{bits} bits/{rung}", seed, functools.partial(run, recipe(rung, bits), seed)
+    for seed in (*SEEDS, *MORE):
+        for name, norm in NORMS.items():
+            content = setting.eight(norm={"name": norm, "input": "int8"})
+            yield f"8 bits/{name}", seed, functools.partial(run, content, seed)
 
 
 @functools.cache
@@ -76,7 +88,9 @@ def rows(found: _rows.Found) -> list[_rows.Row]:
             made += _rows.paired(f"claim/{NUMBER}/{name}/minus_rung_before", found, name, before, "accuracy")
             before = name
         made += backward_against_forward(found, bits)
-    return made
+    float_norm, integer_norm = (f"8 bits/{name}" for name in NORMS)
+    label = f"claim/{NUMBER}/8 bits/float norm minus integer norm"
+    return made + _rows.paired(label, found, float_norm, integer_norm, "accuracy")
 
 
 def backward_against_forward(found: _rows.Found, bits: int) -> list[_rows.Row]:

@@ -2,7 +2,7 @@
 
 from . import Idea
 from .gates import PREDICTORS, SEARCH
-from .judge import above, helps, in_part, minus, no_worse, pooled, reported, row
+from .judge import above, below, helps, in_part, minus, no_worse, pooled, reported, row
 
 FEW = "predictors: {}/78/{}/kendall_tau"
 ACTIVE = "predictors: active/{}/{}"
@@ -10,6 +10,8 @@ NOISE = "predictors: denoise/1.0/{}/kendall_tau"
 CELLS = "NAS-Bench-201, 78 labels"
 EMBEDDING = "python benchmarks/claims.py --only embedding"
 STAGE = "claims: claim/9/{}"
+PROXIES, PROXY = "python benchmarks/claims.py --only proxies", "claims: claim/21/{}"
+TRAINED = "digits over photos at 16×16, 100 steps"
 REWARD = "predictors_search: reward/{}/{}/{}/regret"
 BOTH = [(REWARD.format(fine, noise, "without"), REWARD.format(fine, noise, "with"))
         for fine in ("nwot", "analog") for noise in ("0.3", "1.0", "3.0")]  # fmt: skip
@@ -123,17 +125,71 @@ IDEAS = [
         f"{SEARCH}; {PREDICTORS}",
         "NAS-Bench-201",
     ),
-    Idea("5.08", "architectures can be ranked with part of the data's labels"),
-    Idea("5.09", "architectures can be ranked by self-supervised objectives"),
-    Idea("5.10", "search early, while data grow, and train later"),
-    Idea("5.11", "training tricks may help but not serve as the measure"),
+    Idea(
+        "5.08",
+        "architectures can be ranked with part of the data's labels",
+        "benchmarks/claims/proxies.py",
+        above(
+            row(PROXY.format("part/tau")),
+            0.5,
+            "a tenth of the labels ranks twelve small cells with a tau of {0:.2f}; a second training on all labels "
+            "with {1:.2f} from the first",
+            row(PROXY.format("repeat/tau")),
+        ),
+        PROXIES,
+        TRAINED,
+    ),
+    Idea(
+        "5.09",
+        "architectures can be ranked by self-supervised objectives",
+        "benchmarks/claims/proxies.py",
+        above(
+            row(PROXY.format("self/tau")),
+            0.5,
+            "naming by how many quarters an image is turned ranks twelve small cells with a tau of {0:.2f}, {1:.2f} "
+            "below that of a second training on all labels",
+            row(PROXY.format("repeat minus self/tau")),
+        ),
+        PROXIES,
+        TRAINED,
+    ),
+    Idea(
+        "5.10",
+        "search early, while data grow, and train later",
+        "benchmarks/claims/proxies.py",
+        no_worse(
+            row(PROXY.format("early/minus_late")),
+            1.0,
+            "the cell that is best with a tenth of the labels, trained on all of them, is {0:+.1f} points from the one "
+            "that is best with all",
+        ),
+        PROXIES,
+        TRAINED,
+    ),
+    Idea(
+        "5.11",
+        "training tricks may help but not serve as the measure",
+        "benchmarks/claims/proxies.py",
+        above(
+            row(PROXY.format("repeat minus tricks/tau")),
+            0.0,
+            "shifted images and smoothed labels change the accuracy by {1:+.1f} points on average; the order with them "
+            "has a tau of {2:.2f} with that without, {0:+.2f} less than a repetition without",
+            row(PROXY.format("tricks/gain")),
+            row(PROXY.format("tricks/tau")),
+        ),
+        PROXIES,
+        TRAINED,
+    ),
     Idea(
         "5.12",
         "the correlation of evaluations is already low",
         "lbt/nas/supernet",
-        reported(
-            "one-shot scores of the project's supernet have a tau of {0:.2f} with stand-alone accuracy",
+        below(
             row("predictors: one_shot/score/kendall_tau"),
+            0.5,
+            "one-shot scores of the project's supernet have a tau of {0:.2f} with stand-alone accuracy; low would be "
+            "below 0.5",
         ),
         PREDICTORS,
         "2,000 cells, MNIST against CIFAR-10",
@@ -212,7 +268,24 @@ IDEAS = [
         SEARCH,
         "NAS-Bench-201",
     ),
-    Idea("5.18", "ranking-based reinforcement learning that widens gaps where the order holds"),
+    Idea(
+        "5.18",
+        "ranking-based reinforcement learning that widens gaps where the order holds",
+        "benchmarks/claims/widening.py",
+        helps(
+            row("claims: claim/19/value minus widening/regret"),
+            0.1,
+            "after 200 noisy evaluations a controller that widens gaps between cells whose order holds is {0:+.2f} "
+            "points of accuracy from REINFORCE on the accuracy (regrets {1:.2f} and {2:.2f}), REINFORCE on ranks "
+            "{3:+.2f}; random choice has a regret of {4:.2f}",
+            row("claims: claim/19/widening/regret"),
+            row("claims: claim/19/value/regret"),
+            row("claims: claim/19/value minus rank/regret"),
+            row("claims: claim/19/random/regret"),
+        ),
+        "python benchmarks/claims.py --only widening",
+        "NAS-Bench-201, noise of a point",
+    ),
     Idea(
         "5.19",
         "annealing and evolution serve as controllers that are not trained",
@@ -226,7 +299,20 @@ IDEAS = [
         SEARCH,
         "NAS-Bench-201",
     ),
-    Idea("5.20", "some architectures are good for semi-supervised learning"),
+    Idea(
+        "5.20",
+        "some architectures are good for semi-supervised learning",
+        "benchmarks/claims/proxies.py",
+        above(
+            row(PROXY.format("semi/agreement")),
+            0.0,
+            "guesses on unlabelled images change the accuracy by {1:+.1f} points on average; which of twelve cells "
+            "gain more agrees between two repetitions with a tau of {0:.2f}",
+            row(PROXY.format("semi/gain")),
+        ),
+        PROXIES,
+        TRAINED,
+    ),
     Idea(
         "5.21",
         "pseudo-labels carry the labelled architectures' knowledge (SemiNAS)",
