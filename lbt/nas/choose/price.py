@@ -54,7 +54,7 @@ class Shop:
         held = found.storage
         memory = held.total - held.source_data - held.target_data - held.predictions
         return Price(
-            found.joules_per_image, found.seconds / self.batch, found.accelerator.total.lut, memory, found.fits
+            found.joules_per_image, found.seconds / self.batch, round(found.accelerator.total.lut), memory, found.fits
         )
 
     def cost(self, network: nn.Module | Graph, recipe: str | Recipe):  # type: ignore[no-untyped-def]
