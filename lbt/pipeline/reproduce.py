@@ -104,8 +104,9 @@ def main(params_file: str) -> None:
     reproducible.enter()
     plan = Plan(params_file)
     for stage in plan.declarations:
-        for job in plan.stage(stage):
-            execute(plan, job)
+        with contextlib.redirect_stdout(sys.stderr):  # what jobs say is not for the reader of the hashes
+            for job in plan.stage(stage):
+                execute(plan, job)
         print(stage, stage_hash(plan, stage))
 
 
