@@ -15,6 +15,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from _units import PUBLISHED, USUAL
+
 from lbt import models
 from lbt.hardware import forms, published
 from lbt.hardware.array import DATAFLOWS, Array, cycles, run
@@ -30,9 +32,6 @@ from lbt.hardware.rtl.grid import FITTED, HELD_OUT, Unit
 from lbt.hardware.stage import norm_costs
 from lbt.hardware.trace import PRODUCTS, trace
 from lbt.hardware.units import area, closed_form, in_block, library, transfer_errors
-
-PUBLISHED = {("multiplier", 9, 9): 115, ("multiplier", 4, 4): 11}
-"""LUTs: the vendor's core generator (9×9), and an 11 LUT + 2 CARRY4 multiplier (4×4)."""
 
 FORWARD, GRADIENT = Gemm(1024, 144, 16), Gemm(144, 1024, 16)
 SCALESIM = (
@@ -138,15 +137,6 @@ def external_memory() -> Iterator[Row]:
             if min(found.values()) < 1 + 1e-9:
                 reached.append(found["ws"])
     yield row("schedule/dram_over_optimum/max", max(reached), n=len(reached))
-
-
-USUAL = (
-    ("mac", "booth", 8, 8, 32), ("mac", "plain", 8, 8, 32), ("mac", "dsp", 8, 8, 32), ("mac", "booth", 16, 16, 32),
-    ("requantize", "shift", 32, 8), ("requantize", "shift_stochastic", 32, 8), ("norm", "full_bn", 8, 0, 32),
-    ("norm", "range_bn", 8, 0, 32), ("update", "booth", 16, 8, 16), ("random", "hash", 32, 0),
-    ("float_multiplier", "booth", 8, 23), ("float_adder", "plain", 8, 23),
-)  # fmt: skip
-"""Units whose clocks are on the page."""
 
 
 def clocks() -> Iterator[Row]:

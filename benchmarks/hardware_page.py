@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import _pages
-from hardware import PUBLISHED, USUAL
+from _units import PUBLISHED, USUAL
 
 from lbt.artifacts import read_json
 from lbt.hardware.clock import PLACED
