@@ -32,7 +32,7 @@ from . import _setting as setting
 from .difficulty import task
 from .rounding import warm
 
-NUMBER, SEEDS, BATCHES = 4, tuple(range(5, 20)), 8
+NUMBER, SEEDS, BATCHES = 4, tuple(range(5, 25)), 8
 NORMS = ("float_bn", "running_bn", "range_bn", "l1_bn", "integer_bn")
 SHIFTED_NORMS = ("float_bn", "range_bn", "integer_bn")
 NUMBERS, DOMAINS = ("fp32", "int8"), ("same", "shifted")
