@@ -142,6 +142,7 @@ def _params(source: Seen, target: Seen, domains: dict[str, dict[str, Any]]) -> s
         "  seed: [0]",
         "  pair_augmentation: {}",
         "# No stage before adapt needs these; `snakemake` makes them too.",
+        "choose: null  # a mapping (docs/choose.md) searches a network and its formats, too",
         f"supernet: {{domain: {first}}}",
         "predictor: {seed: [0]}",
         "search: {seed: [0]}",

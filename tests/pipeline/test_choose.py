@@ -89,3 +89,10 @@ def test_a_job_needs_the_very_job_that_is_planned():
     for job in plan.jobs.values():
         for need in job.needs.values():
             assert need is plan.jobs[need.key]
+
+
+def test_null_plans_no_job(tmp_path):
+    text = Path("params/default.yaml").read_text()
+    first, last = text.index("choose:"), text.index("edge:")
+    (tmp_path / "none.yaml").write_text(f"{text[:first]}choose: null\n\n{text[last:]}")
+    assert not [key for key in Plan(tmp_path / "none.yaml", check_files=False).jobs if key.startswith("choose/")]
