@@ -4,7 +4,7 @@ A unit's path is, in this order,
 
 ``path``      what synthesis found (``paths.parquet``);
 ``closed``    of Booth rows, which run into one another, and of a product in one DSP block;
-``depth``     that of another width of the unit, of its kind, or of a Booth MAC, in proportion to their depths;
+``depth``     that of a unit of its kind (its style, or the nearest in depth) or of a Booth MAC, by their depths;
 ``enclosed``  the same for the smallest unit of the library that contains it: not slower than that one;
 ``structure`` of logic that is no unit of the library (a shifter, the carry that mends packed products), by hand.
 
@@ -149,8 +149,10 @@ def closed(unit: Unit) -> Path | None:
         product = Path(nets=rows + lut4, luts=1 if lut4 else rows, chains=rows, carries=carries)
     elif area(unit).dsp != 1:
         return None
+    elif unit.target == "xc7" and unit.kind == "multiplier":
+        return Path(nets=1, captures=1)
     elif unit.target == "xc7":
-        return Path(nets=1, captures=1)  # and accumulates in the block
+        return Path(nets=2, luts=1, captures=1)  # it accumulates in the block, behind the LUT that clears
     else:
         product = Path(nets=2, blocks=1)
     return max(product, accumulator(unit), key=DELAYS[unit.target].period) if unit.kind == "mac" else product
@@ -167,32 +169,44 @@ def accumulator(unit: Unit) -> Path:
 
 def _scaled(unit: Unit, known: Mapping[Unit, Path]) -> tuple[float, Path, str] | None:
     """The path of the likest unit, how many times as deep this one is, and the origin of that; None if unknown."""
-    alike = [(other, path) for other, path in known.items() if (other.kind, other.target) == (unit.kind, unit.target)]
-    alike = alike or [(BOOTH, path) for path in [closed(replace(BOOTH, target=unit.target))] if path is not None]
-    reference, path = max(alike, key=lambda one: (one[0].style == unit.style, -abs(one[0].a - unit.a)))
     own = _depth(unit)
     depth = own or min((_depth(other) or 0 for other in _containing(unit)), default=0)
-    whole = _depth(replace(reference, target=unit.target)) or path.depth
-    return (depth / whole, path, "depth" if own else "enclosed") if depth else None
+    blocks = unit.style == "dsp"  # a block is one cell, and takes the time of several: it tells nothing of others
+    same = ((other, path) for other, path in known.items() if (other.kind, other.target) == (unit.kind, unit.target))
+    alike = [(other, path) for other, path in same if (other.style == "dsp") == blocks]
+    booth = closed(replace(BOOTH, target=unit.target))
+    if not alike and not blocks and booth is not None:
+        alike = [(BOOTH, booth)]
+    if not alike or not depth:
+        return None
+    ways = [(other, path, _depth(replace(other, target=unit.target)) or path.depth) for other, path in alike]
+    # of its style, or else as deep as can be: what is in proportion to the depth is then nearly the same
+    _, path, whole = max(ways, key=lambda w: (w[0].style == unit.style, -abs(w[2] - depth), -abs(w[0].a - unit.a)))
+    return depth / whole, path, "depth" if own else "enclosed"
 
 
 BOOTH = Unit("mac", "booth", "xc7", 8, 8, 32)
 """The unit that is taken for the likest where no path of the kind is known."""
 
 
+def _targets(unit: Unit) -> tuple[str, ...]:
+    """Targets whose rows of the library speak of a unit, its own first: UltraScale+ has the 7-series' LUTs."""
+    return ("xcup", "xc7") if unit.target == "xcup" and unit.style != "dsp" else (unit.target,)
+
+
 def _depth(unit: Unit) -> int | None:
     """Cells on the longest path, by the library; of a MAC's product, behind which the sum is a path of its own."""
     units = [replace(unit, kind="multiplier", c=0), unit] if unit.kind == "mac" else [unit]
     units += [replace(one, a=one.b, b=one.a) for one in units if one.kind == "multiplier" and one.b]
-    targets = ("xcup", "xc7") if unit.target == "xcup" and unit.style != "dsp" else (unit.target,)
-    rows = (library().get(replace(one, target=target)) for one in units for target in targets)
+    rows = (library().get(replace(one, target=target)) for one in units for target in _targets(unit))
     return next((row["depth"] for row in rows if row is not None), None)
 
 
 def _containing(unit: Unit) -> list[Unit]:
     """Units of the library that are as wide everywhere."""
-    targets = ("xcup", "xc7") if unit.target == "xcup" and unit.style != "dsp" else (unit.target,)
-    alike = (one for one in library() if (one.kind, one.style) == (unit.kind, unit.style) and one.target in targets)
+    alike = (
+        one for one in library() if (one.kind, one.style) == (unit.kind, unit.style) and one.target in _targets(unit)
+    )
     return [one for one in alike if one.a >= unit.a and one.b >= unit.b and one.c >= unit.c]
 
 

@@ -173,7 +173,8 @@ def size(
         LbtError: no area is known for these numbers, or an array that was asked for does not fit.
     """
     bits = operands(precision)
-    accumulator = widths.accumulator(precision, works, options.accumulator, bits)
+    needed = widths.exact(precision, works)
+    accumulator = widths.accumulator(precision, needed, options.accumulator, bits)
     column = requantizer(precision, board.target, accumulator, options.rounder)
     lane = norm_lane(precision.norm, precision["A"], board.target, elements)
     lane = lane + update_unit(precision, board.target, options.rounder)
@@ -196,9 +197,9 @@ def size(
     mac = parts.build.cells(one.cells) * (1 / one.cells) if one.cells else parts.build.first
     limit = _limit(parts, rows, cols, lanes, chosen=busy and options.array == "auto")
     sram = board.sram(bits[0])
-    sums, clock = (accumulator, widths.exact(precision, works)), parts.board.clock
+    style, clock = parts.build.style, parts.board.clock
     return Accelerator(
-        parts.build.style, *bits, *sums, rows, cols, mac, column, lane, lanes, limit, total, sram, clock, parts.pace
+        style, *bits, accumulator, needed, rows, cols, mac, column, lane, lanes, limit, total, sram, clock, parts.pace
     )
 
 

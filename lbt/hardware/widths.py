@@ -24,10 +24,8 @@ FLOAT_SUM = 32
 """Bits of a partial sum of floats, which is kept in float32."""
 
 
-def accumulator(
-    precision: Precision, works: Iterable[Work], asked: int | Literal["auto"], operands: tuple[int, int]
-) -> int:
-    """Bits of a partial sum: as ``asked`` for, or the fewest with which no sum of the network wraps.
+def accumulator(precision: Precision, needed: int, asked: int | Literal["auto"], operands: tuple[int, int]) -> int:
+    """Bits of a partial sum: as ``asked`` for, or those that are ``needed`` (:func:`exact`).
 
     At least a product of the multiplier's ``operands``; at most :data:`lbt.hardware.precision.WIDEST_SUM`, the
     accumulator of a DSP block. A sum that needs more wraps at the extremes.
@@ -35,7 +33,7 @@ def accumulator(
     if asked != "auto":
         return asked
     floats = any(number.is_float for pair in precision.products for number in pair)
-    return min(WIDEST_SUM, max(exact(precision, works), NARROWEST, 0 if floats else sum(operands)))
+    return min(WIDEST_SUM, max(needed, NARROWEST, 0 if floats else sum(operands)))
 
 
 def exact(precision: Precision, works: Iterable[Work]) -> int:

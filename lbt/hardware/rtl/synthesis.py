@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -66,7 +67,7 @@ def run_synthesis(params: SynthesisParams, outputs: Path, cache_dir: Path = CACH
         LbtError: Yosys or Amaranth is not installed, or a unit does not synthesise.
     """
     units = [unit for unit in grid() if not params.kinds or unit.kind in params.kinds]
-    files = {unit: _cached(cache_dir, unit) for unit in units}
+    files = {unit: cached(cache_dir, unit, netlist(unit)) for unit in units}
     missing = [unit for unit in units if not _usable(files[unit])]
 
     def make(unit: Unit) -> None:
@@ -87,23 +88,29 @@ def synthesise(unit: Unit) -> dict[str, Any]:
         cell counts as its two LUTs), ``ff``, ``carry`` (CARRY4, CARRY8 or CCU2C), ``dsp``; ``depth``, cells on the
         longest path between registers or ports; ``tool`` and its version.
     """
-    text = netlist(unit)
     with tempfile.TemporaryDirectory(prefix="lbt-yosys-") as folder:
         work = Path(folder)
-        (work / "unit.il").write_text(text, encoding="utf-8")
         reports = "tee -q -o stat.json stat -json; tee -q -o path.txt ltp -noff * t:FD* t:TRELLIS_FF %u %d"
-        script = f"read_rtlil unit.il; {_flow(unit)}; {reports}"
-        command = [_yosys(), "-q", "-p", script]
-        done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
-        if done.returncode:
-            reason = " ".join(done.stderr.split())[-300:]
-            raise LbtError(f"synthesis of {unit.name}: {TOOL} failed: {reason}")
+        run_yosys(work, unit, netlist(unit), reports)
         cells = json.loads((work / "stat.json").read_text(encoding="utf-8"))["design"]["num_cells_by_type"]
         depth = re.search(r"length=(\d+)", (work / "path.txt").read_text(encoding="utf-8"))
     counts = {"lut": _LUT, "ff": _FF, "carry": _CARRY, "dsp": _DSP}
     row: dict[str, Any] = {k: getattr(unit, k) for k in ("kind", "style", "target", "a", "b", "c")}
     row |= {name: _sum(cells, weights) for name, weights in counts.items()}
     return row | {"depth": int(depth[1]) if depth else 0, "tool": f"{TOOL} {tool_version()}"}
+
+
+def run_yosys(work: Path, unit: Unit, text: str, then: str) -> None:
+    """Synthesise ``text`` (RTLIL) with the flow of ``unit`` in the folder ``work``, and run the commands ``then``.
+
+    Raises:
+        LbtError: Yosys is not installed, or fails.
+    """
+    (work / "unit.il").write_text(text, encoding="utf-8")
+    command = [program(TOOL, "synthesis", "lbt[rtl]"), "-q", "-p", f"read_rtlil unit.il; {_flow(unit)}; {then}"]
+    done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LbtError(f"synthesis of {unit.name}: {TOOL} failed: {' '.join(done.stderr.split())[-300:]}")
 
 
 @cache
@@ -143,13 +150,16 @@ def _sum(cells: Mapping[str, int], weights: Mapping[str, int]) -> int:
 
 
 @cache
-def _yosys() -> str:
-    import sys
+def program(name: str, work: str, package: str) -> str:
+    """Path of a tool beside this interpreter, or on the path.
 
-    beside = Path(sys.executable).with_name(TOOL)
-    found = str(beside) if beside.is_file() else shutil.which(TOOL)
+    Raises:
+        LbtError: it is not there: ``work`` needs it, and ``package`` holds it.
+    """
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.is_file() else shutil.which(name)
     if not found:
-        raise LbtError(f"synthesis needs {TOOL}; install it with: pip install 'lbt[rtl]'")
+        raise LbtError(f"{work} needs {name}; install it with: pip install '{package}'")
     return found
 
 
@@ -167,8 +177,9 @@ def _usable(path: Path) -> bool:
     return False
 
 
-def _cached(folder: Path, unit: Unit) -> Path:
-    digest = hashlib.sha256(f"{_flow(unit)}\n{netlist(unit)}".encode()).hexdigest()[:12]
+def cached(folder: Path, unit: Unit, text: str) -> Path:
+    """The JSON file in ``folder`` for what is made of a unit whose RTLIL is ``text``, by this version of the tool."""
+    digest = hashlib.sha256(f"{_flow(unit)}\n{text}".encode()).hexdigest()[:12]
     return folder / tool_version() / f"{unit.name}-{digest}.json"
 
 
