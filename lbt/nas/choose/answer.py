@@ -121,6 +121,17 @@ class Answer:
         """Methods that were run, the one that adapts first."""
         return list(dict.fromkeys([self.method, *(run.method for run in self.runs)]))
 
+    @property
+    def known(self) -> set[tuple[str, str, str, int]]:
+        """Point, method, recipe and seed of every adaptation."""
+        return {(run.point, run.method, run.recipe, run.seed) for run in self.runs}
+
+    @property
+    def first(self) -> dict[str, float | None]:
+        """Target accuracy of each point after its first adaptation, in its formats."""
+        asked = (self.method, BITS, self.seed)
+        return {run.point: run.accuracy for run in self.runs if (run.method, run.recipe, run.seed) == asked}
+
     def accuracy(self, point: str, method: str, recipe: str) -> Stat | None:
         """Target accuracy over the seeds, in percent; None where it was not measured."""
         found = [run.accuracy for run in self.runs if (run.point, run.method, run.recipe) == (point, method, recipe)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -65,5 +66,14 @@ class Shop:
         from lbt.hardware.trace import PRODUCTS, Graph, trace
 
         graph = network if isinstance(network, Graph) else trace(network, self.image)
-        precision = of_recipe(recipe, [node.name for node in graph.nodes if node.kind in PRODUCTS])
+        known = _named(recipe) if isinstance(recipe, str) else recipe
+        precision = of_recipe(known, [node.name for node in graph.nodes if node.kind in PRODUCTS])
         return cost_of_graph(graph, precision, self.board, self.name, HardwareParams(batch=self.batch))
+
+
+@cache
+def _named(recipe: str) -> Recipe:
+    """The recipe of a name, read once: a search prices hundreds of networks in it."""
+    from lbt.recipe import Recipe
+
+    return Recipe.load(recipe)

@@ -95,11 +95,7 @@ def _row(answer: Answer, point: Candidate, recipe: str) -> list[str]:
 
 def points_table(answer: Answer) -> str:
     """One row for each point, ``→`` is the answer."""
-    first = {
-        run.point: run.accuracy
-        for run in answer.runs
-        if (run.method, run.recipe, run.seed) == (answer.method, BITS, answer.seed)
-    }
+    first = answer.first
     body = [
         [
             "→" if place == 0 else "", point.name, point.text, _percent(point.agreement), f"{point.worth:.1f}",
@@ -122,15 +118,14 @@ def agreements(answer: Answer) -> dict[str, float]:
 
 
 def worth(answer: Answer) -> dict[str, float]:
-    """What the search expects, by point."""
+    """Expectations of the search, by point."""
     return {point.name: point.worth for point in answer.points}
 
 
 def kendall(answer: Answer, predicted: Mapping[str, float]) -> float | None:
     """Kendall's tau of a prediction by point with real accuracy in its formats, the first seed; None if unknown."""
-    asked = (answer.method, BITS, answer.seed)
-    known = {run.point: run.accuracy for run in answer.runs if (run.method, run.recipe, run.seed) == asked}
-    pairs = [(predicted[name], right) for name, right in known.items() if right is not None and name in predicted]
+    known = answer.first.items()
+    pairs = [(predicted[name], right) for name, right in known if right is not None and name in predicted]
     if len(pairs) < 3:
         return None
     tau = float(kendalltau(*zip(*pairs, strict=True)).statistic)

@@ -87,8 +87,7 @@ def choose(
     with fixed_threads():
         for seed in range(options.seed, options.seed + seeds):
             for point in winners:
-                known = {(run.point, run.method, run.recipe, run.seed) for run in answer.runs}
-                answer = answer.plus(finals(setting, point.contender, seed, known))
+                answer = answer.plus(finals(setting, point.contender, seed, answer.known))
     answer = replace(answer, seconds=setting.state.seconds, trainings=setting.state.count("trial"))
     report.write(answer, out)
     write_files(winners[0], out)
@@ -164,6 +163,5 @@ def smaller_batches(setting: Setting) -> Setting:
     batch = setting.options.batch
     while batch >= 2 * LEAST_BATCH and not setting.feasible(cheapest(setting)):
         batch //= 2
-        shop, options = replace(setting.shop, batch=batch), setting.options.model_copy(update={"batch": batch})
-        setting = replace(setting, shop=shop, options=options, _prices={})
+        setting = setting.with_batch(batch)
     return setting

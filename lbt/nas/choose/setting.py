@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,11 @@ class Setting:
         """Board and limits, as what a result depends on."""
         limits = {key: None if math.isinf(value) else value for key, value in vars(self.limits).items()}
         return {"board": self.shop.board.model_dump(), "batch": self.shop.batch, "limits": limits}
+
+    def with_batch(self, batch: int) -> Setting:
+        """The same with steps of ``batch`` images."""
+        shop, options = replace(self.shop, batch=batch), self.options.model_copy(update={"batch": batch})
+        return replace(self, shop=shop, options=options, _prices={})
 
     def pretraining(self, text: str, steps: int, seed: int) -> PretrainJob:
         """The training of a network on the source; a short one is evaluated five times."""

@@ -138,11 +138,7 @@ def run_finals(
         ``<method>/<numbers>/target_accuracy`` in percent, null without labels.
     """
     answer = Answer.read(searched_in["answer"])
-    setting = setting_of(sections, inputs, scratch, say)
-    shop, options = (
-        replace(setting.shop, batch=answer.batch), setting.options.model_copy(update={"batch": answer.batch}),
-    )  # fmt: skip
-    setting = replace(setting, shop=shop, options=options)
+    setting = setting_of(sections, inputs, scratch, say).with_batch(answer.batch)
     if name == HAND:
         one = Contender(answer.hand_made.name, HAND_MADE, SEARCHED)
     else:
@@ -150,8 +146,7 @@ def run_finals(
         trained = setting.pretraining(one.text, setting.options.steps, answer.seed)
         ready = Made(one.text, trained, searched_in["model"], {"validation_accuracy": answer.best.source})
         setting = replace(setting, made=[*setting.made, ready])
-    known = {(run.point, run.method, run.recipe, run.seed) for run in answer.runs}
-    found = [] if name != HAND and answer.best is answer.hand_made else finals(setting, one, seed, known)
+    found = [] if name != HAND and answer.best is answer.hand_made else finals(setting, one, seed, answer.known)
     write_json(runs, {"runs": [asdict(run) for run in found]})
     earlier = [run for run in answer.runs if (run.point, run.seed) == (one.name, seed)]
     return {f"{run.method}/{run.recipe}/target_accuracy": run.accuracy for run in (*earlier, *found)}
