@@ -85,7 +85,7 @@ class QuantizedLayer(nn.Module):
             if self.folded:
                 weight, bias = self.folded[0].fold(weight, bias)
             if not x.numel():
-                return kernel.plain(x, weight, bias)
+                return learned.idle(self, kernel.plain(x, weight, bias))
             if roles.learn:
                 x, weight = (
                     learned.applied(self, role, tensor, spec, key, kernel) if spec and spec.range.learned else tensor

@@ -51,6 +51,12 @@ def states(layer: nn.Module) -> dict[str, Tensor]:
     return found
 
 
+def idle(layer: nn.Module, output: Tensor) -> Tensor:
+    """``output``, which is empty, with gradients of zero for the step sizes of ``layer``, as its weight's is."""
+    steps = (step for name, step in layer._parameters.items() if name.startswith(STEP) and step is not None)
+    return sum((step.nan_to_num().sum() for step in steps), output)
+
+
 def applied(layer: QuantizedLayer, role: str, x: Tensor, spec: RoleSpec, key: Key, kernel: Kernel) -> Tensor:
     """``x``, the operand of ``role`` that ``kernel`` quantizes next, with the gradients of itself and of its step."""
     if layer.training:
