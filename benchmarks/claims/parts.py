@@ -53,7 +53,7 @@ RATES = {
 }
 """Rates that are tried, by variant; the first variant's for all others."""
 Made = tuple[Hook, set[int]]
-"""What happens before each step, and the layers that are trained."""
+"""Action before each step, and the layers that are trained."""
 
 
 def only(*layers: int, norms: bool = True) -> Callable[[nn.Module, int], Made]:

@@ -57,7 +57,7 @@ def run(seed: int) -> dict[str, Any]:
 
 
 def numbers(found: dict[tuple[str, int], np.ndarray]) -> dict[str, float]:
-    """What the accuracies of the cells say, by run."""
+    """Agreement of the proxies with the accuracies of the cells, by run."""
     first, second = found["full", 1], found["full", 2]
     truth = (first + second) / 2
     gains = [found["semi", turn] - found["part", turn] for turn in (1, 2)]

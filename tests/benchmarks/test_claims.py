@@ -11,15 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MINE = ("claims", "claims_page", "_runs", "_pages", "adaptation", "recipes", "predictors", "few_labels")
-
-
-@pytest.fixture(autouse=True)
-def _scripts(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    yield
-    for name in [name for name in sys.modules if name.partition(".")[0] in MINE]:
-        sys.modules.pop(name)
+pytestmark = pytest.mark.usefixtures("claims_scripts")
 
 
 def test_the_page_follows_from_the_numbers() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +11,7 @@ import torch
 from torch import nn
 
 ROOT = Path(__file__).parents[2]
-MINE = ("claims", "claims_page", "_runs", "_pages", "adaptation", "recipes", "predictors", "few_labels")
-
-
-@pytest.fixture(autouse=True)
-def _scripts(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    yield
-    for name in [name for name in sys.modules if name.partition(".")[0] in MINE]:
-        sys.modules.pop(name)
+pytestmark = pytest.mark.usefixtures("claims_scripts")
 
 
 def test_products_of_the_network_are_counted_from_its_shapes() -> None:

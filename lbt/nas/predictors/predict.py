@@ -74,12 +74,12 @@ def predict(
     for named in (encoder, *options.candidates):
         ENCODERS.check(named)
     data = tables.read(table, space, unlabelled=True)
+    numbers = _numbers(table, data, features)  # first: a misspelt feature would count as a column to predict
     name = _target(table, data, target, features)
     values = data.target(name)
     tables.check_values(table, name, values, unlabelled=True)
     known = np.isfinite(values)
     _check_labels(table, name, values[known])
-    numbers = _numbers(table, data, features)
     pool, beside = _pool(table, data, numbers, known, name, unseen, seed)
     try:
         columns = Columns.of(tuple(features), numbers)
@@ -138,9 +138,6 @@ def told_choice(choice: dict[str, dict[str, float]]) -> str:
 
 
 def _target(table: Path, data: tables.Table, target: str | None, features: Sequence[str]) -> str:
-    for name in features:
-        if name not in data.targets:
-            raise unknown("numeric column", name, list(data.targets), where=f"{table}: --features")
     if target is not None:
         if target in features:
             raise LbtError(f"{table}: {target} is the target and a feature; accepted: one of the two")
@@ -151,7 +148,7 @@ def _target(table: Path, data: tables.Table, target: str | None, features: Seque
             f"{table}: no numeric column to predict; accepted: one beside 'architecture', or a fitted predictor"
         )
     if len(possible) > 1:
-        raise LbtError(f"{table}: several columns could be the target; give --target, one of: {', '.join(possible)}")
+        raise LbtError(f"{table}: several columns could be the target; choose one of: {', '.join(possible)}")
     return possible[0]
 
 

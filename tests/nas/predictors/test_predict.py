@@ -106,7 +106,7 @@ def test_the_command_tells_the_choice_and_writes_the_bounds(work):
 @pytest.mark.parametrize(
     ("columns", "options", "message"),
     [
-        ({}, {"features": ["flop"]}, r"t\.csv: --features: unknown numeric column 'flop'; accepted: latency"),
+        ({}, {"features": ["flop"]}, r"t\.csv: unknown feature 'flop'; accepted: latency"),
         ({"flops": [""] + [1] * 80}, {"features": ["flops"]}, r"t\.csv: row 0: flops is nan"),
         ({"flops": [3] * 81}, {"features": ["flops"]}, r"t\.csv: feature flops is 3 in every row"),
         ({"flops": range(81)}, {"features": ["flops"], "unseen": 5}, r"t\.csv: unseen architectures have no features"),
@@ -119,8 +119,9 @@ def test_the_command_tells_the_choice_and_writes_the_bounds(work):
         (
             {"flops": range(81)},
             {},
-            r"t\.csv: several columns could be the target; give --target, one of: latency, flops",
+            r"t\.csv: several columns could be the target; choose one of: latency, flops",
         ),
+        ({"flops": range(81)}, {"features": ["flop"]}, r"t\.csv: unknown feature 'flop'; accepted: latency, flops"),
         ({"labels": 0}, {}, r"t\.csv: 0 rows have a value of latency"),
         ({"labels": 1}, {}, r"t\.csv: 1 rows have a value of latency"),
         ({"labels": 7}, {}, r"t\.csv: 7 evaluated architectures are too few to choose"),
