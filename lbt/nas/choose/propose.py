@@ -49,6 +49,8 @@ class Proposer:
         """At most ``options.wave`` networks that were not trained."""
         known = {one.text for one in trials}
         first = [] if wave else [text for text in self.narrowed() if text not in known][: self.setting.options.wave]
+        if len(first) == self.setting.options.wave:
+            return first
         pool = [text for text in self.pool(wave, trials, values) if text not in (*known, *first)]
         if not pool:
             return first
