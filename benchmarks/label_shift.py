@@ -101,7 +101,7 @@ def run(params: Params, work: Path, *, pair: str, shift: str, method: str, recip
         outputs = adapt.Outputs(curve=Path(folder) / "curve.parquet", student=Path(folder) / "student.safetensors")
         metrics = adapt.run(job, inputs, outputs)
     kept = ("before/target_accuracy", "target_accuracy", "collapsed", "rolled_back")
-    kept += tuple(name for name in ("guard/expected_gain", "guard/lost") if name in metrics)
+    kept += tuple(name for name in metrics if name.startswith("guard/"))
     given_up = metrics.get("adapted/target_accuracy", metrics["target_accuracy"])
     return {"steps": job.steps, **{name: metrics[name] for name in kept}, "adapted/target_accuracy": given_up}
 

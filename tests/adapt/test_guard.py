@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lbt.adapt import guard
-from lbt.adapt.guard import judge
+from lbt.adapt import guard, neighbours
+from lbt.adapt.guard import judge, rise
 from lbt.adapt.params import METHODS
 from lbt.artifacts import read_tensors
+from lbt.train.batches import Examples
 
 
 def one_hot(classes, certainty=0.99, count=4):
@@ -39,6 +40,42 @@ def test_images_that_the_start_was_certain_of_may_not(moved):
     assert verdict.gain > 0
     assert verdict.lost == pytest.approx(moved / 40)
     assert verdict.refused == (moved / 40 > guard.MOST_LOST)
+
+
+@pytest.mark.parametrize(("rise", "refused"), [(-0.2, True), (0.0, True), (0.3, False)])
+def test_errors_that_the_start_was_certain_of_may_be_mended(rise, refused):
+    start, adapted = one_hot([0] * 40), one_hot([1] * 20 + [0] * 20, 0.999)
+    assert judge(start, adapted, rise).refused == refused
+    unsure = one_hot([1] * 20 + [0] * 20, 0.4)
+    assert judge(start, unsure, rise).refused  # neighbours do not excuse an expected loss
+
+
+def test_neighbours_tell_a_mended_network_from_a_collapsed_one():
+    g = torch.Generator().manual_seed(0)
+    truth = torch.arange(120) % 4
+    shapes = torch.randn(4, 1, 6, 6, generator=g)
+    images = shapes[truth] + 0.5 * torch.randn(120, 1, 6, 6, generator=g)
+    examples = [Examples(part, torch.full((len(part),), -1), tuple("abcd")) for part in images.split([100, 20])]
+    wrong = torch.where((truth == 3) & (torch.arange(120) % 3 > 0), 0, truth)
+    right, misled = one_hot(truth.tolist()), one_hot(wrong.tolist())
+    assert rise(misled, right, *examples) > 0.1
+    assert rise(right, misled, *examples) < -0.1
+    assert rise(right, one_hot([0] * 120), *examples) < -0.5  # one class for all agrees by chance alone
+    assert rise(right, right, *examples) == 0
+    turned = [Examples(one.images * 3 + 1, one.labels, one.classes) for one in examples]  # brightness and contrast
+    assert rise(misled, right, *turned) == pytest.approx(rise(misled, right, *examples), abs=1e-6)
+
+
+def test_a_single_image_has_no_neighbours():
+    one = Examples(torch.zeros(1, 3, 4, 4), torch.tensor([-1]), ("a", "b"))
+    assert rise(one_hot([0], count=2), one_hot([1], count=2), one) == 0
+
+
+def test_neighbours_are_looked_for_among_a_part_of_many_images():
+    places = neighbours.spread(10 * neighbours.AMONG + 7)
+    assert len(places) == neighbours.AMONG == len(places.unique())
+    assert places[0] == 0
+    assert neighbours.spread(5).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_network_that_is_less_sure_of_its_changes_is_refused():
