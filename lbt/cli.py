@@ -201,9 +201,8 @@ def init(
     for line in made.notes:
         warn(line)
     click.echo(f"{folder / made.params}: written, with {len(made.written) - 1} other files")
-    steps = [*([] if folder == Path() else [f"cd {folder}"]), "lbt declare", "lbt check", "snakemake adapt"]
-    options = {"lbt declare": f" --params {params_file}", "lbt check": f" --params {params_file}"}
-    options["snakemake adapt"] = f" --configfile {params_file}"
+    steps = [*([] if folder == Path() else [f"cd {folder}"]), "lbt check", "snakemake adapt"]
+    options = {"lbt check": f" --params {params_file}", "snakemake adapt": f" --configfile {params_file}"}
     shown = steps if params_file == Path(DEFAULT) else [step + options.get(step, "") for step in steps]
     click.echo(f"next: {'; '.join(shown)}")
 
