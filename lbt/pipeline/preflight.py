@@ -119,8 +119,11 @@ def _check_labels(params: Params, method: str, target: str, found: Peek) -> None
 
 
 def _check_stream(params: Params, peeks: dict[str, Peek]) -> None:
-    """Refuse a method of the edge stage that needs labels, for a stream without any."""
+    """Refuse what needs labels in the edge stage, an order by class or a method, for a stream that lacks them."""
     stream = params.edge.target or params.edge_source
+    if "correlated" in params.edge.stream and (missing := peeks[stream].bare.get("test", 0)):
+        found = f"{missing} images of domain {stream}'s test split have no label"
+        raise LbtError(f"edge.stream: correlated orders images by their class, and {found}")
     if _known(peeks[stream], peeks[params.edge_source].classes).count("test") != 0:
         return
     for method in dict.fromkeys(job.method for job in params.edge.jobs()):

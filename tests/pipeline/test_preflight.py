@@ -78,6 +78,13 @@ def test_an_online_method_that_needs_labels_of_the_stream(workspace: Path) -> No
     preflight(params(sections={"edge": {**edge, "method": ["tent"]}}))
 
 
+def test_a_stream_in_the_order_of_labels_that_are_not_there(workspace: Path) -> None:
+    edge = {"stream": ["time", "correlated"], "target": "field"}
+    words = "edge.stream: correlated orders images by their class, and 3 images of domain field's test split"
+    with pytest.raises(LbtError, match=words):
+        preflight(params(sections={"edge": edge}))
+
+
 def test_too_few_labels_for_labels_per_class(workspace: Path) -> None:
     rows = [f"{n}.png,{('bar', 'dot')[n % 2]}" for n in range(8)]
     Path("inputs/field/labels.csv").write_text("file,label\n" + "\n".join(rows))
