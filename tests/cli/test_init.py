@@ -35,7 +35,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_workspace_that_runs(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ["init", "mine", "--source", "photos/bars", "--target", "photos/My field!"]
     result = CliRunner().invoke(cli.cli, arguments, catch_exceptions=False)
-    assert result.stdout.splitlines()[-1] == "next: cd mine; lbt check; snakemake adapt"
+    assert result.stdout.splitlines()[-1] == "next: cd mine; lbt check; snakemake adapt; lbt results"
     monkeypatch.chdir("mine")
     plan = Plan()
     assert plan.jobs["data/bars"].files == ("inputs/bars",)
