@@ -201,9 +201,9 @@ def init(
     for line in made.notes:
         warn(line)
     click.echo(f"{folder / made.params}: written, with {len(made.written) - 1} other files")
-    steps = [*([] if folder == Path() else [f"cd {folder}"]), "lbt declare", "lbt check", "snakemake adapt"]
-    options = {"lbt declare": f" --params {params_file}", "lbt check": f" --params {params_file}"}
-    options["snakemake adapt"] = f" --configfile {params_file}"
+    steps = [*([] if folder == Path() else [f"cd {folder}"]), "lbt check", "snakemake adapt", "lbt results"]
+    own = f" --params {params_file}"
+    options = {"lbt check": own, "snakemake adapt": f" --configfile {params_file}", "lbt results": own}
     shown = steps if params_file == Path(DEFAULT) else [step + options.get(step, "") for step in steps]
     click.echo(f"next: {'; '.join(shown)}")
 
@@ -298,7 +298,17 @@ def reproduce(processors: tuple[str, ...], params_file: str) -> None:
 @cli.command()
 @params_option
 def results(params_file: str) -> None:
-    """Print the short result table of a finished run, and where the rest is."""
+    """Print the short result table of a finished run, and where the rest is; without a report, what has ended."""
+    root = Path("results") / Path(params_file).stem
+    if not (root / "report/results.md").is_file() and root.is_dir():
+        from lbt.pipeline.so_far import so_far
+
+        if found := so_far(root):
+            click.echo("\n\n".join(found))
+            click.echo(
+                f"\nNo report yet: `snakemake --configfile {params_file}` makes it, with the stages that it needs."
+            )
+            return
     page = _results_page(params_file)
     click.echo(f"The whole report: {page.with_name('report.html')}\n")
     click.echo(page.read_text(encoding="utf-8").rstrip("\n"))

@@ -20,11 +20,23 @@ class Section(BaseModel):
     """Base of every typed piece of configuration: frozen, no unknown keys, attribute docstrings as descriptions.
 
     No number is infinite or NaN. Each gives its bounds: a value that a stage cannot work with is refused on reading.
+
+    Raises:
+        LbtError: made in code with a wrong key or value; one line, as for a file.
     """
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=(), allow_inf_nan=False
     )
+
+    def __init__(self, /, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise LbtError(explain(type(self), error, type(self).__name__)) from None
+
+    # sections in sections are validated by pydantic itself, which knows where they stand, and not by this __init__
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
 
 S = TypeVar("S", bound=Section)
@@ -141,6 +153,8 @@ def find_yaml(kind: str, name: str | Path) -> Path:
     A name that ends in ``.yaml`` is a path. Otherwise the workspace's own ``params/<kind>/`` is looked at first, then
     the ones that ship with lbt.
     """
+    if not isinstance(name, str | Path):
+        raise LbtError(f"{kind.rstrip('s')}: found {told(name)}; accepted: a name, or the path of a YAML file")
     if str(name).endswith((".yaml", ".yml")):
         return Path(name)
     folders = yaml_folders(kind)

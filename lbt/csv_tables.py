@@ -1,9 +1,11 @@
-"""CSV files as tables: numbers where every cell of a column is one, text elsewhere."""
+"""CSV files as tables: numbers where every cell of a column is one, text elsewhere. Errors name the line."""
 
 from __future__ import annotations
 
 import csv
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,93 @@ def read(path: str | Path) -> pa.Table:
     return reading(path, "CSV", _read)
 
 
+def lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Number (from 1) and stripped cells of each line that holds some; the first are the columns' names.
+
+    A cell in quotes may go on over several lines; the number is then the last one's.
+
+    Raises:
+        LbtError: not UTF-8, quotes that do not close, or a line with more or fewer cells than names. The line is named.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as text:
+            delimiter = _separator(text.readline())
+            text.seek(0)
+            reader = csv.reader(text, delimiter=delimiter, skipinitialspace=True, strict=True)
+            width = 0
+            try:
+                for cells in reader:
+                    width = width or len(cells)
+                    if any(cells) and len(cells) != width:
+                        hint = " (a cell with commas needs quotes)" if len(cells) > width else ""
+                        number = reader.line_num
+                        raise LbtError(f"{path}: line {number} has {len(cells)} cells under {width} names{hint}")
+                    if any(cells):
+                        yield reader.line_num, [cell.strip() for cell in cells]
+            except csv.Error as error:
+                raise LbtError(f"{path}: not a readable CSV file: line {reader.line_num}: {error}") from None
+    except UnicodeDecodeError:
+        raise LbtError(
+            f"{path}: not a readable CSV file: line {_not_utf8(path)} is not UTF-8; save it as such"
+        ) from None
+
+
+def _separator(header: str) -> str:
+    return max(",;\t", key=header.count)
+
+
+def _decimal_comma(path: Path) -> bool:
+    with path.open(encoding="utf-8-sig", newline="") as text:
+        return _separator(text.readline()) == ";"
+
+
+def _not_utf8(path: Path) -> int:
+    """The number of the first line that is not UTF-8."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return number
+
+
+def is_csv(path: str | Path) -> bool:
+    """True for a CSV file, by its suffix."""
+    return str(path).lower().endswith(SUFFIXES)
+
+
+def places(path: str | Path) -> Iterator[str]:
+    """Where the rows of a table stand, in order: ``line 7`` … of a CSV file, ``row 5`` … (from 0) of any other."""
+    if is_csv(path):
+        return (f"line {number}" for number, _ in islice(lines(Path(path)), 1, None))
+    return map("row {}".format, count())
+
+
+def place(path: str | Path, index: int) -> str:
+    """Where the row ``index`` (from 0) of a table stands, see :func:`places`."""
+    return next(islice(places(path), index, None))
+
+
+def why_text(path: str | Path, name: str, cells: Sequence[str | None]) -> str | None:
+    """Words on what keeps a column of text from being numbers; None where half of its cells or more are words."""
+    comma = is_csv(path) and _decimal_comma(Path(path))
+    words = [n for n, cell in enumerate(cells) if cell is not None and not _is_number(cell, comma)]
+    if 2 * len(words) >= len(cells):
+        return None
+    if not words:
+        return f"column {name} holds numbers as text"
+    return f"column {name}: {place(path, words[0])} holds {told(cells[words[0]])}, not a number"
+
+
+def _is_number(cell: str, comma: bool) -> bool:
+    try:
+        _number(cell, comma)
+    except ValueError:
+        return False
+    return True
+
+
 def read_any(path: str | Path) -> pa.Table:
     """A table that a user brings: CSV by its suffix (``SUFFIXES``), Parquet otherwise.
 
@@ -37,33 +126,28 @@ def read_any(path: str | Path) -> pa.Table:
     """
     from lbt.artifacts import read_table
 
-    return read(path) if str(path).lower().endswith(SUFFIXES) else read_table(path)
+    return read(path) if is_csv(path) else read_table(path)
 
 
 def _read(path: Path) -> pa.Table:
     import pyarrow as pa
 
-    with path.open(encoding="utf-8-sig", newline="") as text:
-        header = text.readline()
-        separator = max(",;\t", key=header.count)
-        text.seek(0)
-        lines = csv.reader(text, delimiter=separator, skipinitialspace=True, strict=True)
-        names = [name.strip() for name in next(lines, [])]
-        if not any(names):
-            raise LbtError(f"{path}: empty; expected the columns' names, such as architecture,accuracy")
-        if twice := [name for name, count in Counter(names).items() if count > 1]:
-            raise LbtError(f"{path}: column {told(twice[0])} is there twice")
-        rows = []
-        for cells in lines:
-            if any(cells) and len(cells) != len(names):
-                hint = " (a cell with commas needs quotes)" if len(cells) > len(names) else ""
-                raise LbtError(f"{path}: line {lines.line_num} has {len(cells)} cells under {len(names)} names{hint}")
-            if any(cells):
-                rows.append(cells)
-    columns = {name: [row[index].strip() for row in rows] for index, name in enumerate(names)}
-    comma = separator == ";"
+    found = lines(path)
+    _, names = next(found, (0, []))
+    if not any(names):
+        raise LbtError(f"{path}: empty; expected the columns' names, such as architecture,accuracy")
+    check_names(path, names)
+    rows = [cells for _, cells in found]
+    columns = {name: [row[index] for row in rows] for index, name in enumerate(names)}
+    comma = _decimal_comma(path)
     typed = {name: _typed(cells, comma) for name, cells in columns.items() if name != "architecture"}
     return pa.table({name: typed.get(name, cells) for name, cells in columns.items()})
+
+
+def check_names(path: Path, names: Sequence[str]) -> None:
+    """Refuse a column name that is there twice."""
+    if twice := [name for name, found in Counter(names).items() if found > 1]:
+        raise LbtError(f"{path}: column {told(twice[0])} is there twice")
 
 
 def _typed(cells: list[str], comma: bool) -> pa.Array:

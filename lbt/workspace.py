@@ -20,7 +20,6 @@ from lbt.errors import LbtError
 from lbt.params import Params
 from lbt.pipeline.declaration import DVC_YAML
 from lbt.pipeline.declare import declare_inputs
-from lbt.pipeline.plan import Plan
 
 PACKAGE = Path(__file__).resolve().parent
 PACKED = PACKAGE / "_workspace"
@@ -90,8 +89,7 @@ def init(
     _write(folder / params_file, text, params_file, made)
     if DVC_YAML in made.written:
         with contextlib.chdir(folder):
-            if Plan(params_file, check_files=False).versioned:
-                declare_inputs(params_file)
+            declare_inputs(params_file)
     made.notes.extend([*(line for found in seen.values() for line in found.notes()), *together])
     return made
 

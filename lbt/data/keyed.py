@@ -9,19 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lbt import mapped
-from lbt.data.columns import column as cells
+from lbt.data.columns import column, rows_of
 from lbt.data.depth import to_uint8
-from lbt.data.listing import SPLIT_NAMES, Decoded, Listing, split_name
+from lbt.data.listing import SPLIT_NAMES, Decoded, Listing, split_names
 from lbt.errors import LbtError, nearest
 
 PAIRS = (("images", "labels"), ("x", "y"), ("X", "y"), ("X", "Y"), ("data", "target"))
 NOTES = ("file", "user", "time", "split")
+AXES = "(N, H, W), (N, H, W, C) or (N, C, H, W), where C is 1 or 3"
+"""Axes of arrays of images, in words."""
 _OF_SPLITS = (("x_{}", "y_{}"), ("X_{}", "y_{}"), ("{}_images", "{}_labels"), ("{}_x", "{}_y"))
 
 
@@ -62,7 +65,7 @@ def listing(path: Path, kind: str, arrays: Mapping[str, Callable[[], np.ndarray]
         notes = [f"{path}: arrays that are not read: {', '.join(other)}"]
     own_splits: list[str | None] | None = splits if any(splits) else None
     if "split" in columns:
-        own_splits = [split_name(value, str(path)) for value in columns.pop("split")]
+        own_splits = split_names(columns.pop("split"), rows_of(path))
     return Listing(
         where=str(path),
         format=kind,
@@ -112,7 +115,7 @@ def _column(path: Path, name: str, array: np.ndarray, length: int) -> list[Any]:
     values = _labels(path, name, array)
     if len(values) != length:
         raise LbtError(f"{path}: {length} images but {len(values)} values in {name}")
-    return cells(name, values, str(path))
+    return column(name, values, rows_of(path))
 
 
 def _decode(
@@ -123,7 +126,9 @@ def _decode(
     index: np.ndarray,
     size: int | None,
 ) -> Decoded:
-    parts = [as_images(path, name, arrays[name]()) for name in names]
+    given = {name: arrays[name]() for name in names}
+    odd = [line for name, array in given.items() for line in _two_readings(path, name, array)]
+    parts = [as_images(path, name, array) for name, array in given.items()]
     shapes = {part.shape[1:] for part in parts}
     if len(shapes) > 1:
         raise LbtError(f"{path}: {' and '.join(names)} have images of different shapes: {sorted(shapes)}")
@@ -134,15 +139,24 @@ def _decode(
         raise LbtError(f"{path}: {sum(map(len, parts))} images but {count} labels")
     pixels, notes = to_uint8(mapped.joined(parts), f"{path}: {', '.join(names)}")
     chosen = pixels if len(index) == count else mapped.take(pixels, index)
-    return Decoded(chosen, np.arange(len(index)), notes=notes)
+    return Decoded(chosen, np.arange(len(index)), notes=(*odd, *notes))
 
 
 def as_images(path: Path, name: str, array: np.ndarray) -> np.ndarray:
-    """The array as (N, H, W, C), from (N, H, W), (N, H, W, C) or (N, C, H, W)."""
+    """The array as (N, H, W, C), from one of :data:`AXES`."""
     if array.ndim == 3:
         array = array[..., None]
     elif array.ndim == 4 and array.shape[1] in (1, 3) and array.shape[3] not in (1, 3):
         array = array.transpose(0, 2, 3, 1)
     if array.ndim != 4 or array.shape[3] not in (1, 3) or 0 in array.shape[1:]:
-        raise LbtError(f"{path}: {name} has shape {array.shape}; accepted: (N, H, W), (N, H, W, C), (N, C, H, W)")
+        side = isqrt(array.shape[1]) if array.ndim == 2 else 0
+        hint = f"; rows of {side}×{side} pixels? reshape them" if side > 1 and side**2 == array.shape[1] else ""
+        raise LbtError(f"{path}: {name} has shape {array.shape}; accepted: {AXES}{hint}")
     return array
+
+
+def _two_readings(path: Path, name: str, array: np.ndarray) -> list[str]:
+    """A line on an array of which two axes could be the channels."""
+    if array.ndim != 4 or array.shape[1] not in (1, 3) or array.shape[3] not in (1, 3):
+        return []
+    return [f"{path}: {name} of shape {array.shape}: read as (N, H, W, C); transpose it if it is (N, C, H, W)"]

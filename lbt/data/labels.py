@@ -59,13 +59,15 @@ def number(
         return Numbered(np.full(len(plain), -1), tuple(names or asked or ()), tuple(notes))
     if all(isinstance(label, str) for label in known):
         return _told(_of_names(plain, names, where, notes), where)
-    strange = [label for label in known if not _is_number(label)]
-    if strange:
-        mixed = " among numbers" if isinstance(strange[0], str) else ""
+    strange = next((n for n, label in enumerate(plain) if label is not None and not _is_number(label)), None)
+    if strange is not None:
+        mixed = " among numbers" if isinstance(plain[strange], str) else ""
         accepted = "whole numbers from 0, or names; -1 or null for none"
-        raise LbtError(f"{where}: label {told(strange[0])}{mixed}; accepted: {accepted}")
-    if (largest := max(int(label) for label in known)) > LAST_CLASS:  # type: ignore[call-overload]
-        raise LbtError(f"{where}: label {told(largest)}; accepted: -1 (none), or a class from 0 to {LAST_CLASS}")
+        raise LbtError(f"{where}: row {strange}: label {told(plain[strange])}{mixed}; accepted: {accepted}")
+    largest, at = max((int(label), -n) for n, label in enumerate(plain) if label is not None)  # type: ignore[call-overload]
+    if largest > LAST_CLASS:
+        accepted = f"-1 (none), or a class from 0 to {LAST_CLASS}"
+        raise LbtError(f"{where}: row {-at}: label {told(largest)}; accepted: {accepted}")
     found = np.array([-1 if label is None else int(label) for label in plain], np.int64)  # type: ignore[call-overload]
     if any(isinstance(label, float) for label in known):
         notes.append(FLOATS.format(where))
@@ -116,7 +118,8 @@ def _of_names(labels: Sequence[object], names: Sequence[str] | None, where: str,
         raise LbtError(f"{where}: {len(classes):,} classes; accepted: at most {LAST_CLASS + 1:,}")
     numbers: dict[object, int] = {name: index for index, name in enumerate(classes)}
     if unknown := [name for name in found if name not in numbers]:
-        raise LbtError(f"{where}: label {told(unknown[0])} is not one of its classes, {some(classes)}")
+        at = next(n for n, label in enumerate(labels) if label is not None and str(label) == unknown[0])
+        raise LbtError(f"{where}: row {at}: label {told(unknown[0])} is not one of its classes, {some(classes)}")
     if all(name.isdecimal() for name in classes):
         notes += _not_from_zero(sorted(map(int, classes)), where)
     return Numbered(
@@ -140,7 +143,8 @@ def _of_numbers(
         names = asked
     if names is not None:
         if largest >= len(names):
-            raise LbtError(f"{where}: label {largest}, but there are {len(names)} classes")
+            at = int(labels.argmax())
+            raise LbtError(f"{where}: row {at}: label {largest}, but there are {len(names)} classes")
         return Numbered(labels, tuple(names), tuple(notes))
     notes += _not_from_zero(values.tolist(), where)
     numbers = np.searchsorted(values, labels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,11 @@ def split_name(found: object, where: str) -> str | None:
     if name := SPLIT_NAMES.get(str(found).strip().lower()):
         return name
     raise LbtError(f"{where}: split: found {told(found)}; accepted: {', '.join(SPLIT_NAMES)}")
+
+
+def split_names(values: Iterable[object], place: Callable[[int], str]) -> list[str | None]:
+    """:func:`split_name` of each value; ``place`` says where one stands, by its number from 0."""
+    return [None if value is None else split_name(value, place(number)) for number, value in enumerate(values)]
 
 
 def some(names: Sequence[object], most: int = 3) -> str:

@@ -14,6 +14,7 @@ from lbt.artifacts import Images
 from lbt.config import parse
 from lbt.data import readers
 from lbt.data.images import convert
+from lbt.data.keyed import AXES
 from lbt.data.listing import Listing, count
 from lbt.data.own import assemble, told, too_many_skipped
 from lbt.data.params import DomainSpec
@@ -77,6 +78,8 @@ def look(path: Path, options: Mapping[str, Any] | None = None) -> Seen:
         LbtError: nothing is there, its content is wrong, or an option is.
     """
     given = {name: value for name, value in (options or {}).items() if value is not None}
+    if (useless := {"layout", "name"} & set(given)) and path.is_file():
+        raise LbtError(f"{min(useless)}: is for a folder of image files, and {path} is a file; arrays are {AXES}")
     asked = {"kind": "folder" if {"layout", "name"} & set(given) else "arrays", "path": "inputs/x", **given}
     spec = parse(DomainSpec, asked, "options")
     listing = tree.read(path, spec.layout, spec.name) if spec.kind == "folder" else readers.read(path)

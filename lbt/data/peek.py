@@ -22,11 +22,13 @@ class Peek:
         classes: class names, in order.
         labelled: part (train, validation, test) → class → labelled images; None where every image has a label and
             nobody has counted them.
+        bare: part → images without a label; empty where every image has one.
         notes: lines on what looks odd.
     """
 
     classes: tuple[str, ...]
     labelled: dict[str, dict[str, int]] | None = None
+    bare: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def count(self, part: str) -> int | None:
@@ -52,13 +54,14 @@ def peek(spec: DomainSpec, name: str) -> Peek:
     except LbtError as error:
         raise LbtError(f"data.domains.{name}: {error}") from None
     limits = {"train": spec.train, "validation": spec.validation, "test": spec.test}
-    labelled = {}
+    labelled, bare = {}, {}
     for part, index in parts.items():
         labels = found.labels[index[: limits[part]]]
         counts = np.bincount(labels[labels >= 0], minlength=len(found.classes)).tolist()
         labelled[part] = dict(zip(found.classes, counts, strict=True))
+        bare[part] = int((labels < 0).sum())
     lines = told((*found.notes, *division.notes), listing.skipped)
-    return Peek(found.classes, labelled, [f"data.domains.{name}: {line}" for line in lines])
+    return Peek(found.classes, labelled, bare, [f"data.domains.{name}: {line}" for line in lines])
 
 
 def class_lines(source: str, known: Sequence[str], target: str, asked: Sequence[str]) -> list[str]:

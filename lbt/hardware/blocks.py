@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from lbt.config import Section, find_yaml, load_yaml
-from lbt.csv_tables import read_any
+from lbt.csv_tables import places, read_any
 from lbt.errors import LbtError, told, unknown
 from lbt.hardware.layers import Layer, convolution, elementwise, pooling
 
@@ -182,7 +182,7 @@ def read_chains(path: str | Path, space: Blocks) -> tuple[list[Chain], list[dict
     rows: list[dict[str, Any]] = read_any(path).to_pylist()
     if not rows:
         raise LbtError(f"{path}: holds no row")
-    return [chain(space, row, f"{path}: row {number}") for number, row in enumerate(rows, start=1)], rows
+    return [chain(space, row, f"{path}: {at}") for at, row in zip(places(path), rows, strict=False)], rows
 
 
 def _block(name: str, block: Block, side: int) -> Iterator[Layer]:

@@ -31,7 +31,7 @@ class Board(Section):
     """One device on one board."""
 
     device: str
-    """Part number of the device."""
+    """Part number of the device, for people."""
     target: Target
     """Synthesis target that the unit library is read for: xc7, xcup or ecp5."""
     lut: int = Field(gt=0, le=10**9)
@@ -45,7 +45,7 @@ class Board(Section):
     uram: int = Field(0, ge=0, le=10**9)
     """UltraRAMs of 288 kbit. They add capacity, not ports."""
     clock: float = Field(ge=0.001, le=100_000)
-    """Highest clock of the accelerator in MHz, an assumption; its units may reach less (:mod:`lbt.hardware.clock`)."""
+    """Highest clock of the accelerator in MHz, an assumption; its units may reach less (docs/hardware.md, Clock)."""
     bandwidth: float = Field(ge=1e-6, le=1e6)
     """Peak bandwidth of the external memory in GB/s (10⁹ bytes)."""
     efficiency: float = Field(default=0.85, gt=0, le=1)
@@ -57,7 +57,7 @@ class Board(Section):
     usable: Usable = Usable()
     """Share of each resource that may be filled."""
     source: str
-    """Source of the numbers."""
+    """Source of the numbers: data sheet, manual, measurement."""
 
     @property
     def usable_lut(self) -> int:

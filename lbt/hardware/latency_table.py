@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lbt.csv_tables import place
 from lbt.errors import LbtError, told, unknown
 from lbt.hardware.blocks import Blocks, read_chains
 from lbt.hardware.calibrate import Calibration, calibrate, microseconds, unit_of
@@ -57,9 +58,8 @@ class Networks:
         found = [(n, row[column]) for n, row in enumerate(self.rows) if row[column] is not None]
         for number, value in found:
             if isinstance(value, str) or not math.isfinite(value) or value <= 0:
-                raise LbtError(
-                    f"{self.path}: row {number + 1}: {column}: found {told(value)}; accepted: a number above 0"
-                )
+                where = f"{self.path}: {place(self.path, number)}"
+                raise LbtError(f"{where}: {column}: found {told(value)}; accepted: a number above 0")
         index = np.array([number for number, _ in found], dtype=int)
         return index, microseconds([value for _, value in found], unit_of(column, unit), processor)
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lbt.errors import LbtError, one_line, told
+from lbt.errors import LbtError, nearest, one_line, told
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -66,7 +66,17 @@ def raw(name: str, classes: int, channels: int) -> nn.Module:
         )
     module, _, function = name.partition(":")
     try:
-        network = getattr(_imported(module, source(name) is not None), function)(classes, channels)
+        held = _imported(module, source(name) is not None)
+    except Exception as error:  # whatever a user's code raises
+        reason = one_line(f"{type(error).__name__}: {error}", 300)
+        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+            reason = f"no module {error.name}; accepted: a module in {Path.cwd()}, or an installed one"
+        raise LbtError(f"{name}: cannot be imported: {reason}") from None
+    if not callable(make := getattr(held, function, None)):
+        functions = [key for key, value in vars(held).items() if callable(value) and not key.startswith("_")]
+        raise LbtError(f"{name}: no function {function} in module {module}{nearest(function, functions)}")
+    try:
+        network = make(classes, channels)
     except Exception as error:  # whatever a user's code raises
         reason = one_line(f"{type(error).__name__}: {error}", 300)
         raise LbtError(f"{name}: {function}({classes}, {channels}) cannot be called: {reason}") from None

@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import importlib.util
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,18 +52,22 @@ class Table:
         rows: int64 (N, L), the architectures (see :mod:`lbt.nas.space`).
         targets: float64 (N,) per target name; no NaN.
         source: the file, for messages.
+        texts: column of text that looks like numbers → words on what keeps it from being some.
     """
 
     space: CellSpace
     rows: np.ndarray
     targets: dict[str, np.ndarray]
     source: str = ""
+    texts: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def target(self, name: str) -> np.ndarray:
         """The column ``name``, float64 (N,)."""
+        if name in self.texts:
+            raise LbtError(f"{self.source}: {self.texts[name]}")
         if name not in self.targets:
             raise unknown("target", name, self.targets, self.source)
         return self.targets[name]
@@ -94,28 +99,35 @@ def read(path: str | Path, space: str | Path | CellSpace, *, complete: bool = Fa
     if not (types.is_string(found) or types.is_large_string(found)):
         raise LbtError(f"{path}: column architecture holds {found}; expected text, such as {_example(space)!r}")
     try:
-        rows = space.encode(table.column("architecture").to_pylist())
+        rows = space.encode(table.column("architecture").to_pylist(), partial(csv_tables.place, path))
     except LbtError as error:
         raise LbtError(f"{path}: {error}") from None
     first: dict[bytes, int] = {}
     for index, row in enumerate(rows):
         if (earlier := first.setdefault(row.tobytes(), index)) != index:
-            raise LbtError(f"{path}: row {index}: {space.format(row)!r} is already in row {earlier}")
+            where, also = csv_tables.place(path, index), csv_tables.place(path, earlier)
+            raise LbtError(f"{path}: {where}: {space.format(row)!r} is already in {also}")
     if complete and len(rows) < space.size:
         missing = next(row for row in space.all() if row.tobytes() not in first)
         count = space.size - len(rows)
         raise LbtError(f"{path}: {count} of {space.size} cells are missing, the first is {space.format(missing)!r}")
-    targets = {}
-    for field in table.schema:
-        if not any(holds(field.type) for holds in (types.is_floating, types.is_integer, types.is_decimal)):
+    targets, texts = {}, {}
+    for column in table.schema:
+        name = column.name
+        if types.is_string(column.type) and name != "architecture":
+            if (why := csv_tables.why_text(path, name, table.column(name).to_pylist())) is not None:
+                texts[name] = why
             continue
-        values = table.column(field.name).cast("float64", safe=False).to_numpy()  # beyond 2⁵³: the nearest
+        if not any(holds(column.type) for holds in (types.is_floating, types.is_integer, types.is_decimal)):
+            continue
+        values = table.column(name).cast("float64", safe=False).to_numpy()  # beyond 2⁵³: the nearest
         if not unlabelled:
-            check_values(path, field.name, values)
-        targets[field.name] = values
+            check_values(path, name, values)
+        targets[name] = values
     if not targets and not unlabelled:
-        raise LbtError(f"{path}: no numeric column to predict; found: {', '.join(table.column_names)}")
-    return Table(space, rows, targets, str(path))
+        why = "".join(f"; {text}" for text in list(texts.values())[:1])
+        raise LbtError(f"{path}: no numeric column to predict; found: {', '.join(table.column_names)}{why}")
+    return Table(space, rows, targets, str(path), texts)
 
 
 def check_values(path: str | Path, name: str, values: np.ndarray, *, unlabelled: bool = False) -> None:
@@ -124,7 +136,7 @@ def check_values(path: str | Path, name: str, values: np.ndarray, *, unlabelled:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         expected = f"expected a finite number of at most {LARGEST:g}"
-        raise LbtError(f"{path}: row {row}: {name} is {values[row]}; {expected}")
+        raise LbtError(f"{path}: {csv_tables.place(path, row)}: {name} is {values[row]}; {expected}")
 
 
 def _example(space: CellSpace) -> str:

@@ -14,12 +14,27 @@ from lbt.errors import LbtError
 from lbt.nn.context import SAME_STREAM
 
 
+def check_module(model: object, what: str) -> None:
+    """Refuse what is no module, and one with parameters that a first batch has yet to shape.
+
+    Raises:
+        LbtError: ``what`` is impossible.
+    """
+    if not isinstance(model, nn.Module):
+        raise LbtError(f"{what}: found {type(model).__name__}; accepted: a torch.nn.Module (lbt.models.build)")
+    for name, parameter in model.named_parameters():
+        if isinstance(parameter, nn.parameter.UninitializedParameter):
+            raise LbtError(f"{what}: parameter {name!r} is not initialised yet: run one batch through the model first")
+
+
 def copied(model: nn.Module, what: str) -> nn.Module:
     """A deep copy of ``model`` that draws the same random numbers.
 
     Raises:
         LbtError: it cannot be copied, so that ``what`` is impossible; names the weight that a hook computes, if any.
+            See also :func:`check_module`.
     """
+    check_module(model, what)
     try:
         return copy.deepcopy(model, {SAME_STREAM: True})
     except Exception as error:  # of the user's own classes too

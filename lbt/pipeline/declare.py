@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lbt.artifacts import atomic
-from lbt.errors import LbtError
 from lbt.pipeline.declaration import DVC_YAML, read_declarations
 from lbt.pipeline.imports import PACKAGE, Imports
 from lbt.pipeline.plan import Plan
@@ -28,29 +27,32 @@ def declare_code() -> list[str]:
     Dependencies outside ``lbt/``, comments and the order of the others stay as they are.
 
     Returns:
-        A line for each dependency that was added or removed.
+        A line with the number of dependencies, if any was added or removed: the code is lbt's, and nobody chose it.
     """
     imports = Imports(beside=ENGINE)
     added, removed = {}, {}
     for name, stage in read_declarations().items():
         old, new = {path for path in stage.code if path.startswith(f"{PACKAGE}/")}, set(code_of(name, imports))
         added[name], removed[name] = sorted(new - old), sorted(old - new)
-    return _change(added, removed)
+    _change(added, removed)
+    stages = [name for name in added if added[name] or removed[name]]
+    counts = [sum(map(len, changed.values())) for changed in (added, removed)]
+    return [f"{DVC_YAML}: code of {', '.join(stages)}: {counts[0]} added, {counts[1]} removed"] if stages else []
 
 
 def declare_inputs(params_file: str | Path) -> list[str]:
     """Write into ``dvc.yaml`` the images, recipes and boards of a params file that it does not declare.
 
     Returns:
-        A line for each dependency that was added.
+        A line for each dependency that was added, or one that ``dvc.yaml`` does not version the run of these params.
 
     Raises:
-        LbtError: the params are wrong, or their run is not the one that ``dvc.yaml`` versions.
+        LbtError: the params are wrong.
     """
     declarations = read_declarations()
     plan = Plan(params_file, check_files=False)
     if not plan.versioned:
-        raise LbtError(f"{params_file}: {DVC_YAML} does not version {plan.root}, so that nothing has to be declared")
+        return [f"{params_file}: {DVC_YAML} does not version {plan.root}, so that its inputs need no declaration"]
     missing: dict[str, list[str]] = {}
     for job in plan.jobs.values():
         for file in job.files:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lbt.adapt.params import METHODS
 from lbt.data.peek import Peek, class_lines, peek
+from lbt.edge.params import METHODS as ONLINE
 from lbt.errors import LbtError
 from lbt.models import Architecture, allow, build_with, is_own
 from lbt.params import Params
@@ -26,14 +27,16 @@ def preflight(params: Params) -> list[str]:
     domains, needed = params.data.domains, used(params)
     grid = [(job.pair, job.method) for job in params.adapt.jobs()]
     peeks = {name: peek(domains[name], name) for name in domains if name in needed}
-    for name in sorted({pair.split("-")[0] for pair, _ in grid} | {params.supernet_domain, params.edge_source}):
+    for name in sorted(_sources(params)):
         _check_source(name, peeks[name])
     pairs = [tuple(pair.split("-")) for pair in dict.fromkeys(pair for pair, _ in grid)]
     pairs += [(params.edge_source, params.edge.target)] if params.edge.target is not None else []
+    pairs += [tuple(params.choose_pair.split("-"))] if params.choose is not None else []
     notes = [line for source, target in dict.fromkeys(pairs) for line in _check_classes(source, target, peeks)]
     for pair, method in dict.fromkeys(grid):
         source, target = pair.split("-")
         _check_labels(params, method, target, _known(peeks[target], peeks[source].classes))
+    _check_stream(params, peeks)
     _check_network(params, peeks)
     return [line for found in peeks.values() for line in found.notes] + notes
 
@@ -55,7 +58,15 @@ def _check_network(params: Params, peeks: dict[str, Peek]) -> None:
 def used(params: Params) -> set[str]:
     """Names of the domains that a stage after ``data`` reads."""
     adapted = {name for job in params.adapt.jobs() for name in job.pair.split("-")}
-    return adapted | {params.supernet_domain, params.edge_source, params.edge.target or params.edge_source}
+    chosen = set() if params.choose is None else set(params.choose_pair.split("-"))
+    return adapted | chosen | {params.supernet_domain, params.edge_source, params.edge.target or params.edge_source}
+
+
+def _sources(params: Params) -> set[str]:
+    """Names of the domains whose labels a network learns from."""
+    adapted = {job.pair.split("-")[0] for job in params.adapt.jobs()}
+    chosen = set() if params.choose is None else {params.choose_pair.split("-")[0]}
+    return adapted | chosen | {params.supernet_domain, params.edge_source}
 
 
 def _check_source(name: str, found: Peek) -> None:
@@ -105,6 +116,19 @@ def _check_labels(params: Params, method: str, target: str, found: Peek) -> None
                 f"adapt.labels_per_class: {method} takes {wanted} labelled images of each class, and domain {target} "
                 f"has {count} of class {name} for training"
             )
+
+
+def _check_stream(params: Params, peeks: dict[str, Peek]) -> None:
+    """Refuse what needs labels in the edge stage, an order by class or a method, for a stream that lacks them."""
+    stream = params.edge.target or params.edge_source
+    if "correlated" in params.edge.stream and (missing := peeks[stream].bare.get("test", 0)):
+        found = f"{missing} images of domain {stream}'s test split have no label"
+        raise LbtError(f"edge.stream: correlated orders images by their class, and {found}")
+    if _known(peeks[stream], peeks[params.edge_source].classes).count("test") != 0:
+        return
+    for method in dict.fromkeys(job.method for job in params.edge.jobs()):
+        if ONLINE.load(method).Method.needs_labels:
+            raise LbtError(f"edge.method: {method} needs labels, and domain {stream} has none in its test split")
 
 
 @cache

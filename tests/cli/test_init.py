@@ -35,7 +35,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_workspace_that_runs(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ["init", "mine", "--source", "photos/bars", "--target", "photos/My field!"]
     result = CliRunner().invoke(cli.cli, arguments, catch_exceptions=False)
-    assert result.stdout.splitlines()[-1] == "next: cd mine; lbt declare; lbt check; snakemake adapt"
+    assert result.stdout.splitlines()[-1] == "next: cd mine; lbt check; snakemake adapt; lbt results"
     monkeypatch.chdir("mine")
     plan = Plan()
     assert plan.jobs["data/bars"].files == ("inputs/bars",)
@@ -45,6 +45,24 @@ def test_a_workspace_that_runs(photos: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert preflight(plan.params) == []
     assert plan.identity()  # every file that a stage depends on is there
     assert Path("Snakefile").read_bytes() == (workspace.PACKAGE.parent / "Snakefile").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        ("params/default.yaml", "dvc.yaml: up to date"),
+        ("mine.yaml", "mine.yaml: dvc.yaml does not version results/mine"),
+    ],
+)
+def test_nothing_is_left_to_declare(photos: Path, monkeypatch: pytest.MonkeyPatch, params: str, told: str) -> None:
+    arguments = ["init", "mine", "--source", "photos/bars", "--target", "photos/My field!", "--params", params]
+    made = CliRunner().invoke(cli.cli, arguments, catch_exceptions=False)
+    assert "lbt declare" not in made.stdout
+    monkeypatch.chdir("mine")
+    found = CliRunner().invoke(cli.cli, ["declare", "--params", params], catch_exceptions=False)
+    assert found.exit_code == 0
+    assert found.stdout.startswith(told)
+    assert found.stdout.count("\n") == 1
 
 
 @pytest.mark.slow

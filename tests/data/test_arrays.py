@@ -78,7 +78,9 @@ def test_odd_numbers_are_told(workspace: Path, labels: np.ndarray, classes: tupl
 
 
 def test_a_name_among_numbers_is_refused() -> None:
-    with pytest.raises(LbtError, match="mine: label 'x' among numbers; accepted: whole numbers from 0, or names"):
+    with pytest.raises(
+        LbtError, match="mine: row 1: label 'x' among numbers; accepted: whole numbers from 0, or names"
+    ):
         number([0, "x", 1], None, "mine")
 
 
@@ -239,21 +241,30 @@ def test_a_pickle_inside_is_refused(workspace: Path) -> None:
         ({"images": PIXELS[..., :2], "labels": LABELS}, r"shape \(40, 12, 12, 2\)"),
         ({"images": np.full((40, 8, 8), np.nan), "labels": LABELS}, "images: image 0 holds nan; accepted: finite"),
         ({"images": np.full((40, 8, 8), "x"), "labels": LABELS}, "images are <U1; accepted: numbers"),
-        ({"images": PIXELS, "labels": LABELS - 2}, "label -2; accepted: whole numbers from 0, or names"),
-        ({"images": PIXELS, "labels": LABELS + 0.5}, r"label 0\.5; accepted: whole numbers"),
+        ({"images": PIXELS, "labels": LABELS - 2}, "row 0: label -2; accepted: whole numbers from 0, or names"),
+        ({"images": PIXELS, "labels": LABELS + 0.5}, r"row 0: label 0\.5; accepted: whole numbers"),
         ({"images": PIXELS, "labels": LABELS * 0}, "found 1 class; expected at least 2"),
         ({"images": PIXELS, "labels": LABELS, "classes": np.array([*"abcde"])}, "class e is empty"),
         ({"images": PIXELS, "labels": LABELS, "classes": np.array([*"abca"])}, "class 'a' is named twice"),
-        ({"images": PIXELS, "labels": LABELS * 10**9}, "label 3000000000; accepted: -1 .none., or a class from 0"),
+        (
+            {"images": PIXELS, "labels": LABELS * 10**9},
+            "row 3: label 3000000000; accepted: -1 .none., or a class from 0",
+        ),
         (
             {"images": PIXELS, "labels": LABELS, "split": np.array(["tran"] * 40)},
             "split: found 'tran'; accepted: train,",
         ),
-        ({"images": PIXELS, "labels": LABELS + 2**62}, "label 46.*accepted: -1 .none., or a class from 0 to 32767"),
+        (
+            {"images": PIXELS, "labels": LABELS + 2**62},
+            "row 3: label 46.*accepted: -1 .none., or a class from 0 to 32767",
+        ),
         ({"images": PIXELS, "labels": np.array(1)}, r"labels has shape \(\)"),
         ({"images": PIXELS[:, :0], "labels": LABELS}, r"images has shape \(40, 0, 12, 3\)"),
         ({"images": PIXELS, "labels": LABELS, "classes": np.zeros((2, 2))}, r"classes has shape \(2, 2\)"),
-        ({"images": PIXELS, "labels": LABELS, "classes": np.array(["a", "b"])}, "label 3, but there are 2 classes"),
+        (
+            {"images": PIXELS, "labels": LABELS, "classes": np.array(["a", "b"])},
+            "row 3: label 3, but there are 2 classes",
+        ),
     ],
 )
 def test_mistakes_in_npz(workspace: Path, held: dict[str, np.ndarray], words: str) -> None:

@@ -113,12 +113,18 @@ def test_a_table_says_the_labels_of_a_few(workspace: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("file,label\nnone.png,a\n", r"labels\.csv: no image 'none\.png' in its folder \(did you mean"),
-        ("file,label\n00.png,a\n00.png,b\n", r"labels\.csv: line 3: file '00\.png' is there twice"),
+        ("file,label\nnone.png,a\n", r"labels\.csv: line 2: no image 'none\.png' in its folder \(did you mean"),
+        ("file,label\n00.png,a\n00.png,b\n", r"labels\.csv: line 3: file '00\.png' is there twice, in line 2 too"),
+        ("file;label\n\n00.png;a\n00.png;b\n", r"labels\.csv: line 4: file '00\.png' is there twice, in line 3 too"),
+        ('file,label\n00.png,"a\nb"\nnone.png,a\n', r"labels\.csv: line 4: no image 'none\.png' in its folder"),
+        ("file,label\n00.png,a\n,b\n", r"labels\.csv: line 3: no file is named"),
+        ("file,label\n00.png,a,b\n", r"labels\.csv: line 2 has 3 cells under 2 names \(a cell with commas needs"),
+        ("file,label\n00.png,a\n01.png\n", r"labels\.csv: line 3 has 1 cells under 2 names"),
+        ("file,label,label\n00.png,a,b\n", r"labels\.csv: column 'label' is there twice"),
         ("file,label,split\n00.png,a,trian\n", r"line 2: split: found 'trian'; accepted: train"),
         ("file,label,time\n00.png,a,noon\n", r"line 2: time: found 'noon'; accepted: seconds"),
         ("file,lable\n00.png,a\n", r"columns file, lable; accepted beside file: label"),
-        ("file,label\n\xff", r"labels\.csv: not a readable CSV file"),
+        ("file,label\n\xff", r"labels\.csv: not a readable CSV file: line 2 is not UTF-8"),
     ],
 )
 def test_mistakes_in_a_table(workspace: Path, text: str, words: str) -> None:

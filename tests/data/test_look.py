@@ -136,6 +136,33 @@ def test_an_option_of_folders_is_refused_for_arrays(workspace: Path) -> None:
         parse(DomainSpec, {"kind": "mnist", "split_by": "user"}, "params")
 
 
+def test_what_arrays_are_is_told_where_folders_are_asked_for(workspace: Path) -> None:
+    np.savez("mine.npz", images=np.zeros((40, 9, 9), np.uint8))
+    for key, value in (("layout", "NCHW"), ("layout", "class"), ("name", "{label}_{n}")):
+        words = (
+            rf"{key}: is for a folder of image files, and mine.npz is a file; arrays are \(N, H, W\), .* C is 1 or 3"
+        )
+        with pytest.raises(LbtError, match=words):
+            look(Path("mine.npz"), {key: value})
+
+
+@pytest.mark.parametrize(
+    ("shape", "hint"),
+    [((40, 81), "; rows of 9×9 pixels\\? reshape them$"), ((40, 80), "C is 1 or 3$"), ((40, 9, 9, 2), "C is 1 or 3$")],
+)
+def test_axes_that_are_not_accepted(workspace: Path, shape: tuple[int, ...], hint: str) -> None:
+    np.savez("mine.npz", images=np.zeros(shape, np.uint8))
+    with pytest.raises(LbtError, match=r"images has shape \(40, .*; accepted: \(N, H, W\), .*" + hint):
+        look(Path("mine.npz"))
+
+
+def test_axes_that_have_two_readings_are_told(workspace: Path) -> None:
+    np.savez("mine.npz", images=np.random.default_rng(0).integers(0, 256, (40, 3, 12, 3), dtype=np.uint8))
+    assert "mine.npz: images of shape (40, 3, 12, 3): read as (N, H, W, C); transpose it if it is (N, C, H, W)" in (
+        look(Path("mine.npz")).notes()
+    )
+
+
 def test_nothing_there_is_one_line(workspace: Path) -> None:
     with pytest.raises(LbtError, match="none: no such file or folder"):
         look(Path("none"))

@@ -158,19 +158,19 @@ FAULTS: list[tuple[str, set[str], dict, str]] = [
         "far",
         ALL - TEXT - {"idx"},
         {"labels": [10**9, *LABELS[1:]]},
-        "label 1000000000; accepted: -1 .none., or a class",
+        "row 0: label 1000000000; accepted: -1 .none., or a class",
     ),
     (
         "negative",
         {"npz", "npy", "h5", "mat", "parquet"},
         {"labels": [-2, *LABELS[1:]]},
-        "label -2; accepted: whole numbers",
+        "row 0: label -2; accepted: whole numbers",
     ),
     (
         "half",
         ALL - TEXT - {"idx"},
         {"labels": [0.5, *LABELS[1:]]},
-        "label 0.5; accepted: whole numbers from 0, or names",
+        "row 0: label 0.5; accepted: whole numbers from 0, or names",
     ),
 ]
 

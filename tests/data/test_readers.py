@@ -204,7 +204,7 @@ def test_a_column_of_splits_and_columns_that_are_not_read(workspace: Path) -> No
     ("make", "words"),
     [
         (lambda: shard("mine.parquet", slice(40), names=[*"aacd"]), "class 'a' is named twice"),
-        (lambda: shard("mine.parquet", slice(40), names=[*"ab"]), "label 3, but there are 2 classes"),
+        (lambda: shard("mine.parquet", slice(40), names=[*"ab"]), "row 3: label 3, but there are 2 classes"),
         (lambda: shard("mine.parquet", slice(40), split=["trn"] * 40), "split: found 'trn'; accepted: train"),
         (
             lambda: pq.write_table(pa.table({"imag": [b""], "label": [0]}), "mine.parquet"),

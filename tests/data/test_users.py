@@ -16,7 +16,7 @@ from PIL import Image
 from lbt.artifacts import read_images
 from lbt.config import parse
 from lbt.data import DomainSpec, load_domain
-from lbt.data.columns import column
+from lbt.data.columns import column, rows_of
 from lbt.data.layout import parse as levels
 from lbt.data.layout import recognise
 from lbt.data.names import compiled, fields
@@ -175,11 +175,20 @@ def test_times_are_seconds() -> None:
         "",
         np.nan,
     ]
-    assert column("time", given, "mine") == [noon] * 5 + [None] * 3
-    assert column("user", ["ann", 7, None, "", float("nan"), b"x"], "mine") == ["ann", "7", None, None, None, "x"]
+    assert column("time", given, rows_of("mine")) == [noon] * 5 + [None] * 3
+    assert column("user", ["ann", 7, None, "", float("nan"), b"x"], rows_of("mine")) == [
+        "ann",
+        "7",
+        None,
+        None,
+        None,
+        "x",
+    ]
     for wrong in ("noon", float("inf"), [1]):
-        with pytest.raises(LbtError, match=r"mine: time: found .*; accepted: seconds since 1970, or an ISO date"):
-            column("time", [wrong], "mine")
+        with pytest.raises(
+            LbtError, match=r"mine: row 1: time: found .*; accepted: seconds since 1970, or an ISO date"
+        ):
+            column("time", [None, wrong], rows_of("mine"))
 
 
 def png(value: int) -> bytes:

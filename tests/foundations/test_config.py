@@ -38,6 +38,21 @@ def test_a_mistake_is_one_line_with_file_key_value_and_what_is_accepted(data, ex
         assert part in text
 
 
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"inner": {"bits": 17}}, "Outer: inner.bits: found 17"),
+        ({"iner": {}}, "Outer: iner: unknown key; .*did you mean 'inner'"),
+        ({"many": [Inner(), {"bits": 0}]}, "Outer: many.1.bits: found 0"),
+    ],
+)
+def test_a_mistake_in_code_is_the_same_line(data, words):
+    with pytest.raises(LbtError, match=words) as error:
+        Outer(**data)
+    assert "\n" not in str(error.value)
+    assert Outer(inner=Inner(bits=4)).model_copy() == parse(Outer, {"inner": {"bits": 4}}, "p")
+
+
 def test_more_mistakes_are_counted():
     with pytest.raises(LbtError, match=r"and 1 more"):
         parse(Outer, {"inner": {"bits": 0}, "x": 1}, "p.yaml")

@@ -36,7 +36,7 @@ def test_architectures_of_digits_stay_text(tmp_path):
         ("architecture,v,v\na,1,2\n", r"t\.csv: column 'v' is there twice"),
         ("architecture,v\na,b,1\n", r"t\.csv: line 2 has 3 cells under 2 names \(a cell with commas needs quotes\)"),
         ("architecture,v\na,1\nb\n", r"t\.csv: line 3 has 1 cells under 2 names"),
-        ('architecture,v\n"a,1\n', r"t\.csv: not a readable CSV file"),
+        ('architecture,v\nb,1\n"a,1\n', r"t\.csv: not a readable CSV file: line 3: unexpected end of data"),
     ],
 )
 def test_a_file_that_is_no_table_is_one_line(tmp_path, text, message):
@@ -45,8 +45,34 @@ def test_a_file_that_is_no_table_is_one_line(tmp_path, text, message):
 
 
 def test_bytes_that_are_no_text_are_one_line(tmp_path):
+    (tmp_path / "t.csv").write_bytes("architecture,v\nGröße,1\n".encode("cp1252"))
+    with pytest.raises(LbtError, match=r"t\.csv: not a readable CSV file: line 2 is not UTF-8; save it as such"):
+        csv_tables.read(tmp_path / "t.csv")
     (tmp_path / "t.csv").write_bytes(b"\xff\xfe\x00architecture")
     with pytest.raises(LbtError, match=r"t\.csv: not a readable CSV file"):
         csv_tables.read(tmp_path / "t.csv")
     with pytest.raises(LbtError, match=r"none\.csv: no such file"):
         csv_tables.read(tmp_path / "none.csv")
+
+
+def test_rows_stand_in_lines(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('\na,v\n\nx,1\n"y\nz",2\nw,3\n')
+    assert [csv_tables.place(path, index) for index in range(3)] == ["line 4", "line 6", "line 7"]
+    assert csv_tables.place("t.parquet", 2) == "row 2"
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (["1", "2", "o.9"], "column v: line 4 holds 'o.9', not a number"),
+        (["1", "", "x", "2", "3"], "column v: line 4 holds 'x', not a number"),
+        (["1", "x"], None),
+        (["red", "blue"], None),
+    ],
+)
+def test_what_keeps_a_column_from_being_numbers(tmp_path, cells, words):
+    path = tmp_path / "t.csv"
+    path.write_text("n,v\n" + "".join(f"{n},{cell}\n" for n, cell in enumerate(cells)))
+    assert csv_tables.why_text(path, "v", csv_tables.read(path).column("v").to_pylist()) == words
+    assert csv_tables.why_text("t.parquet", "v", ["1", "2"]) == "column v holds numbers as text"

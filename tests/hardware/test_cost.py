@@ -36,6 +36,26 @@ def test_cost_is_public_and_prints() -> None:
         lbt.cost(network(), (1, 16, 16), recipe="int9")
 
 
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("digit_cnn", r"cost: found str; accepted: a torch\.nn\.Module \(lbt\.models\.build\)"),
+        (
+            nn.Sequential(nn.Flatten(), nn.LazyLinear(3)),
+            "cost: parameter '1.weight' is not initialised yet: run one batch",
+        ),
+    ],
+)
+def test_what_has_no_cost_is_one_line(model: object, words: str) -> None:
+    with pytest.raises(LbtError, match=words):
+        lbt.cost(model, (1, 16, 16))  # type: ignore[arg-type]
+
+
+def test_a_recipe_that_is_no_name_is_one_line() -> None:
+    with pytest.raises(LbtError, match=r"recipe: found {'W': 'int8'}; accepted: a name, or the path of a YAML file"):
+        lbt.cost(network(), (1, 16, 16), recipe={"W": "int8"})  # type: ignore[arg-type]
+
+
 def test_an_unknown_layer_is_reported() -> None:
     result = lbt.cost(nn.Sequential(nn.Conv2d(1, 2, 1), nn.ConvTranspose2d(2, 2, 2)), (1, 4, 4), recipe="fp32")
     assert any("conv_transpose" in name for name in result.unknown)

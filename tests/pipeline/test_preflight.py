@@ -32,9 +32,9 @@ def draw(folder: Path, count: int) -> None:
         Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8) + n).save(folder / f"{n}.png")
 
 
-def params(**changes: object) -> Params:
-    domains = {name: {"kind": "folder", "path": f"inputs/{name}"} for name in ("shapes", "field")}
-    data = {"data": {"domains": {**domains, **changes.pop("domains", {})}}, "adapt": {**GRID, **changes}}
+def params(*, domains: object = None, sections: object = None, **changes: object) -> Params:
+    own = {name: {"kind": "folder", "path": f"inputs/{name}"} for name in ("shapes", "field")}
+    data = {"data": {"domains": {**own, **(domains or {})}}, "adapt": {**GRID, **changes}, **(sections or {})}
     Path("p.yaml").write_text(yaml.safe_dump(data))
     return load_params("p.yaml")
 
@@ -51,6 +51,38 @@ def test_the_supernet_needs_no_domain_of_its_own(workspace: Path) -> None:
 def test_methods_that_need_labels_are_refused(workspace: Path, method: str) -> None:
     with pytest.raises(LbtError, match=f"adapt.method: {method} needs labels of the target, and domain field has none"):
         preflight(params(method=["source_only", method]))
+
+
+@pytest.mark.parametrize("method", ["few_label", "fixmatch", "target_supervised", "source_only"])
+def test_a_choice_takes_methods_without_labels_alone(workspace: Path, method: str) -> None:
+    words = (
+        f"choose.method: found '{method}'; accepted: a method that adapts .* without its labels: adabn, cdan, .*tent"
+    )
+    with pytest.raises(LbtError, match=words):
+        params(sections={"choose": {"method": method}})
+
+
+def test_the_pair_of_a_choice_is_looked_at(workspace: Path) -> None:
+    draw(Path("inputs/other"), 5)
+    own = {"domains": {"other": {"kind": "folder", "path": "inputs/other"}}}
+    assert used(params(**own, sections={"choose": {"pair": "shapes-other"}})) == {"shapes", "field", "other"}
+    with pytest.raises(LbtError, match=r"data\.domains\.other: no label in its train split, but a network learns from"):
+        preflight(params(**own, sections={"choose": {"pair": "other-shapes"}}))
+
+
+def test_an_online_method_that_needs_labels_of_the_stream(workspace: Path) -> None:
+    edge = {"stream": "time", "target": "field", "method": ["tent", "supervised"]}
+    words = "edge.method: supervised needs labels, and domain field has none in its test split"
+    with pytest.raises(LbtError, match=words):
+        preflight(params(sections={"edge": edge}))
+    preflight(params(sections={"edge": {**edge, "method": ["tent"]}}))
+
+
+def test_a_stream_in_the_order_of_labels_that_are_not_there(workspace: Path) -> None:
+    edge = {"stream": ["time", "correlated"], "target": "field"}
+    words = "edge.stream: correlated orders images by their class, and 3 images of domain field's test split"
+    with pytest.raises(LbtError, match=words):
+        preflight(params(sections={"edge": edge}))
 
 
 def test_too_few_labels_for_labels_per_class(workspace: Path) -> None:

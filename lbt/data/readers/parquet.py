@@ -21,9 +21,9 @@ import pyarrow as pa
 
 from lbt import mapped
 from lbt.artifacts import cell_size, read_batches, read_images, read_schema, read_table
-from lbt.data.columns import column
+from lbt.data.columns import column, rows_of
 from lbt.data.encoded import decode_set
-from lbt.data.listing import SPLIT_NAMES, Decoded, Listing, split_name
+from lbt.data.listing import SPLIT_NAMES, Decoded, Listing, split_names
 from lbt.errors import LbtError, nearest, reading
 
 SUFFIXES = (".parquet", ".pq")
@@ -71,7 +71,7 @@ def read(path: Path) -> Listing:
         labels += table.column(label).to_pylist() if label else [None] * len(table)
         own = table.column("split").to_pylist() if "split" in table.column_names else None
         split = _split_of(shard, path)
-        splits += [split_name(word, str(shard)) for word in own] if own else [split] * len(table)
+        splits += split_names(own, rows_of(shard)) if own else [split] * len(table)
         names += [f"row {row}" if shard == path else f"{shard.name}: row {row}" for row in range(len(table))]
         for name in NOTES:
             notes.setdefault(name, []).extend(_cells(shard, table, name, held.field(image)))
@@ -88,7 +88,9 @@ def read(path: Path) -> Listing:
         names=classes,
         splits=splits if any(splits) else None,
         columns={
-            name: column(name, cells, str(path)) for name, cells in notes.items() if any(c is not None for c in cells)
+            name: column(name, cells, rows_of(path))
+            for name, cells in notes.items()
+            if any(c is not None for c in cells)
         },
         notes=tuple(told),
     )
@@ -189,6 +191,6 @@ def _own(path: Path) -> Listing:
         labels=[None if label < 0 else images.classes[label] for label in images.labels.tolist()],
         decode=decode,
         names=images.classes or None,
-        splits=[split_name(word, str(path)) for word in splits] if splits else None,
+        splits=split_names(splits, rows_of(path)) if splits else None,
         columns={name: cells for name, cells in images.columns.items() if name != "split"},
     )

@@ -23,7 +23,7 @@ from lbt.data import label_tables
 from lbt.data.columns import column
 from lbt.data.encoded import decode_set, why_not
 from lbt.data.layout import UNLABELLED, Folders, Layout, check_splits, parse, recognise
-from lbt.data.listing import Decoded, Listing, count, split_name
+from lbt.data.listing import Decoded, Listing, count, split_names
 from lbt.data.names import fields
 from lbt.errors import LbtError
 
@@ -74,8 +74,12 @@ def read(path: Path, layout: str | None = None, name: str | None = None) -> List
         row.get("label") is None and _shallow(file, classes) for row, file in zip(rows, tree.files, strict=True)
     )
     notes = [f"{path}: {count(stray, 'image')} outside the class folders: without labels"] if stray and names else []
-    splits = [split_name(row.get("split"), str(path)) for row in rows]
-    columns = {word: column(word, [row.get(word) for row in rows], str(path)) for word in ("user", "time")}
+
+    def place(number: int) -> str:
+        return str(path / tree.files[number])
+
+    splits = split_names((row.get("split") for row in rows), place)
+    columns = {word: column(word, (row.get(word) for row in rows), place) for word in ("user", "time")}
     return Listing(
         where=str(path),
         format="folder of images" + (f", labels in {', '.join(t.path.name for t in tables)}" if tables else ""),

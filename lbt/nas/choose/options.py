@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
 
-from lbt.adapt.knobs import MethodName
+from pydantic import AfterValidator, Field
+
+from lbt.adapt.knobs import METHODS, MethodName
 from lbt.config import Section, Seed
+from lbt.errors import LbtError
+
+
+def _without_labels(name: str) -> str:
+    """``name``, if that method adapts to the target without its labels (some methods' files import torch)."""
+    if METHODS.load(name).Method.guarded():
+        return name
+    accepted = [other for other in METHODS.names() if METHODS.load(other).Method.guarded()]
+    raise LbtError(
+        f"found {name!r}; accepted: a method that adapts to the target without its labels: {', '.join(accepted)}"
+    )
 
 
 class Search(Section):
@@ -21,7 +34,7 @@ class Search(Section):
     """Candidates that are priced and scored for each wave, of which the best are trained."""
     trial_steps: int = Field(80, ge=1, le=1_000_000)
     """Optimizer steps of a short training on the source."""
-    method: MethodName = "mean_teacher"
+    method: Annotated[MethodName, AfterValidator(_without_labels)] = "mean_teacher"
     """Method of adaptation, one that needs no label of the target."""
     images: int = Field(1000, ge=2, le=1_000_000)
     """Target images that evidence without a label is taken from, at most."""

@@ -8,8 +8,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from lbt.adapt.params import METHODS, AdaptParams
-from lbt.errors import LbtError
+from lbt.adapt.params import AdaptParams
 from lbt.hardware.boards import Board
 from lbt.models import build
 from lbt.nas.choose import report
@@ -108,7 +107,7 @@ def searched(setting: Setting) -> tuple[Answer, Setting, list[Point]]:
         The answer; the setting with its limits and its batch; the winner and the hand-made network, each once.
 
     Raises:
-        LbtError: a method that needs labels of the target, or limits that no network meets.
+        LbtError: limits that no network meets.
     """
     setting = feasible(setting)
     found = search(setting)
@@ -138,14 +137,8 @@ def candidate(setting: Setting, point: Point, agreement: float | None) -> Candid
 
 
 def feasible(setting: Setting) -> Setting:
-    """The setting with a limit of energy, and with a batch in which some network meets the limits.
-
-    Raises:
-        LbtError: the method needs labels of the target.
-    """
+    """The setting with a limit of energy, and with a batch in which some network meets the limits."""
     options, limits, task = setting.options, setting.limits, setting.task
-    if not METHODS.load(options.method, "method").Method.guarded():
-        raise LbtError(f"method: found {options.method}; accepted: one that adapts to the target without its labels")
     if math.isinf(limits.energy):
         hand = setting.shop.price(build(HAND_MADE, len(task.classes), task.channels), SEARCHED)
         limits = replace(limits, energy=HALF * hand.energy)

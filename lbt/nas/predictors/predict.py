@@ -142,7 +142,7 @@ def _target(table: Path, data: tables.Table, target: str | None, features: Seque
         if target in features:
             raise LbtError(f"{table}: {target} is the target and a feature; accepted: one of the two")
         return target
-    possible = [name for name in data.targets if name not in features]
+    possible = [name for name in (*data.targets, *data.texts) if name not in features]
     if not possible:
         raise LbtError(
             f"{table}: no numeric column to predict; accepted: one beside 'architecture', or a fitted predictor"
@@ -163,9 +163,9 @@ def _check_labels(table: Path, name: str, values: np.ndarray) -> None:
 def _numbers(table: Path, data: tables.Table, names: Sequence[str]) -> np.ndarray:
     """The columns ``names`` of all rows, float64 (N, C)."""
     for name in names:
-        if name not in data.targets:
+        if name not in data.targets and name not in data.texts:
             raise unknown("feature", name, data.targets, str(table))
-        tables.check_values(table, name, data.targets[name])
+        tables.check_values(table, name, data.target(name))
     if twice := next((name for name in names if list(names).count(name) > 1), None):
         raise LbtError(f"{table}: feature {twice} is named twice")
     return np.stack([data.targets[name] for name in names], 1) if names else np.zeros((len(data), 0))

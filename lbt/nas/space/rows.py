@@ -7,7 +7,7 @@ which rows are the same thing.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 
 import numpy as np
@@ -56,14 +56,14 @@ class RowSpace(ABC):
         """Number of rows, counting those that are the same network."""
         return int(np.prod([int(c) for c in self.choices], dtype=object))
 
-    def encode(self, texts: Iterable[str]) -> np.ndarray:
-        """Rows (N, L) of strings; an error names the position of the string."""
+    def encode(self, texts: Iterable[str], place: Callable[[int], str] = "row {}".format) -> np.ndarray:
+        """Rows (N, L) of strings; an error names the ``place`` of the string, which follows from its position."""
         rows = []
         for index, text in enumerate(texts):
             try:
                 rows.append(self.parse(text))
             except LbtError as error:
-                raise LbtError(f"row {index}: {error}") from None
+                raise LbtError(f"{place(index)}: {error}") from None
         return np.array(rows, np.int64).reshape(len(rows), len(self.choices))
 
     def all(self) -> np.ndarray:

@@ -16,7 +16,7 @@ from lbt.nn.conversion.kinds import is_product, kind_of, own_forward, patched
 from lbt.nn.conversion.modules import Conversion, inner_products, no_fast_path
 from lbt.nn.conversion.scan import multiplies, own_forward_class
 from lbt.nn.conversion.tracing import foldable, functions, graph_of, modules_with_products, weights_of
-from lbt.nn.copies import copied
+from lbt.nn.copies import check_module, copied
 from lbt.nn.layers.base import QuantizedLayer, added
 from lbt.nn.layers.functions import Functional, site_roles
 from lbt.nn.layers.mixed import become
@@ -59,8 +59,7 @@ def quantize(
     """
     if engine not in ("emulate", "integer", "float"):
         raise unknown("engine", engine, ["emulate", "integer", "float"])
-    if not isinstance(model, nn.Module):
-        raise LbtError(f"quantize: found {type(model).__name__}; accepted: a torch.nn.Module")
+    check_module(model, "quantize")
     chosen = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     _check(model)
     if not inplace:
@@ -112,9 +111,6 @@ def float_state(model: nn.Module) -> dict[str, Tensor]:
 def _check(model: nn.Module) -> None:
     if inner_products(model) or any(isinstance(module, Functional) for module in model.modules()):
         raise LbtError("the model was converted before; convert the float model instead")
-    for name, parameter in model.named_parameters():
-        if isinstance(parameter, nn.parameter.UninitializedParameter):
-            raise LbtError(f"parameter {name!r} is not initialised yet: run one batch through the model first")
 
 
 def _with_functions(modules: list[tuple[str, nn.Module]], graph: Graph | None) -> list[nn.Module]:

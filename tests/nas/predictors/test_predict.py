@@ -107,7 +107,14 @@ def test_the_command_tells_the_choice_and_writes_the_bounds(work):
     ("columns", "options", "message"),
     [
         ({}, {"features": ["flop"]}, r"t\.csv: unknown feature 'flop'; accepted: latency"),
-        ({"flops": [""] + [1] * 80}, {"features": ["flops"]}, r"t\.csv: row 0: flops is nan"),
+        ({"flops": [""] + [1] * 80}, {"features": ["flops"]}, r"t\.csv: line 2: flops is nan"),
+        (
+            {"flops": [*range(80), "8o"]},
+            {"features": ["flops"]},
+            r"t\.csv: column flops: line 82 holds '8o', not a number",
+        ),
+        ({"flops": [*range(80), "8o"]}, {"target": "flops"}, r"t\.csv: column flops: line 82 holds '8o', not a number"),
+        ({"flops": [*range(80), "8o"]}, {}, r"t\.csv: several columns could be the target; .*: latency, flops"),
         ({"flops": [3] * 81}, {"features": ["flops"]}, r"t\.csv: feature flops is 3 in every row"),
         ({"flops": range(81)}, {"features": ["flops"], "unseen": 5}, r"t\.csv: unseen architectures have no features"),
         ({"flops": range(81)}, {"features": ["flops", "flops"]}, r"t\.csv: feature flops is named twice"),
