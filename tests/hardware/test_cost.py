@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from torch import nn
 import lbt
 from lbt.artifacts import read_table
 from lbt.errors import LbtError
+from lbt.hardware.accelerator import draws, random_source, requantizer, update_unit
 from lbt.hardware.boards import Board
 from lbt.hardware.params import HardwareParams
+from lbt.hardware.precision import Precision
 from lbt.hardware.stage import Inputs, Outputs, run
 
 
@@ -78,3 +81,32 @@ def test_a_board_that_is_too_small_says_what_it_lacks() -> None:
     assert "does not fit, too few lut" in told
     assert "one cell, the end of its column and one lane take" in told
     assert "images/s" not in told
+
+
+def test_the_answer_says_which_random_numbers_are_costed() -> None:
+    """The trainer rounds by its hash: a shift register is told as such, with the LUTs that the hash takes beyond it."""
+
+    def answer(recipe: object, **options: object) -> lbt.hardware.estimate.Cost:
+        chosen = HardwareParams(array="16x8", lanes=4, **options)
+        return lbt.cost(network(), (1, 16, 16), recipe=recipe, board="zcu102", options=chosen)
+
+    integer, exact = Precision.uniform("int8"), answer(Precision.uniform("int8"), rounder="hash")
+    shifted = answer(integer)
+    assert "stochastic rounding by 12 shift registers; the trainer rounds by a counter hash" in str(shifted)
+    assert "stochastic rounding by 12 counter hashes, as the trainer rounds, bit for bit" in str(exact)
+    more = exact.accelerator.total.lut - shifted.accelerator.total.lut
+    assert shifted.metrics()["rounder_hash_lut"] == round(more) == 12 * (823 - 89)
+    assert exact.metrics()["rounder_hash_lut"] == 0
+    assert answer("fp32").metrics()["rounder"] == "none"
+    assert "stochastic" not in str(answer("fp32"))
+
+
+def test_floats_that_are_rounded_stochastically_have_random_numbers() -> None:
+    fp8 = Precision.uniform("fp8")
+    error = replace(fp8["E"], rounding="stochastic")
+    drawn = replace(fp8, roles={**fp8.roles, "E": error})
+    weights = replace(fp8, master=replace(fp8.master, rounding="stochastic"))
+    assert [draws(one) for one in (fp8, drawn, weights)] == [(False, False), (True, False), (False, True)]
+    source = random_source("xc7", "lfsr").lut
+    assert requantizer(drawn, "xc7", 32, "lfsr").lut == source
+    assert update_unit(weights, "xc7", "lfsr").lut - update_unit(fp8, "xc7", "lfsr").lut == source

@@ -15,6 +15,7 @@ from lbt.artifacts import read_table
 from lbt.cli import main
 from lbt.config import load_yaml
 from lbt.errors import LbtError
+from lbt.hardware import calibrate as calibration
 from lbt.hardware.blocks import Blocks, chain
 from lbt.hardware.calibrate import calibrate, microseconds, tau, unit_of
 from lbt.hardware.layers import convolution, layers_of
@@ -229,7 +230,7 @@ def test_a_wrong_row_is_one_line(row, message):
 
 def test_what_cannot_be_calibrated(tmp_path):
     networks = [chain(Blocks.load("mnasnet"), row).layers() for row in rows(3, 0)]
-    with pytest.raises(LbtError, match="found 2 measurements; accepted: 3 or more"):
+    with pytest.raises(LbtError, match="found 2 measurements of 2 networks; accepted: 3 or more"):
         calibrate(networks[:2], [1.0, 2.0], SMALL)
     with pytest.raises(LbtError, match="accepted: positive"):
         calibrate(networks, [1.0, 2.0, 0.0], SMALL)
@@ -241,3 +242,78 @@ def test_every_processor_loads_and_says_where_its_numbers_are_from():
     assert len(Processor.names()) >= 2
     for name in Processor.names():
         assert len(Processor.load(name).source) > 100
+
+
+def roofline(layers, draw) -> float:
+    """A third machine: costly launches, depthwise at 3 % of the peak, maps and weights through one memory, 3 % noise."""
+    total = 0.0
+    for layer in layers:
+        peak = 4e6 * (0.03 if layer.kind == "depthwise" else min(1, layer.height * layer.width * layer.outputs / 4e4) ** 0.5)
+        compute = layer.macs / peak
+        total += 6 + max(compute, (layer.read + layer.weights + layer.written) / 2.5e5)
+    return total * float(draw.lognormal(0, 0.03))
+
+
+def test_the_order_holds_on_a_machine_of_another_kind():
+    space, draw = Blocks.load("mnasnet"), np.random.default_rng(1)
+    networks = [chain(space, row).layers() for row in rows(70, 7)]
+    times = np.array([roofline(layers, draw) for layers in networks])
+    sheet, test = Processor.load("dpu-zcu102"), slice(20, None)
+
+    def order(processor: Processor) -> float:
+        return tau(np.array([run(layers, processor).milliseconds for layers in networks[test]]), times[test])
+
+    fitted = {count: calibrate(networks[:count], times[:count].tolist(), sheet) for count in (3, 20)}
+    assert order(sheet) > 0.7
+    assert order(fitted[3].processor) == order(sheet)  # a common factor alone
+    assert order(fitted[20].processor) > 0.85
+
+
+def test_a_network_that_was_measured_twice_is_left_out_once():
+    networks = [chain(Blocks.load("mnasnet"), row).layers() for row in rows(6, 8)]
+    times = [1e3 * run(layers, SMALL).milliseconds for layers in networks]
+    times[1] *= 3  # a row that fits badly
+    once, twice = calibrate(networks, times, SMALL), calibrate(networks + networks[1:2], [*times, times[1]], SMALL)
+    assert twice.left_out[1] == twice.left_out[6]
+    assert twice.left_out[1] == pytest.approx(once.left_out[1], rel=0.2)  # its twin does not tell it
+    with pytest.raises(LbtError, match="found 4 measurements of 2 networks; accepted: 3 or more"):
+        calibrate(networks[:2] * 2, times[:2] * 2, SMALL)
+
+
+def test_large_tables_leave_parts_out(monkeypatch):
+    networks = [chain(Blocks.load("mnasnet"), row).layers() for row in rows(30, 9)]
+    times = [1e3 * run(layers, SMALL).milliseconds for layers in networks]
+    monkeypatch.setattr("lbt.hardware.calibrate.FOLDS", 5)
+    fits = []
+    fit = calibration._fit
+    monkeypatch.setattr(calibration, "_fit", lambda *given: fits.append(1) or fit(*given))
+    assert calibrate(networks, times, SMALL).error < 1e-6
+    assert len(fits) == 5 * len(calibration.STRENGTHS) + 1
+
+
+def test_measurements_in_other_units_are_told(tmp_path, capsys):
+    networks = rows(8, 10)
+    layers = [chain(Blocks.load("mnasnet"), row).layers() for row in networks]
+    ms = [run(one, Processor.load("dpu-zcu102")).milliseconds for one in layers]
+    mixed = write(tmp_path / "mixed.csv", networks, ms=[*ms[:3], 1e3 * ms[3], *ms[4:]])
+    main(["latency", "--table", str(mixed), "--measured", "ms"])
+    assert "ms: far from what the other rows suggest, in another unit? rows 4 (1e+03 ×)" in capsys.readouterr().err
+    wrong = write(tmp_path / "wrong.csv", networks, us=ms)
+    main(["calibrate", "--measured", str(wrong), "--column", "us", "--out", str(tmp_path / "mine.yaml")])
+    assert "us: 0.001 × the processor's latencies; --unit says the column's unit" in capsys.readouterr().err
+    far = write(tmp_path / "far.csv", networks, s=[1e6 * one for one in ms])
+    with pytest.raises(SystemExit):
+        main(["calibrate", "--measured", str(far), "--column", "s", "--out", str(tmp_path / "mine.yaml")])
+    assert "measurements are 1e+09 × the data sheet's latencies; accepted: within 100,000 ×" in capsys.readouterr().err
+
+
+def test_columns_without_order_or_values(tmp_path, capsys):
+    networks = rows(6, 11)
+    table = write(tmp_path / "odd.csv", networks, none_ms=[""] * 6, same_ms=[5.0] * 6)
+    main(["latency", "--table", str(table), "--measured", "same_ms"])
+    assert "Kendall's tau 0.000" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["latency", "--table", str(table), "--measured", "none_ms"])
+    assert "none_ms: found no value; accepted: a measurement in at least one row" in capsys.readouterr().err
+    main(["calibrate", "--measured", str(table), "--column", "same_ms", "--out", str(tmp_path / "mine.yaml")])
+    assert "nan" not in capsys.readouterr().out
