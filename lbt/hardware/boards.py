@@ -44,9 +44,10 @@ class Board(Section):
     """Block RAMs of 18 kbit."""
     uram: int = Field(0, ge=0, le=10**6)
     """UltraRAMs of 288 kbit. They add capacity, not ports."""
-    clock: float = Field(ge=0.001, le=2000)
-    """Highest clock of the accelerator in MHz (not Hz), an assumption; its units may reach less (:mod:`lbt.hardware.clock`)."""
-    bandwidth: float = Field(ge=1e-6, le=4000)
+    clock: float = Field(ge=1, le=2000)
+    """Highest clock of the accelerator in MHz (not Hz or GHz), an assumption; its units may reach less
+    (:mod:`lbt.hardware.clock`)."""
+    bandwidth: float = Field(ge=1e-4, le=4000)
     """Peak bandwidth of the external memory in GB/s (10⁹ bytes, not MB/s or Gbit/s)."""
     efficiency: float = Field(default=0.85, gt=0, le=1)
     """Share of the peak bandwidth that long bursts reach."""

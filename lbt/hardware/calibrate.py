@@ -103,7 +103,9 @@ def calibrate(networks: Sequence[Network], measured: Sequence[float], processor:
     times = np.asarray(measured, float)
     different = len({tuple(network) for network in networks})
     if different < FEWEST:
-        raise LbtError(f"calibrate: found {len(times)} measurements of {different} networks; accepted: {FEWEST} or more")
+        raise LbtError(
+            f"calibrate: found {len(times)} measurements of {different} networks; accepted: {FEWEST} or more"
+        )
     wrong = ~(np.isfinite(times) & (times > 0))
     if wrong.any():
         first = int(wrong.argmax())

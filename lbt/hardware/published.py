@@ -13,12 +13,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import nn
 
+from lbt import models
 from lbt.config import Section, find_yaml, load_yaml, yaml_names
 from lbt.hardware.boards import Board
 from lbt.hardware.params import HardwareParams
 from lbt.hardware.precision import Precision
 
 Channels = Annotated[int, Field(ge=1, le=65536)]
+
+CLASSES = 10
+"""Of a network that is given by its name."""
 
 
 class Design(Section):
@@ -36,8 +40,9 @@ class Design(Section):
     """Images per training step."""
     image: tuple[Channels, Channels, Channels]
     """Channels, height and width of an image."""
-    layers: tuple[Channels | Literal["pool"], ...]
-    """Output channels of its 3×3 convolutions, each with a ReLU, and 2×2 poolings."""
+    layers: tuple[Channels | Literal["pool"], ...] | str
+    """Output channels of its 3×3 convolutions, each with a ReLU, and 2×2 poolings; or the name of a network of lbt's,
+    whose batch norms are left out."""
     measured: float = Field(gt=0)
     """Published throughput in 10⁹ operations per second; a multiply-accumulate is two."""
     predicted: float = Field(gt=0)
@@ -60,8 +65,10 @@ class Design(Section):
         return yaml_names("published")
 
 
-def network(design: Design) -> nn.Sequential:
-    """The design's network: convolutions with bias, ReLUs and poolings."""
+def network(design: Design) -> nn.Module:
+    """The design's network."""
+    if isinstance(design.layers, str):
+        return _without_norms(models.build(design.layers, CLASSES, design.image[0]))
     layers: list[nn.Module] = []
     channels = design.image[0]
     for width in design.layers:
@@ -71,6 +78,14 @@ def network(design: Design) -> nn.Sequential:
             layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
             channels = width
     return nn.Sequential(*layers)
+
+
+def _without_norms(model: nn.Module) -> nn.Module:
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(module, name, nn.Identity())
+    return model
 
 
 def predict(design: Design) -> float:

@@ -285,7 +285,8 @@ def _limit(parts: Parts, rows: int, cols: int, lanes: int, *, chosen: bool) -> L
     """The resource that a larger array would exceed; where none fits, the one that the smallest exceeds."""
     if not rows * cols:
         return parts.violated(1, 1, 1)
-    further = [parts.violated(rows + 1, cols + 1, lanes)] if not chosen else [
+    grown = lanes + 1 if rows == cols == lanes else lanes  # a small square has a lane for each column
+    further = [parts.violated(rows + 1, cols + 1, grown)] if not chosen else [
         parts.violated(2 * rows, cols, lanes), parts.violated(rows, 2 * cols, lanes)
     ]  # fmt: skip
     if "none" in further:

@@ -18,7 +18,7 @@ from lbt.errors import LbtError
 from lbt.hardware import calibrate as calibration
 from lbt.hardware.blocks import Blocks, chain
 from lbt.hardware.calibrate import calibrate, microseconds, tau, unit_of
-from lbt.hardware.layers import convolution, layers_of
+from lbt.hardware.layers import convolution, elementwise, layers_of, pooling
 from lbt.hardware.processor import Processor, infer, run, to_yaml
 from lbt.hardware.trace import trace
 
@@ -71,6 +71,17 @@ def test_maps_that_do_not_stay_are_moved():
     assert [t.bytes for t in away.layers] == [64 + 400, 64 + 400]
     assert sum(kept.parts.values()) == pytest.approx(1e3 * kept.milliseconds)
     assert kept.milliseconds < away.milliseconds
+
+
+def test_a_map_that_waits_on_chip_for_its_gate_is_not_read_again():
+    layers = [convolution("a", 8, 8, 5, 5, 1), pooling("mean", 8, 1, 1, 25), elementwise("gate", "multiply", 8, 5, 5)]
+    assert [t.bytes for t in run(layers, SMALL).layers] == [64 + 200, 0, 200]  # its result leaves
+    away = run(layers, SMALL.model_copy(update={"buffer": 250}))
+    assert away.layers[2].bytes == 200 + 200
+    block = [convolution("x", 8, 8, 5, 5, 1), convolution("wide", 8, 24, 5, 5, 1), convolution("y", 24, 8, 5, 5, 1),
+             elementwise("add", "add", 8, 5, 5)]  # fmt: skip
+    assert run(block, SMALL).layers[3].bytes == 200  # 200 beside 600 + 200
+    assert run(block, SMALL.model_copy(update={"buffer": 900})).layers[3].bytes == 400
 
 
 def test_a_batch_shares_the_weights_and_cores_multiply_throughput():
@@ -245,10 +256,12 @@ def test_every_processor_loads_and_says_where_its_numbers_are_from():
 
 
 def roofline(layers, draw) -> float:
-    """A third machine: costly launches, depthwise at 3 % of the peak, maps and weights through one memory, 3 % noise."""
+    """A third machine: costly launches, depthwise at 3 % of the peak, one memory for all, 3 % noise."""
     total = 0.0
     for layer in layers:
-        peak = 4e6 * (0.03 if layer.kind == "depthwise" else min(1, layer.height * layer.width * layer.outputs / 4e4) ** 0.5)
+        peak = 4e6 * (
+            0.03 if layer.kind == "depthwise" else min(1, layer.height * layer.width * layer.outputs / 4e4) ** 0.5
+        )
         compute = layer.macs / peak
         total += 6 + max(compute, (layer.read + layer.weights + layer.written) / 2.5e5)
     return total * float(draw.lognormal(0, 0.03))

@@ -36,8 +36,8 @@ class Unit:
         style: one of its styles.
         target: one of :data:`TARGETS`.
         a, b: multiplier and mac: operand widths; requantize and round: width in and out; random: 32, 0; float:
-            exponent and mantissa bits; norm and divide: width, 0; update: width of the master weight and of the gradient; array:
-            operand width, cells a side.
+            exponent and mantissa bits; norm and divide: width, 0; update: width of the master weight and of the
+            gradient; array: operand width, cells a side.
         c: mac and array: accumulator width; norm: width of its sums; update: width of the velocity; else 0.
     """
 
