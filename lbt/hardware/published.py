@@ -1,7 +1,7 @@
 """Published accelerators that train: their measured throughput beside the estimate of the same array on the same board.
 
-A file ``params/published/NAME.yaml`` describes one design. The ratios of all of them are the estimate's uncertainty,
-which ``lbt cost`` prints beside its throughput.
+A file ``params/published/NAME.yaml`` describes one design; :mod:`lbt.hardware.published_networks` makes its estimate.
+The ratios of all of them are the uncertainty that ``lbt cost`` prints beside its throughput.
 """
 
 from __future__ import annotations
@@ -11,18 +11,10 @@ from functools import cache
 from typing import Annotated, Literal
 
 from pydantic import Field
-from torch import nn
 
-from lbt import models
 from lbt.config import Section, find_yaml, load_yaml, yaml_names
-from lbt.hardware.boards import Board
-from lbt.hardware.params import HardwareParams
-from lbt.hardware.precision import Precision
 
 Channels = Annotated[int, Field(ge=1, le=65536)]
-
-CLASSES = 10
-"""Of a network that is given by its name."""
 
 
 class Design(Section):
@@ -63,39 +55,6 @@ class Design(Section):
     def names() -> list[str]:
         """Names that :meth:`load` knows."""
         return yaml_names("published")
-
-
-def network(design: Design) -> nn.Module:
-    """The design's network."""
-    if isinstance(design.layers, str):
-        return _without_norms(models.build(design.layers, CLASSES, design.image[0]))
-    layers: list[nn.Module] = []
-    channels = design.image[0]
-    for width in design.layers:
-        if width == "pool":
-            layers.append(nn.MaxPool2d(2))
-        else:
-            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
-            channels = width
-    return nn.Sequential(*layers)
-
-
-def _without_norms(model: nn.Module) -> nn.Module:
-    for module in list(model.modules()):
-        for name, child in module.named_children():
-            if isinstance(child, nn.BatchNorm2d):
-                setattr(module, name, nn.Identity())
-    return model
-
-
-def predict(design: Design) -> float:
-    """The estimate of a training step, in 10⁹ operations per second."""
-    from lbt.hardware.estimate import cost
-
-    options = HardwareParams(array=design.array, clock=design.clock, teacher=False)
-    precision, board = Precision.uniform(design.precision), Board.load(design.board)
-    found = cost(network(design), design.image, recipe=precision, board=board, batch=design.batch, options=options)
-    return 2 * sum(row.work.macs for row in found.rows) / found.seconds / 1e9
 
 
 @cache
