@@ -18,7 +18,7 @@ from typing import Any
 from _units import PUBLISHED, USUAL
 
 from lbt import models
-from lbt.hardware import forms, published
+from lbt.hardware import forms, published, published_networks
 from lbt.hardware.array import DATAFLOWS, Array, cycles, run
 from lbt.hardware.boards import Board
 from lbt.hardware.clock import left_out, over_placed, placed, speed
@@ -161,8 +161,8 @@ def designs() -> Iterator[Row]:
     """The estimate of published accelerators over what they measured."""
     for name in published.Design.names():
         design = published.Design.load(name)
-        yield row(f"published/{name}/predicted", published.predict(design), "Gop/s")
-        yield row(f"published/{name}/over", published.predict(design) / design.measured)
+        yield row(f"published/{name}/predicted", published_networks.predict(design), "Gop/s")
+        yield row(f"published/{name}/over", published_networks.predict(design) / design.measured)
 
 
 def float_against_int() -> Iterator[Row]:

@@ -371,9 +371,15 @@ def schema(only_check: bool) -> None:
 @click.option("--array", help="Multiply-accumulators: ROWSxCOLS, square, or auto (the network's fastest; default).")
 @click.option("--lanes", help="Lanes for norms, additions and the update: a number, or auto (default).")
 @click.option("--clock", type=click.FloatRange(0.001, 2000), help="MHz, instead of the board's and its units'.")
+@click.option(
+    "--rounder",
+    type=click.Choice(["lfsr", "hash"]),
+    help="Random numbers of stochastic rounding: a shift register (default), or the trainer's bit-exact hash.",
+)
 def cost(
     model: str, recipe: str, board: str, batch: int, shape: str, classes: int, inference: bool, side_by_side: bool,
     processor: str | None, array: str | None, lanes: str | None, clock: float | None,
+    rounder: str | None,
 ) -> None:  # fmt: skip
     """Estimate the cost of a network's training step on a board, and its bottleneck."""
     from lbt.hardware import cost
@@ -388,14 +394,16 @@ def cost(
     if processor is not None:
         from lbt.hardware.processor import infer
 
-        if not inference or side_by_side or array or lanes or clock:
+        if not inference or side_by_side or array or lanes or clock or rounder:
             raise LbtError(
                 "--processor: a processor only infers, in int8; accepted: with --inference, without --compare, "
-                "--array, --lanes and --clock"
+                "--array, --lanes, --clock and --rounder"
             )
         click.echo(infer(network, image, processor))
         return
     options = HardwareParams(batch=batch, array=_array(array), lanes=_lanes(lanes), clock=clock)
+    if rounder is not None:
+        options = options.model_copy(update={"rounder": rounder})
     click.echo(cost(network, image, recipe=recipe, board=board, batch=batch, training=not inference, options=options))
     if side_by_side:
         rows = compare(network, image, recipes=[recipe], boards=[board], options=options).to_pylist()

@@ -3,8 +3,9 @@
 
 A multiplier must take every pair of operands of the three products: A·W, E·WE, EG·AG. Where one of a pair is a power of
 two (``luq4``), the product is a shift, and a cell holds a shifter beside the multiplier, or in its place. A column's
-end holds a requantizer and a rounder where a role is rounded stochastically; a lane holds the batch norm's datapath and
-the update unit, and takes one element a cycle. With float roles, float units take their place.
+end holds a requantizer and, where a role is rounded stochastically, a source of random numbers; a lane holds the batch
+norm's datapath and the update unit with a source of its own, and takes one element a cycle. With float roles, float
+units take their place.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ from lbt.nn.norms._cost import FLOAT_LANE
 
 RANDOM_BITS = 32
 """Of a source of random numbers."""
+
+WIDEST_DIVIDER = 64
+"""Digits of the widest quotient; the sums of a norm are shifted to fit."""
+
+AT_COLUMNS = ("A", "AG", "E", "EG", "G")
+"""Roles that are rounded at the end of a column; the others are rounded in a lane."""
 
 
 def operands(precision: Precision) -> tuple[int, int]:
@@ -81,7 +88,9 @@ def _shifting(precision: Precision, target: str, style: str, accumulator: int, m
 def norm_lane(norm: str, number: Number, target: str, elements: int = widths.UNKNOWN_LENGTH) -> Area:
     """Datapath of a batch norm that takes one element a cycle, forward or backward; its sums hold ``elements``.
 
-    Float numbers go through float32 adders and multipliers, whatever lane the norm declares.
+    A fixed-point lane has a serial unit for the quotients and roots of its channels, as wide as its sums. Float numbers
+    go through float32 adders and multipliers, whatever lane the norm declares, and so do Newton's steps of quotients
+    and roots.
 
     Raises:
         LbtError: the norm declares a lane that there is no unit of.
@@ -90,21 +99,50 @@ def norm_lane(norm: str, number: Number, target: str, elements: int = widths.UNK
     if cost.lane not in (FLOAT_LANE, *STYLES["norm"]):
         raise unknown("lane", cost.lane, (FLOAT_LANE, *STYLES["norm"]), where=f"lbt/nn/norms/{norm}.py")
     if cost.lane != FLOAT_LANE and not number.is_float:
-        bits = max(3, number.width)
-        return area(Unit("norm", cost.lane, target, bits, 0, widths.norm_sum(bits, elements)))
+        bits = lane_bits(norm, number)
+        lane = area(Unit("norm", cost.lane, target, bits, 0, widths.norm_sum(bits, elements)))
+        digits = lane_digits(norm, number, elements)
+        return lane + area(Unit("divide", cost.divider, target, digits, 0)) if digits else lane
     passes = (cost.forward.element, cost.backward.element)
     adds, multiplies = max(p.adds + p.comparisons for p in passes), max(p.multiplies for p in passes)
     adder = area(Unit("float_adder", "plain", target, 8, 23))
     return adder * adds + area(Unit("float_multiplier", "booth", target, 8, 23)) * multiplies
 
 
+def lane_bits(norm: str, number: Number) -> int:
+    """Width of the codes that a norm's fixed-point lane takes; 0 if it is a float lane."""
+    cost = norms.cost(norm)
+    return 0 if cost.lane == FLOAT_LANE or number.is_float else max(3, cost.bits, number.width)
+
+
+def lane_digits(norm: str, number: Number, elements: int = widths.UNKNOWN_LENGTH) -> int:
+    """Digits of the quotients that a lane's divider makes, one a cycle; 0 if it has none."""
+    bits = lane_bits(norm, number)
+    return min(WIDEST_DIVIDER, widths.norm_sum(bits, elements)) if bits and norms.cost(norm).divider else 0
+
+
 def update_unit(precision: Precision, target: str, rounder: str) -> Area:
     """SGD with momentum: two multiplications and two additions on the master weight's numbers."""
+    drawn = random_source(target, rounder) if draws(precision)[1] else Area()
     if precision.master.is_float:
-        return _float_units(target) * 2
+        return _float_units(target) * 2 + drawn
     gradient, velocity = (32 if n.is_float else max(8, n.width) for n in (precision["G"], precision["U"]))
-    unit = area(Unit("update", "booth", target, precision.master.width, gradient, velocity))
-    return unit + area(Unit("random", rounder, target, RANDOM_BITS, 0))
+    return area(Unit("update", "booth", target, precision.master.width, gradient, velocity)) + drawn
+
+
+def random_source(target: str, rounder: str) -> Area:
+    """32 random bits a cycle: the shift register ``lfsr``, or the trainer's counter ``hash``."""
+    return area(Unit("random", rounder, target, RANDOM_BITS, 0))
+
+
+def draws(precision: Precision) -> tuple[bool, bool]:
+    """True for the end of a column, and for a lane, if numbers are rounded there stochastically.
+
+    The step of integer master weights always is, as the update unit has it.
+    """
+    roles = {role for role, number in precision.roles.items() if number.rounding == "stochastic"}
+    lane = not precision.master.is_float or precision.master.rounding == "stochastic"
+    return bool(roles & {*AT_COLUMNS}), lane or bool(roles - {*AT_COLUMNS})
 
 
 def _float_units(target: str) -> Area:
@@ -113,16 +151,19 @@ def _float_units(target: str) -> Area:
 
 
 def requantizer(precision: Precision, target: str, accumulator: int, rounder: str) -> Area:
-    """Accumulator to the widest role that a product writes; nothing if that is float."""
+    """Accumulator to the widest role that a product writes, with random numbers if one is rounded stochastically.
+
+    Of float roles the random numbers alone.
+    """
+    stochastic = draws(precision)[0]
+    drawn = random_source(target, rounder) if stochastic else Area()
     numbers = [precision[r] for r in ("A", "E", "G") if not precision[r].is_float]
     if not numbers:
-        return Area()
+        return drawn
     width = max(2, max(n.width for n in numbers))
     style = "shift" if all(n.scale == "pow2" for n in numbers) else "multiplier"
-    if not any(n.rounding == "stochastic" for n in numbers):
-        return area(Unit("requantize", style, target, accumulator, width))
-    unit = area(Unit("requantize", f"{style}_stochastic", target, accumulator, width))
-    return unit + area(Unit("random", rounder, target, RANDOM_BITS, 0))
+    style += "_stochastic" if any(n.rounding == "stochastic" for n in numbers) else ""
+    return area(Unit("requantize", style, target, accumulator, width)) + drawn
 
 
 def _mantissa(number: Number) -> int:

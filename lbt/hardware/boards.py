@@ -34,25 +34,26 @@ class Board(Section):
     """Part number of the device, for people."""
     target: Target
     """Synthesis target that the unit library is read for: xc7, xcup or ecp5."""
-    lut: int = Field(gt=0, le=10**9)
+    lut: int = Field(gt=0, le=10**8)
     """LUTs (6-input on xc7 and xcup, 4-input on ecp5)."""
-    ff: int = Field(gt=0, le=10**9)
+    ff: int = Field(gt=0, le=10**8)
     """Flip-flops."""
-    dsp: int = Field(ge=0, le=10**9)
+    dsp: int = Field(ge=0, le=10**6)
     """DSP blocks (DSP48E1, DSP48E2 or MULT18X18D)."""
-    bram18: int = Field(gt=0, le=10**9)
+    bram18: int = Field(ge=0, le=10**6)
     """Block RAMs of 18 kbit."""
-    uram: int = Field(0, ge=0, le=10**9)
+    uram: int = Field(0, ge=0, le=10**6)
     """UltraRAMs of 288 kbit. They add capacity, not ports."""
-    clock: float = Field(ge=0.001, le=100_000)
-    """Highest clock of the accelerator in MHz, an assumption; its units may reach less (docs/hardware.md, Clock)."""
-    bandwidth: float = Field(ge=1e-6, le=1e6)
-    """Peak bandwidth of the external memory in GB/s (10⁹ bytes)."""
+    clock: float = Field(ge=1, le=2000)
+    """Highest clock of the accelerator in MHz (not Hz or GHz), an assumption; its units may reach less
+    (docs/hardware.md, Clock)."""
+    bandwidth: float = Field(ge=1e-4, le=4000)
+    """Peak bandwidth of the external memory in GB/s (10⁹ bytes, not MB/s or Gbit/s)."""
     efficiency: float = Field(default=0.85, gt=0, le=1)
     """Share of the peak bandwidth that long bursts reach."""
     dram_energy: float = Field(default=1300, gt=0, le=1e6)
     """Picojoules of 64 bits to or from the external memory (1,300: DDR; M. Horowitz, ISSCC 2014)."""
-    memory: float = Field(gt=0, le=1e12)
+    memory: float = Field(gt=0, le=1e7)
     """External memory in MB (10⁶ bytes)."""
     usable: Usable = Usable()
     """Share of each resource that may be filled."""

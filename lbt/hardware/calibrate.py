@@ -3,8 +3,9 @@
     minimise Σ ((Σ_j f_j·T_ij - t_i) / t_i)² + λ·Σ_j w_j·(f_j/s - 1)²    over f ≥ 0
 
 T_ij: microseconds of network i in part j at the data sheet's numbers (:data:`lbt.hardware.processor.TERMS`), w_j the
-mean share of part j, s the common factor that fits best alone. λ is chosen by leave-one-out, ∞ (the common factor
-alone) among the choices, so that a handful of measurements does not make a data sheet's order worse by its noise.
+mean share of part j, s the common factor that fits best alone. λ is chosen by predicting each network from a fit to
+others (leave-one-out, or FOLDS parts of a larger table), ∞ (the common factor alone) among the choices, so that a
+handful of measurements does not make a data sheet's order worse by its noise.
 Since a layer waits for the slower of computation and memory, the split changes with the factors; it is made again until
 it stays.
 """
@@ -27,6 +28,12 @@ STRENGTHS = (np.inf, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 ROUNDS = 4
 FEWEST = 3
 """Measurements below which there is nothing to leave out."""
+FOLDS = 24
+"""Parts of a table that are left out in turn; of fewer networks each one is left out alone."""
+ONE_FACTOR = 5
+"""Of fewer networks a common factor alone is fitted: what leaving one of so few out says of λ is noise."""
+OTHER_UNIT = 1e5
+"""Measurements that are so many times the data sheet's, or so many times less, are in another unit."""
 UNITS = {"s": 1e6, "ms": 1e3, "us": 1.0, "images/s": 0.0}
 """Microseconds of a unit of latency; a throughput is of all cores and their images."""
 Network = Sequence[Layer]
@@ -40,7 +47,7 @@ class Calibration:
         processor: with the fitted factors.
         measured: (N,) microseconds of an inference.
         before: (N,) predicted by the data sheet.
-        left_out: (N,) predicted for each by a fit to the others.
+        left_out: (N,) predicted for each by a fit that left it out, alone or with others.
         strength: λ per measurement that was chosen; ∞: a common factor alone.
     """
 
@@ -90,16 +97,29 @@ def calibrate(networks: Sequence[Network], measured: Sequence[float], processor:
         processor: the data sheet; factors that it has already are where the fit starts from.
 
     Raises:
-        LbtError: fewer than three measurements, or one that is not positive.
+        LbtError: fewer than three different networks, a measurement that is not positive, or measurements so far from
+            the data sheet that they must be in another unit.
     """
     times = np.asarray(measured, float)
-    if len(times) < FEWEST:
-        raise LbtError(f"calibrate: found {len(times)} measurements; accepted: {FEWEST} or more")
-    if not (np.isfinite(times) & (times > 0)).all():
-        raise LbtError(f"calibrate: measurement {int(np.argmin(times > 0)) + 1} is {times.min():g}; accepted: positive")
+    different = len({tuple(network) for network in networks})
+    if different < FEWEST:
+        raise LbtError(
+            f"calibrate: found {len(times)} measurements of {different} networks; accepted: {FEWEST} or more"
+        )
+    wrong = ~(np.isfinite(times) & (times > 0))
+    if wrong.any():
+        first = int(wrong.argmax())
+        raise LbtError(f"calibrate: measurement {first + 1} is {times[first]:g}; accepted: positive")
     split = _Split(networks, processor)
-    left_out = {strength: _left_out(split, times, strength) for strength in STRENGTHS}
-    best = min(STRENGTHS, key=lambda strength: _loss(left_out[strength], times))
+    ratio = float(np.median(times / split.parts(np.ones(len(TERMS)), slice(None)).sum(1)))
+    if not 1 / OTHER_UNIT < ratio < OTHER_UNIT:
+        raise LbtError(
+            f"calibrate: the measurements are {ratio:.2g} × the data sheet's latencies; accepted: within "
+            f"{OTHER_UNIT:,.0f} × (--unit says whether they are in s, ms, us or images/s)"
+        )
+    strengths = STRENGTHS if different >= ONE_FACTOR else STRENGTHS[:1]
+    left_out = {strength: _left_out(split, times, strength) for strength in strengths}
+    best = min(strengths, key=lambda strength: _loss(left_out[strength], times))
     found = split.known * _fit(split, times, best)
     factors = Factors(**dict(zip(TERMS, found.tolist(), strict=True)))
     before = split.parts(np.ones(len(TERMS)), slice(None)).sum(1)
@@ -107,7 +127,9 @@ def calibrate(networks: Sequence[Network], measured: Sequence[float], processor:
 
 
 def tau(predicted: np.ndarray, measured: np.ndarray) -> float:
-    """Kendall's tau-b."""
+    """Kendall's tau-b; 0 where all values of one side are equal, which have no order."""
+    if len(predicted) < 2 or np.ptp(predicted) == 0 or np.ptp(measured) == 0:
+        return 0.0
     return float(kendalltau(predicted, measured).statistic)
 
 
@@ -117,25 +139,26 @@ class _Split:
     def __init__(self, networks: Sequence[Network], processor: Processor) -> None:
         self.known = np.array([getattr(processor.factors, term) for term in TERMS])
         place = {term: number for number, term in enumerate(TERMS)}
-        self.rows = []
-        for network in networks:
-            layers = run(network, processor).layers
-            numbers = np.array([(t.compute, t.memory, t.launch) for t in layers])
-            self.rows.append((np.array([place[t.term] for t in layers]), *numbers.T))
+        group = {network: number for number, network in enumerate(dict.fromkeys(map(tuple, networks)))}
+        # one network measured twice is left out together: the other measurement would tell its latency
+        self.fold = np.array([group[tuple(network)] % FOLDS for network in networks])
+        timed = [(owner, one) for owner, each in enumerate(networks) for one in run(each, processor).layers]
+        self.number = len(networks)
+        self.owner = np.array([owner for owner, _ in timed])
+        self.term = np.array([place[one.term] for _, one in timed])
+        self.compute, self.memory, self.launches = np.array([(t.compute, t.memory, t.launch) for _, t in timed]).T
         self.image = processor.overhead.image * processor.factors.image
 
     def parts(self, change: np.ndarray, which: np.ndarray | slice) -> np.ndarray:
         """Microseconds (M, T) of the networks ``which`` with each factor times ``change`` (T,)."""
         traffic, launch, image = (TERMS.index(name) for name in ("traffic", "launch", "image"))
-        found = []
-        for term, compute, memory, launches in np.array(self.rows, dtype=object)[which]:
-            busy, waiting = compute * change[term], memory * change[traffic]
-            part = np.bincount(term, np.where(busy >= waiting, busy, 0.0), minlength=len(TERMS))
-            part[traffic] += waiting[busy < waiting].sum()
-            part[launch] += launches.sum() * change[launch]
-            part[image] += self.image * change[image]
-            found.append(part)
-        return np.array(found)
+        busy, waiting = self.compute * change[self.term], self.memory * change[traffic]
+        term = np.where(busy >= waiting, self.term, traffic)
+        places, size = self.owner * len(TERMS) + term, self.number * len(TERMS)
+        found = np.bincount(places, np.maximum(busy, waiting), minlength=size).reshape(self.number, len(TERMS))
+        found[:, launch] += np.bincount(self.owner, self.launches, minlength=self.number) * change[launch]
+        found[:, image] += self.image * change[image]
+        return found[which]
 
 
 def _loss(predicted: np.ndarray, times: np.ndarray) -> float:
@@ -143,11 +166,11 @@ def _loss(predicted: np.ndarray, times: np.ndarray) -> float:
 
 
 def _left_out(split: _Split, times: np.ndarray, strength: float) -> np.ndarray:
-    """Prediction for each network by a fit to the others."""
+    """Prediction for each network by a fit to those of other folds."""
     found = np.empty_like(times)
-    for i in range(len(times)):
-        change = _fit(split, times, strength, np.delete(np.arange(len(times)), i))
-        found[i] = split.parts(change, np.array([i])).sum()
+    for one in range(int(split.fold.max()) + 1):
+        change = _fit(split, times, strength, np.flatnonzero(split.fold != one))
+        found[split.fold == one] = split.parts(change, split.fold == one).sum(1)
     return found
 
 

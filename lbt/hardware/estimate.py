@@ -16,6 +16,7 @@ import pyarrow as pa
 from torch import nn
 
 from lbt.hardware import published, timing, units, widths
+from lbt.hardware.accelerator import lane_bits
 from lbt.hardware.array import Array
 from lbt.hardware.boards import Board
 from lbt.hardware.masks import channels
@@ -26,6 +27,7 @@ from lbt.hardware.precision import Precision, of_recipe
 from lbt.hardware.sizing import Accelerator, size
 from lbt.hardware.timing import Machine, Row
 from lbt.hardware.trace import PRODUCTS, Graph, trace
+from lbt.nn import norms
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,8 @@ class Cost:
     def _too_small(self) -> str:
         """The smallest accelerator, and what the board has of the resource that it lacks."""
         a, board, least = self.accelerator, self.board, self.accelerator.least
-        needs = ", ".join(f"{round(getattr(least, name)):,} {name.upper()}" for name in ("lut", "ff", "dsp"))
-        usable = ", ".join(
-            f"{round(getattr(board, f'usable_{name}')):,} {name.upper()}" for name in ("lut", "ff", "dsp")
-        )
+        needs = _told((least.lut, least.ff, least.dsp, a.least_bram18))
+        usable = _told((board.usable_lut, board.usable_ff, board.usable_dsp, board.usable_bram18))
         return (
             f"{self.precision.name} on {self.board_name} ({board.device}): does not fit, too few {a.limit}\n"
             f"  one cell, the end of its column and one lane take {needs}; the board has {usable} to use"
@@ -115,6 +115,30 @@ class Cost:
         """A word on sums for which the accumulator is too narrow."""
         needed = self.accelerator.sum_bits
         return f" (they may wrap: the longest needs {needed})" if needed > self.accelerator.accumulator else ""
+
+    def _drawn(self) -> list[str]:
+        """The random numbers that are costed, beside those that the trained network was rounded by."""
+        a = self.accelerator
+        if not a.sources:
+            return []
+        if a.rounder == "hash":
+            return [f"  stochastic rounding by {a.sources} counter hashes, as the trainer rounds, bit for bit"]
+        return [
+            f"  stochastic rounding by {a.sources} shift registers; the trainer rounds by a counter hash, which takes "
+            f"{a.hash_lut:,.0f} LUT more (rounder: hash)"
+        ]
+
+    def _normed(self) -> list[str]:
+        """The lane that the recipe's batch norm is costed by, beside the arithmetic that it trains with."""
+        name, digits = self.precision.norm, self.accelerator.digits
+        if not any(row.work.kind == f"norm:{name}" for row in self.rows):
+            return []
+        bits, trained = lane_bits(name, self.precision["A"]), norms.cost(name).bits
+        if not bits:
+            return [f"  {name} in float32 lanes, quotients and roots by Newton's steps in these"]
+        divider = f" with a divider of {digits} digits each" if digits else ""
+        trainer = f"{trained}-bit integers" if trained else "float32"
+        return [f"  {name} in fixed-point lanes of {bits}-bit codes{divider}; the trainer computes it in {trainer}"]
 
     def _spread(self) -> str:
         """The estimate's uncertainty, for a training step."""
@@ -152,6 +176,8 @@ class Cost:
             "mac_lut": a.mac.lut,
             "mac_dsp": a.mac.dsp,
             "area_origin": (a.mac + a.column + a.lane).origin,
+            "rounder": a.rounder if a.sources else "none",
+            "rounder_hash_lut": round(a.hash_lut),
             "lut": round(a.total.lut),
             "dsp": round(a.total.dsp),
             "ff": round(a.total.ff),
@@ -186,6 +212,8 @@ class Cost:
             f"{m['dsp']:,} DSP; {a.lanes} lanes; "
             f"areas: {units.remark(str(m['area_origin']), self.board.target)}",
             f"  sums of {a.accumulator} bits{self._wraps()}",
+            *self._drawn(),
+            *self._normed(),
             f"  {a.pace.told(a.clock, self.board.clock)}",
             f"  {self.images_per_second:,.0f} images/s{self._spread()} in batches of {self.batch}, "
             f"{self.joules_per_image * 1e3:.3g} mJ/image (45 nm), utilisation {m['utilisation']:.0%}",
@@ -263,9 +291,15 @@ def cost_of_graph(
     held = storage(graph, precision, kept, batch=options.batch, kept=beside)
     moved = board.model_copy(update={"clock": device.clock}).bytes_per_cycle
     grid = Array(max(1, device.rows), max(1, device.cols), device.sram, moved, device.accumulator)
-    machine = Machine(grid, max(1, device.lanes), device.a_bits, device.b_bits, board.dram_energy)
+    machine = Machine(grid, max(1, device.lanes), device.a_bits, device.b_bits, board.dram_energy, device.digits)
     rows = timing.schedule(works, riding, machine, options)
     return Cost(precision, board, board_name, options.batch, device, held, rows)
+
+
+def _told(counts: Sequence[float]) -> str:
+    """Resources in words: LUTs, flip-flops, DSP blocks, block RAMs."""
+    names = ("LUT", "FF", "DSP", "BRAM18")
+    return ", ".join(f"{round(count):,} {name}" for name, count in zip(names, counts, strict=True))
 
 
 def _flat(row: Row) -> dict[str, Any]:

@@ -71,6 +71,9 @@ TERMS: dict[tuple[str, str], Terms] = {
     ("norm", "full_bn"): lambda a, b, c: [booth(16, a), booth(a, a), c, 1],
     ("norm", "range_bn"): lambda a, b, c: [booth(16, a), booth(a, a), c, 1],
     ("norm", "affine_bn"): lambda a, b, c: [booth(16, a), booth(a, a), c, 1],
+    # subtractor, its choice, and registers that load and shift
+    ("divide", "quotient"): lambda a, b, c: [a, 1],
+    ("divide", "root"): lambda a, b, c: [a, 1],
     # two products of the velocity, the gradient's shifter of two levels a LUT, sums and saturations: one coefficient
     ("update", "booth"): lambda a, b, c: [2 * booth(c, 17) + shifter(b + 16, 7) / 2 + 4 * (a + c)],
 }

@@ -21,7 +21,7 @@ class Load:
         owner: index of the product that a part belongs to, ascending.
         transfer: cycles in which each product's compulsory bytes move.
         repeats: how often each product occurs.
-        waits: (elements, cycles of transfer) of what runs on the lanes, one row each.
+        waits: (cycles of one lane, cycles of transfer) of what runs on the lanes, one row each.
         rides: elements that pass the lanes while products run.
     """
 
@@ -34,15 +34,20 @@ class Load:
 
     @classmethod
     def of(
-        cls, works: Sequence[Work], board: Board, bits: tuple[int, int], rides: Mapping[tuple[str, str], float]
+        cls,
+        works: Sequence[Work],
+        board: Board,
+        bits: tuple[int, int],
+        rides: Mapping[tuple[str, str], float],
+        digits: int = 0,
     ) -> Load:
-        """The load of ``works`` on multipliers of ``bits``."""
+        """The load of ``works`` on multipliers of ``bits`` and lanes with dividers of ``digits``."""
         per_cycle = board.bytes_per_cycle
         products = Counter((w.gemms, _pieces(w, bits), sum(w.operands) / per_cycle) for w in works if w.macs)
         parts = [(g.m, g.k, g.n, g.count * p, i) for i, (gemms, p, _) in enumerate(products) for g in _full(gemms)]
         table = np.array(parts, float)
         waits = [
-            (max(0.0, w.elements - rides.get((w.layer, w.stage), 0.0)), (w.reads + w.writes) / per_cycle)
+            (w.lane_cycles(rides.get((w.layer, w.stage), 0.0), digits), (w.reads + w.writes) / per_cycle)
             for w in works
             if not w.macs and w.known and w.kind not in FUSED
         ]

@@ -88,6 +88,15 @@ class Work:
     operands: tuple[float, float, float] = (0, 0, 0)
     known: bool = True
 
+    def lane_cycles(self, ridden: float, digits: int) -> float:
+        """Cycles of one lane that has a divider of ``digits`` (0: none).
+
+        Elements that it has not yet seen as they left the array (``ridden``), or, if it takes longer, the quotients of
+        a norm's channels at one digit a cycle and the roots at two, which are made beside the next channel's elements.
+        """
+        slow = self.operations.divides + self.operations.square_roots / 2 if self.kind.startswith("norm") else 0.0
+        return max(0.0, self.elements - ridden, digits * slow)
+
     @property
     def bops(self) -> float:
         """Bit operations of the product."""

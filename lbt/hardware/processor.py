@@ -244,7 +244,9 @@ def _timed(layers: Sequence[Layer], processor: Processor) -> Iterator[Timed]:
     for number, layer in enumerate(layers):
         last = number + 1 == len(layers)
         stays = not last and layer.written + layers[number + 1].written <= processor.buffer
-        moved = layer.weights / processor.images + max(0, layer.read - kept) + (0 if stays else layer.written)
+        there = _other_operand(layers, number, processor.buffer) if layer.kind in ("add", "multiply") else 0
+        read = max(0, layer.read - kept - there)
+        moved = layer.weights / processor.images + read + (0 if stays else layer.written)
         kept = layer.written if stays else 0
         term = _term(layer)
         host = 0 if _supported(layer, processor) else HOST
@@ -256,6 +258,19 @@ def _timed(layers: Sequence[Layer], processor: Processor) -> Iterator[Timed]:
             processor.overhead.layer * (1 + host) * factors.launch,
             moved,
         )
+
+
+def _other_operand(layers: Sequence[Layer], number: int, buffer: int) -> int:
+    """Bytes of the map that a sum or a gate takes beside what came just before it, if they stayed on chip; else 0.
+
+    It is the newest earlier map of the result's size, and stays if it fits beside every pair of maps in between.
+    """
+    size = layers[number].written
+    made = next((n for n in range(number - 2, -1, -1) if layers[n].written == size), None)
+    if made is None:
+        return 0
+    beside = (layers[n - 1].written + layers[n].written for n in range(made + 2, number + 1))
+    return size if all(size + pair <= buffer for pair in beside) else 0
 
 
 def _term(layer: Layer) -> str:

@@ -1,7 +1,7 @@
 """Published accelerators that train: their measured throughput beside the estimate of the same array on the same board.
 
-A file ``params/published/NAME.yaml`` describes one design. The ratios of all of them are the estimate's uncertainty,
-which ``lbt cost`` prints beside its throughput.
+A file ``params/published/NAME.yaml`` describes one design; :mod:`lbt.hardware.published_networks` makes its estimate.
+The ratios of all of them are the uncertainty that ``lbt cost`` prints beside its throughput.
 """
 
 from __future__ import annotations
@@ -11,12 +11,8 @@ from functools import cache
 from typing import Annotated, Literal
 
 from pydantic import Field
-from torch import nn
 
 from lbt.config import Section, find_yaml, load_yaml, yaml_names
-from lbt.hardware.boards import Board
-from lbt.hardware.params import HardwareParams
-from lbt.hardware.precision import Precision
 
 Channels = Annotated[int, Field(ge=1, le=65536)]
 
@@ -36,8 +32,9 @@ class Design(Section):
     """Images per training step."""
     image: tuple[Channels, Channels, Channels]
     """Channels, height and width of an image."""
-    layers: tuple[Channels | Literal["pool"], ...]
-    """Output channels of its 3×3 convolutions, each with a ReLU, and 2×2 poolings."""
+    layers: tuple[Channels | Literal["pool"], ...] | str
+    """Output channels of its 3×3 convolutions, each with a ReLU, and 2×2 poolings; or the name of a network of lbt's,
+    whose batch norms are left out."""
     measured: float = Field(gt=0)
     """Published throughput in 10⁹ operations per second; a multiply-accumulate is two."""
     predicted: float = Field(gt=0)
@@ -58,29 +55,6 @@ class Design(Section):
     def names() -> list[str]:
         """Names that :meth:`load` knows."""
         return yaml_names("published")
-
-
-def network(design: Design) -> nn.Sequential:
-    """The design's network: convolutions with bias, ReLUs and poolings."""
-    layers: list[nn.Module] = []
-    channels = design.image[0]
-    for width in design.layers:
-        if width == "pool":
-            layers.append(nn.MaxPool2d(2))
-        else:
-            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
-            channels = width
-    return nn.Sequential(*layers)
-
-
-def predict(design: Design) -> float:
-    """The estimate of a training step, in 10⁹ operations per second."""
-    from lbt.hardware.estimate import cost
-
-    options = HardwareParams(array=design.array, clock=design.clock, teacher=False)
-    precision, board = Precision.uniform(design.precision), Board.load(design.board)
-    found = cost(network(design), design.image, recipe=precision, board=board, batch=design.batch, options=options)
-    return 2 * sum(row.work.macs for row in found.rows) / found.seconds / 1e9
 
 
 @cache

@@ -14,7 +14,7 @@ import numpy as np
 
 from lbt.errors import LbtError
 from lbt.hardware import widths
-from lbt.hardware.accelerator import norm_lane, operands, requantizer, update_unit
+from lbt.hardware.accelerator import draws, lane_digits, norm_lane, operands, random_source, requantizer, update_unit
 from lbt.hardware.boards import Board
 from lbt.hardware.bram import banks
 from lbt.hardware.cells import Build, builds
@@ -70,6 +70,11 @@ class Accelerator:
         sram: bytes of on-chip memory.
         clock: MHz at which all of it runs.
         pace: estimated clocks of its units.
+        sources: sources of random numbers for stochastic rounding: of the columns, of the lanes, or of both.
+        rounder: their kind, ``lfsr`` or ``hash``.
+        hash_lut: LUTs that the trainer's hash takes beyond those of this kind, for all of them.
+        digits: of a quotient of the divider in each lane; 0 if the norm needs none.
+        least_bram18: block RAMs of the smallest accelerator.
     """
 
     style: str
@@ -88,6 +93,11 @@ class Accelerator:
     sram: int
     clock: float
     pace: Pace
+    sources: int
+    rounder: str
+    hash_lut: float
+    digits: int
+    least_bram18: int
 
     @property
     def least(self) -> Area:
@@ -138,9 +148,13 @@ class Parts:
         found: dict[Limit, np.ndarray] = {
             name: self.used(name, rows, cols, lanes) > getattr(self.board, f"usable_{name}") for name in _RESOURCES
         }
+        return found | {"buffers": np.asarray(self.ports(rows, cols, lanes) > self.board.usable_bram18)}
+
+    def ports(self, rows: Ints, cols: Ints, lanes: Ints) -> np.ndarray:
+        """Block RAMs that feed all rows and columns, sums both ways, and the lanes; sizes are broadcast."""
         a, b, accumulator = self.widths
-        ports = banks(rows, a) + banks(cols, b) + 2 * banks(cols, accumulator) + banks(np.multiply(3, lanes), a)
-        return found | {"buffers": np.asarray(ports > self.board.usable_bram18)}
+        sums = 2 * banks(cols, accumulator)
+        return np.asarray(banks(rows, a) + banks(cols, b) + sums + banks(np.multiply(3, lanes), a))
 
     def violated(self, rows: int, cols: int, lanes: int) -> Limit:
         """The first resource that an array of these sizes would exceed."""
@@ -177,6 +191,7 @@ def size(
     accumulator = widths.accumulator(precision, needed, options.accumulator, bits)
     column = requantizer(precision, board.target, accumulator, options.rounder)
     lane = norm_lane(precision.norm, precision["A"], board.target, elements)
+    digits = lane_digits(precision.norm, precision["A"], elements)
     lane = lane + update_unit(precision, board.target, options.rounder)
     candidates = [
         Parts(build, column, lane, (*bits, accumulator), board).timed(options.clock)
@@ -184,7 +199,7 @@ def size(
     ]
     busy = any(work.macs for work in works)
     boards = {parts.board.clock: parts.board for parts in candidates} if busy else {}
-    loads = {clock: Load.of(works, one, bits, rides or {}) for clock, one in boards.items()}
+    loads = {clock: Load.of(works, one, bits, rides or {}, digits) for clock, one in boards.items()}
     found = [_largest(parts, options, loads.get(parts.board.clock)) for parts in candidates]
     one = min(found, key=lambda shape: (not shape.cells, shape.time, -shape.cells, shape.lut))
     parts = candidates[found.index(one)]
@@ -198,9 +213,13 @@ def size(
     limit = _limit(parts, rows, cols, lanes, chosen=busy and options.array == "auto")
     sram = board.sram(bits[0])
     style, clock = parts.build.style, parts.board.clock
+    sources = sum(number for number, drawn in zip((cols, lanes), draws(precision), strict=True) if drawn)
+    bit_exact, costed = (random_source(board.target, kind).lut for kind in ("hash", options.rounder))
     return Accelerator(
-        style, *bits, accumulator, needed, rows, cols, mac, column, lane, lanes, limit, total, sram, clock, parts.pace
-    )
+        style, *bits, accumulator, needed, rows, cols, mac, column, lane, lanes, limit, total, sram, clock, parts.pace,
+        sources, options.rounder, sources * (bit_exact - costed), digits,
+        int(parts.ports(1, 1, 1)),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -266,7 +285,8 @@ def _limit(parts: Parts, rows: int, cols: int, lanes: int, *, chosen: bool) -> L
     """The resource that a larger array would exceed; where none fits, the one that the smallest exceeds."""
     if not rows * cols:
         return parts.violated(1, 1, 1)
-    further = [parts.violated(rows + 1, cols + 1, lanes)] if not chosen else [
+    grown = lanes + 1 if rows == cols == lanes else lanes  # a small square has a lane for each column
+    further = [parts.violated(rows + 1, cols + 1, grown)] if not chosen else [
         parts.violated(2 * rows, cols, lanes), parts.violated(rows, 2 * cols, lanes)
     ]  # fmt: skip
     if "none" in further:

@@ -2,6 +2,7 @@
 
     time of a product      max(first block in + cycles of the array + last block out, bytes / bandwidth · clock)
     time of anything else  max(elements / lanes, bytes / bandwidth · clock); ReLU rides on what precedes it
+    of a batch norm        the same, and no less than the digits of its channels' quotients and roots / lanes
 
 A batch norm whose input is a product's result takes its first look at the elements as they leave the array (and its
 backward pass, at the errors as they leave the error product): that read costs no traffic, and no time as far as the
@@ -38,6 +39,7 @@ class Machine:
         lanes: elements a cycle that norms, additions and the update take.
         a_bits, b_bits: operand widths of a multiplier, a ≥ b.
         dram: picojoules of 64 bits to or from external memory.
+        digits: of a quotient of the lanes' dividers; 0 if they have none.
     """
 
     array: Array
@@ -45,6 +47,7 @@ class Machine:
     a_bits: int
     b_bits: int
     dram: float = energy.DRAM
+    digits: int = 0
 
     def pieces(self, work: Work) -> int:
         """Number of products of the array's width that make one of the layer's."""
@@ -142,11 +145,12 @@ def _row(work: Work, ride: Ride | None, idle: Mapping[Key, float], machine: Mach
         return min(rows, key=lambda row: row.cycles * row.energy)
     if not work.known or work.kind in FUSED:
         return Row(work, "", 0.0, 0.0, "fused", 0.0, joules, interpolated)
-    elements, traffic, late = work.elements, work.reads + work.writes, 0.0
+    ridden, traffic, late = 0.0, work.reads + work.writes, 0.0
     if ride is not None and ride.product in idle:
-        elements, traffic = max(0.0, elements - ride.elements), max(0.0, traffic - ride.bytes)
+        ridden, traffic = ride.elements, max(0.0, traffic - ride.bytes)
         late = max(0.0, ride.elements / machine.lanes - idle[ride.product])
-    compute, transfer = elements / machine.lanes, traffic / machine.array.bytes_per_cycle
+    compute = work.lane_cycles(ridden, machine.digits) / machine.lanes
+    transfer = traffic / machine.array.bytes_per_cycle
     joules += traffic * machine.dram / energy.WORD * 1e-12
     bound = "bandwidth" if transfer > compute else "compute"
     return Row(work, "", max(compute, transfer) + late, 0.0, bound, traffic, joules, interpolated)

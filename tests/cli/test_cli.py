@@ -117,11 +117,12 @@ def test_cost_takes_the_shape_of_the_array_and_the_number_of_lanes():
     assert re.search(r"array 12×7 .*; 3 lanes;", found)
     assert "clock 40 MHz" in found
     assert run("cost", "--array", "auto", "--lanes", "auto") == run("cost")
+    assert "counter hashes, as the trainer rounds, bit for bit" in run("cost", "--rounder", "hash")
 
 
 def test_a_processor_has_an_array_of_its_own(capsys):
     told = refused(capsys, "cost", "--inference", "--processor", "dpu-zcu102", "--array", "8x8")
-    assert "without --compare, --array, --lanes and --clock" in told
+    assert "without --compare, --array, --lanes, --clock and --rounder" in told
 
 
 @pytest.mark.parametrize(

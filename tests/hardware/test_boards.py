@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from torch import nn
 
+import lbt
 from lbt.config import find_yaml
 from lbt.errors import LbtError
 from lbt.hardware.boards import Board
@@ -43,3 +45,19 @@ def test_mistakes(tmp_path: Path) -> None:
     with pytest.raises(LbtError, match=r"unknown key.*did you mean 'clock'"):
         Board.load(_changed(tmp_path, clok=3))
     assert Board.load(_changed(tmp_path, usable={"lut": 0.5})).usable_lut == 137040
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "accepted"),
+    [("clock", 3e8, "2000"), ("clock", 0.3, "1"), ("bandwidth", 19200, "4000"), ("memory", 4e9, "10000000")],
+)
+def test_numbers_in_another_unit_are_refused(tmp_path: Path, key: str, value: float, accepted: str) -> None:
+    with pytest.raises(LbtError, match=rf"mine.yaml: {key}: found .* equal to {accepted}"):
+        Board.load(_changed(tmp_path, **{key: value}))
+
+
+def test_a_board_without_block_ram_says_so(tmp_path: Path) -> None:
+    board = Board.load(_changed(tmp_path, bram18=0, dsp=0))
+    told = str(lbt.cost(nn.Sequential(nn.Linear(8, 4)), (8,), board=board))
+    assert "does not fit, too few buffers" in told
+    assert "0 DSP, 0 BRAM18 to use" in told

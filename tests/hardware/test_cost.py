@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
 
 import lbt
 from lbt.artifacts import read_table
 from lbt.errors import LbtError
+from lbt.hardware.accelerator import draws, random_source, requantizer, update_unit
 from lbt.hardware.boards import Board
 from lbt.hardware.params import HardwareParams
+from lbt.hardware.precision import Precision
 from lbt.hardware.stage import Inputs, Outputs, run
 
 
@@ -98,3 +103,76 @@ def test_a_board_that_is_too_small_says_what_it_lacks() -> None:
     assert "does not fit, too few lut" in told
     assert "one cell, the end of its column and one lane take" in told
     assert "images/s" not in told
+
+
+def test_the_answer_says_which_random_numbers_are_costed() -> None:
+    """The trainer rounds by its hash: a shift register is told as such, with the LUTs that the hash takes beyond it."""
+
+    def answer(recipe: object, **options: object) -> lbt.hardware.estimate.Cost:
+        chosen = HardwareParams(array="16x8", lanes=4, **options)
+        return lbt.cost(network(), (1, 16, 16), recipe=recipe, board="zcu102", options=chosen)
+
+    integer, exact = Precision.uniform("int8"), answer(Precision.uniform("int8"), rounder="hash")
+    shifted = answer(integer)
+    assert "stochastic rounding by 12 shift registers; the trainer rounds by a counter hash" in str(shifted)
+    assert "stochastic rounding by 12 counter hashes, as the trainer rounds, bit for bit" in str(exact)
+    more = exact.accelerator.total.lut - shifted.accelerator.total.lut
+    assert shifted.metrics()["rounder_hash_lut"] == round(more) == 12 * (823 - 89)
+    assert exact.metrics()["rounder_hash_lut"] == 0
+    assert answer("fp32").metrics()["rounder"] == "none"
+    assert "stochastic" not in str(answer("fp32"))
+
+
+def test_floats_that_are_rounded_stochastically_have_random_numbers() -> None:
+    fp8 = Precision.uniform("fp8")
+    error = replace(fp8["E"], rounding="stochastic")
+    drawn = replace(fp8, roles={**fp8.roles, "E": error})
+    weights = replace(fp8, master=replace(fp8.master, rounding="stochastic"))
+    assert [draws(one) for one in (fp8, drawn, weights)] == [(False, False), (True, False), (False, True)]
+    source = random_source("xc7", "lfsr").lut
+    assert requantizer(drawn, "xc7", 32, "lfsr").lut == source
+    assert update_unit(weights, "xc7", "lfsr").lut - update_unit(fp8, "xc7", "lfsr").lut == source
+
+
+def test_the_answer_says_which_norm_is_costed_and_which_trains() -> None:
+    def answer(norm: str) -> lbt.hardware.estimate.Cost:
+        precision = replace(Precision.uniform("int8"), norm=norm)
+        return lbt.cost(network(), (1, 16, 16), recipe=precision, options=HardwareParams(array="16x8", lanes=4))
+
+    exact, ranged = answer("integer_bn"), answer("range_bn")
+    for told, bits, digits, trained in ((exact, 16, 45, "16-bit integers"), (ranged, 8, 29, "float32")):
+        lanes = f"fixed-point lanes of {bits}-bit codes with a divider of {digits} digits each"
+        assert f"{told.precision.norm} in {lanes}; the trainer computes it in {trained}" in str(told)
+    assert "float_bn in float32 lanes, quotients and roots by Newton's steps" in str(answer("float_bn"))
+    assert "divide-quotient-xcup-29-0-0" in [unit.name for unit in ranged.accelerator.lane.parts]
+    assert "lanes" not in str(lbt.cost(nn.Sequential(nn.Linear(4, 2)), (4,))).split("MACs")[1].split("\n", 1)[1]
+
+
+def test_quotients_take_their_time_on_small_maps() -> None:
+    """One value a channel and image: the divider's digits decide, not the elements."""
+    model = nn.Sequential(nn.Conv2d(4, 8, 1), nn.BatchNorm2d(8))
+    options = HardwareParams(array="8x8", lanes=2)
+    found = lbt.cost(model, (4, 1, 1), recipe=Precision.uniform("int8"), batch=2, options=options)
+    (row,) = (r for r in found.rows if r.work.kind == "norm:range_bn" and r.work.stage == "forward")
+    digits = found.accelerator.digits
+    assert digits == 2 * 8 + 1
+    assert row.cycles == 8 * digits / 2  # a quotient for each of eight channels, on two lanes
+
+
+@pytest.mark.parametrize("batch", [1, 4096])
+def test_totals_are_the_sums_of_the_rows(batch: int) -> None:
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 16, 1),
+        nn.ConvTranspose2d(16, 4, 2), nn.Flatten(), nn.LazyLinear(3),
+    )  # fmt: skip
+    model(torch.zeros(2, 3, 1, 1))
+    for masks in (None, {"0": [1, 0] * 4, "4": [0] * 15 + [1]}):
+        found = lbt.cost(model, (3, 1, 1), batch=batch, masks=masks)
+        table, passes = found.table().to_pydict(), found.by_pass().values()
+        columns = {"macs": "macs", "cycles": "cycles", "traffic": "traffic_bytes", "energy": "energy_joules"}
+        for name, column in columns.items():
+            assert sum(one.get(name, 0) for one in passes) == pytest.approx(sum(table[column]))
+        assert all(0 <= used <= 1 for used in table["utilisation"])
+        assert all(isfinite(value) and value >= 0 for row in found.table().to_pylist() for value in row.values()
+                   if isinstance(value, float))  # fmt: skip
+        assert found.metrics()["macs_per_image"] == sum(table["macs"]) / batch

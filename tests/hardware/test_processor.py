@@ -15,9 +15,10 @@ from lbt.artifacts import read_table
 from lbt.cli import main
 from lbt.config import load_yaml
 from lbt.errors import LbtError
+from lbt.hardware import calibrate as calibration
 from lbt.hardware.blocks import Blocks, chain
 from lbt.hardware.calibrate import calibrate, microseconds, tau, unit_of
-from lbt.hardware.layers import convolution, layers_of
+from lbt.hardware.layers import convolution, elementwise, layers_of, pooling
 from lbt.hardware.processor import Processor, infer, run, to_yaml
 from lbt.hardware.trace import trace
 
@@ -70,6 +71,17 @@ def test_maps_that_do_not_stay_are_moved():
     assert [t.bytes for t in away.layers] == [64 + 400, 64 + 400]
     assert sum(kept.parts.values()) == pytest.approx(1e3 * kept.milliseconds)
     assert kept.milliseconds < away.milliseconds
+
+
+def test_a_map_that_waits_on_chip_for_its_gate_is_not_read_again():
+    layers = [convolution("a", 8, 8, 5, 5, 1), pooling("mean", 8, 1, 1, 25), elementwise("gate", "multiply", 8, 5, 5)]
+    assert [t.bytes for t in run(layers, SMALL).layers] == [64 + 200, 0, 200]  # its result leaves
+    away = run(layers, SMALL.model_copy(update={"buffer": 250}))
+    assert away.layers[2].bytes == 200 + 200
+    block = [convolution("x", 8, 8, 5, 5, 1), convolution("wide", 8, 24, 5, 5, 1), convolution("y", 24, 8, 5, 5, 1),
+             elementwise("add", "add", 8, 5, 5)]  # fmt: skip
+    assert run(block, SMALL).layers[3].bytes == 200  # 200 beside 600 + 200
+    assert run(block, SMALL.model_copy(update={"buffer": 900})).layers[3].bytes == 400
 
 
 def test_a_batch_shares_the_weights_and_cores_multiply_throughput():
@@ -229,7 +241,7 @@ def test_a_wrong_row_is_one_line(row, message):
 
 def test_what_cannot_be_calibrated(tmp_path):
     networks = [chain(Blocks.load("mnasnet"), row).layers() for row in rows(3, 0)]
-    with pytest.raises(LbtError, match="found 2 measurements; accepted: 3 or more"):
+    with pytest.raises(LbtError, match="found 2 measurements of 2 networks; accepted: 3 or more"):
         calibrate(networks[:2], [1.0, 2.0], SMALL)
     with pytest.raises(LbtError, match="accepted: positive"):
         calibrate(networks, [1.0, 2.0, 0.0], SMALL)
@@ -241,3 +253,102 @@ def test_every_processor_loads_and_says_where_its_numbers_are_from():
     assert len(Processor.names()) >= 2
     for name in Processor.names():
         assert len(Processor.load(name).source) > 100
+
+
+def roofline(layers, draw) -> float:
+    """A third machine: costly launches, depthwise at 3 % of the peak, one memory for all, 3 % noise."""
+    total = 0.0
+    for layer in layers:
+        peak = 4e6 * (
+            0.03 if layer.kind == "depthwise" else min(1, layer.height * layer.width * layer.outputs / 4e4) ** 0.5
+        )
+        compute = layer.macs / peak
+        total += 6 + max(compute, (layer.read + layer.weights + layer.written) / 2.5e5)
+    return total * float(draw.lognormal(0, 0.03))
+
+
+def on_chip(layers, draw) -> float:
+    """A fourth machine: maps never leave it, weights come slowly, and what has no weights costs a switch of engines."""
+    total = 0.0
+    for layer in layers:
+        peak = 3.3e6 * (0.08 if layer.kind == "depthwise" else 0.6 * min(1, layer.outputs / 64))
+        total += 2 + max(layer.macs / peak, layer.weights / 3000) + (0 if layer.weights else 15)
+    return total * float(draw.lognormal(0, 0.03))
+
+
+HOLDING = {
+    "array": {"pixels": 4, "inputs": 32, "outputs": 32, "clock": 800},
+    "vector": {"pixels": 8, "channels": 8, "clock": 800},
+    "bandwidth": 3.0,
+    "buffer": 8_000_000,
+    "overhead": {"layer": 2},
+    "source": "test",
+}
+
+
+@pytest.mark.parametrize(
+    ("machine", "sheet", "start"),
+    [(roofline, Processor.load("dpu-zcu102"), 0.7), (on_chip, Processor.model_validate(HOLDING), 0.5)],
+)
+def test_the_order_holds_on_machines_of_other_kinds(machine, sheet, start):
+    space, draw, test = Blocks.load("mnasnet"), np.random.default_rng(1), slice(20, None)
+    networks = [chain(space, row).layers() for row in rows(70, 7)]
+    times = np.array([machine(layers, draw) for layers in networks])
+
+    def order(processor: Processor) -> float:
+        return tau(np.array([run(layers, processor).milliseconds for layers in networks[test]]), times[test])
+
+    fitted = {count: calibrate(networks[:count], times[:count].tolist(), sheet) for count in (3, 20)}
+    assert order(sheet) > start
+    assert order(fitted[3].processor) == order(sheet)  # a common factor alone
+    assert order(fitted[20].processor) > 0.85
+
+
+def test_a_network_that_was_measured_twice_is_left_out_once():
+    networks = [chain(Blocks.load("mnasnet"), row).layers() for row in rows(6, 8)]
+    times = [1e3 * run(layers, SMALL).milliseconds for layers in networks]
+    times[1] *= 3  # a row that fits badly
+    once, twice = calibrate(networks, times, SMALL), calibrate(networks + networks[1:2], [*times, times[1]], SMALL)
+    assert twice.left_out[1] == twice.left_out[6]
+    assert twice.left_out[1] == pytest.approx(once.left_out[1], rel=0.2)  # its twin does not tell it
+    with pytest.raises(LbtError, match="found 4 measurements of 2 networks; accepted: 3 or more"):
+        calibrate(networks[:2] * 2, times[:2] * 2, SMALL)
+
+
+def test_large_tables_leave_parts_out(monkeypatch):
+    networks = [chain(Blocks.load("mnasnet"), row).layers() for row in rows(30, 9)]
+    times = [1e3 * run(layers, SMALL).milliseconds for layers in networks]
+    monkeypatch.setattr("lbt.hardware.calibrate.FOLDS", 5)
+    fits = []
+    fit = calibration._fit
+    monkeypatch.setattr(calibration, "_fit", lambda *given: fits.append(1) or fit(*given))
+    assert calibrate(networks, times, SMALL).error < 1e-6
+    assert len(fits) == 5 * len(calibration.STRENGTHS) + 1
+
+
+def test_measurements_in_other_units_are_told(tmp_path, capsys):
+    networks = rows(8, 10)
+    layers = [chain(Blocks.load("mnasnet"), row).layers() for row in networks]
+    ms = [run(one, Processor.load("dpu-zcu102")).milliseconds for one in layers]
+    mixed = write(tmp_path / "mixed.csv", networks, ms=[*ms[:3], 1e3 * ms[3], *ms[4:]])
+    main(["latency", "--table", str(mixed), "--measured", "ms"])
+    assert "ms: far from what the other rows suggest, in another unit? rows 4 (1e+03 ×)" in capsys.readouterr().err
+    wrong = write(tmp_path / "wrong.csv", networks, us=ms)
+    main(["calibrate", "--measured", str(wrong), "--column", "us", "--out", str(tmp_path / "mine.yaml")])
+    assert "us: 0.001 × the processor's latencies; --unit says the column's unit" in capsys.readouterr().err
+    far = write(tmp_path / "far.csv", networks, s=[1e6 * one for one in ms])
+    with pytest.raises(SystemExit):
+        main(["calibrate", "--measured", str(far), "--column", "s", "--out", str(tmp_path / "mine.yaml")])
+    assert "measurements are 1e+09 × the data sheet's latencies; accepted: within 100,000 ×" in capsys.readouterr().err
+
+
+def test_columns_without_order_or_values(tmp_path, capsys):
+    networks = rows(6, 11)
+    table = write(tmp_path / "odd.csv", networks, none_ms=[""] * 6, same_ms=[5.0] * 6)
+    main(["latency", "--table", str(table), "--measured", "same_ms"])
+    assert "Kendall's tau 0.000" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["latency", "--table", str(table), "--measured", "none_ms"])
+    assert "none_ms: found no value; accepted: a measurement in at least one row" in capsys.readouterr().err
+    main(["calibrate", "--measured", str(table), "--column", "same_ms", "--out", str(tmp_path / "mine.yaml")])
+    assert "nan" not in capsys.readouterr().out

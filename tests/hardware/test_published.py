@@ -7,7 +7,8 @@ from torch import nn
 
 import lbt
 from lbt.errors import LbtError
-from lbt.hardware.published import Design, predict, remark, spread
+from lbt.hardware.published import Design, remark, spread
+from lbt.hardware.published_networks import predict
 
 
 @pytest.mark.parametrize("name", Design.names())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import isqrt
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("amaranth")
 
@@ -14,7 +16,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from lbt.errors import LbtError
-from lbt.hardware.rtl import floating, norm, requantize, rounding, update
+from lbt.fixed import arithmetic as fixed
+from lbt.hardware.rtl import divide, floating, norm, requantize, rounding, update
 from lbt.hardware.rtl.mac import Mac
 from lbt.hardware.rtl.multiplier import Multiplier
 from lbt.hardware.widths import norm_sum
@@ -183,8 +186,6 @@ def test_multiplying_by_a_constant(constant: int) -> None:
 
 
 def test_the_hash_is_the_trainer_s() -> None:
-    import torch
-
     key = Key(3, 14, "conv1", "E")
     first, second = key.words()
     index = RANDOM.integers(0, 2**32, 300)
@@ -196,8 +197,6 @@ def test_the_hash_is_the_trainer_s() -> None:
 
 def test_stochastic_rounding_is_the_trainer_s_bit_for_bit() -> None:
     """Accumulators rounded by the RTL and by the trainer's own function on the same key and element indices."""
-    import torch
-
     key = Key(5, 2, "conv2", "G")
     first, second = key.words()
     x = draw(20, 500)
@@ -328,3 +327,36 @@ def test_rounding_to_one_bit_keeps_the_sign() -> None:
     x = signed_range(8)
     got = run(rounding.Nearest(8, 1), {"x": x}, ["y"])["y"]
     assert np.array_equal(got, np.clip(half_even(x, np.full_like(x, 7)), -1, 1))
+
+
+def divided(unit: divide.Divider, x: list[int], divisor: list[int], root: bool) -> list[int]:
+    """Quotients by ``divisor``, or roots, one after another; the last digit comes after as many cycles as digits."""
+    cycles = unit.bits + 1
+    start = [1, *[0] * unit.bits] * len(x)
+    inputs = {"start": start, "x": np.repeat(np.array(x, object), cycles)}
+    inputs["divisor"] = np.repeat(np.array(divisor, object), cycles)
+    inputs |= {"root": [int(root)] * len(start)} if unit.has_root else {}
+    return run(unit, inputs, ["y"])["y"][unit.bits // 2 if root else unit.bits :: cycles].tolist()
+
+
+def test_division_and_root_exhaustively() -> None:
+    pairs = [(x, d) for x in range(64) for d in range(1, 64, 3)]
+    x, d = (list(one) for one in zip(*pairs, strict=True))
+    for style in divide.STYLES:
+        assert divided(divide.Divider(6, style), x, d, root=False) == [a // b for a, b in pairs]
+    assert divided(divide.Divider(8, "root"), list(range(256)), [0] * 256, root=True) == [isqrt(x) for x in range(256)]
+
+
+def test_a_norm_s_divider_computes_the_trainer_s_means_and_roots() -> None:
+    """The same bits as lbt.fixed: means in offset binary, halves up, and the normalised reciprocal root."""
+    n, unit = 1000, divide.Divider(48, "root")
+    total = torch.from_numpy(RANDOM.integers(-(2**15) * n, 2**15 * n, 6))
+    shifted = (total + n * 2**15) << 8
+    means = divided(unit, (2 * shifted + n).tolist(), [2 * n] * 6, root=False)
+    assert [mean - 2**23 for mean in means] == fixed.divide_round(total << 8, n).tolist()
+    variance = torch.from_numpy(RANDOM.integers(1, 2**51, 6))
+    mantissa, h = fixed.inverse_square_root(variance)
+    normal = torch.where(h >= 0, variance >> (2 * h).clamp_min(0), variance << (-2 * h).clamp_min(0))
+    roots = divided(unit, (normal << 16).tolist(), [0] * 6, root=True)
+    assert roots == fixed.square_root(normal << 16).tolist()
+    assert divided(unit, [2**37 + root // 2 for root in roots], roots, root=False) == mantissa.tolist()

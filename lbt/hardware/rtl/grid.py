@@ -20,6 +20,7 @@ STYLES = {
     "float_multiplier": ("plain", "booth", "dsp"),
     "float_adder": ("plain",),
     "norm": ("full_bn", "range_bn", "affine_bn"),
+    "divide": ("quotient", "root"),
     "update": ("booth",),
     "array": ("booth",),
 }
@@ -35,8 +36,8 @@ class Unit:
         style: one of its styles.
         target: one of :data:`TARGETS`.
         a, b: multiplier and mac: operand widths; requantize and round: width in and out; random: 32, 0; float:
-            exponent and mantissa bits; norm: width, 0; update: width of the master weight and of the gradient; array:
-            operand width, cells a side.
+            exponent and mantissa bits; norm and divide: width, 0; update: width of the master weight and of the
+            gradient; array: operand width, cells a side.
         c: mac and array: accumulator width; norm: width of its sums; update: width of the velocity; else 0.
     """
 
@@ -65,7 +66,7 @@ class Unit:
 
 def build(unit: Unit) -> Any:
     """The Amaranth component of a unit."""
-    from lbt.hardware.rtl import floating, mac, multiplier, norm, requantize, rounding, update
+    from lbt.hardware.rtl import divide, floating, mac, multiplier, norm, requantize, rounding, update
 
     match unit.kind, unit.style:
         case "multiplier", style:
@@ -90,6 +91,8 @@ def build(unit: Unit) -> Any:
             return floating.FloatAdder(unit.a, unit.b)
         case "norm", style:
             return norm.NormLane(unit.a, style, unit.c)
+        case "divide", style:
+            return divide.Divider(unit.a, style)
         case "update", _:
             return update.Update(unit.a, unit.b, unit.c)
         case _, style:
@@ -105,6 +108,8 @@ INTO: Widths = ((32, 8), (32, 16), (32, 4), (24, 8))
 """Width of an accumulator and of what is kept of it."""
 LANES: Widths = ((8, 0, 32), (16, 0, 48), (4, 0, 24), (12, 0, 40), (8, 0, 40), (16, 0, 56))
 """Width of x and of the sums."""
+DIVIDERS: Widths = ((32, 0), (48, 0), (24, 0))
+"""Width of the dividend: of a norm's sums."""
 
 FITTED: dict[tuple[str, str], Widths] = {
     ("mac", "booth"): MACS,
@@ -121,6 +126,8 @@ FITTED: dict[tuple[str, str], Widths] = {
     ("norm", "range_bn"): LANES,
     ("norm", "full_bn"): LANES,
     ("norm", "affine_bn"): LANES,
+    ("divide", "quotient"): DIVIDERS,
+    ("divide", "root"): DIVIDERS,
     ("update", "booth"): ((16, 8, 16), (8, 8, 16), (16, 16, 16), (16, 32, 16)),
     ("multiplier", "plain"): tuple((k, k) for k in (8, 4, 16, 32, 6, 12, 10, 14)),
     ("multiplier", "booth"): ((8, 8), (4, 4), (16, 16), (6, 6), (8, 4)),
@@ -146,6 +153,8 @@ HELD_OUT: dict[tuple[str, str], Widths] = {
     ("norm", "range_bn"): ((6, 0, 28), (10, 0, 36)),
     ("norm", "full_bn"): ((6, 0, 28), (10, 0, 36)),
     ("norm", "affine_bn"): ((6, 0, 28), (10, 0, 36)),
+    ("divide", "quotient"): ((40, 0),),
+    ("divide", "root"): ((40, 0),),
     ("update", "booth"): ((16, 24, 16),),
 }
 """Widths that no form has seen: what the model's error is measured on."""
@@ -180,7 +189,7 @@ LUT4 = {
     ("mac", "dsp"): 2,
     ("float_multiplier", "booth"): 2,
     ("float_adder", "plain"): 2,
-    **{(kind, style): 1 for kind in ("requantize", "random", "norm", "update") for style in STYLES[kind]},
+    **{(kind, style): 1 for kind in ("requantize", "random", "norm", "divide", "update") for style in STYLES[kind]},
 }
 """Number of the fitted widths that the LUT4 target has."""
 

@@ -69,6 +69,8 @@ class NormCost:
         saved_per_channel: values kept from the forward for the backward pass, per channel.
         per_weight: operations per weight of the preceding convolution, once per training step (only ``folded_bn``).
         state_per_channel: values that outlive the step (weight, bias, running mean and variance), per channel.
+        bits: width of the integer codes that training computes on, and so the lane; 0 where training computes in
+            float32, and a fixed-point lane takes codes as wide as the activations.
     """
 
     forward: Pass
@@ -79,6 +81,13 @@ class NormCost:
     saved_per_channel: float
     per_weight: Operations = field(default=Operations())
     state_per_channel: float = 4
+    bits: int = 0
+
+    @property
+    def divider(self) -> str:
+        """Style of the unit ``divide`` that training needs for its channels: ``root``, ``quotient``, or none."""
+        each = self.forward.channel + self.backward.channel
+        return "root" if each.square_roots else "quotient" if each.divides else ""
 
     @property
     def float_units(self) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ COST = NormCost(
     lane="full_bn",
     saved_per_element=1,
     saved_per_channel=2,
+    bits=16,
 )
 
 STATE = 20
