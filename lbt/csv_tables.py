@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".csv", ".tsv")
 
+PARQUET = b"PAR1"
+"""First bytes of a Parquet file."""
+
 EMPTY = frozenset({"", "-", "?", "nan", "na", "n/a", "none", "null"})
 """Cells, in lower case, that stand for no value."""
 
@@ -33,11 +36,30 @@ def read_any(path: str | Path) -> pa.Table:
     """A table that a user brings: CSV by its suffix (``SUFFIXES``), Parquet otherwise.
 
     Raises:
-        LbtError: see :func:`read` and :func:`lbt.artifacts.read_table`.
+        LbtError: see :func:`read` and :func:`lbt.artifacts.read_table`; neither of the two formats.
     """
     from lbt.artifacts import read_table
 
-    return read(path) if str(path).lower().endswith(SUFFIXES) else read_table(path)
+    if str(path).lower().endswith(SUFFIXES):
+        return read(path)
+    if Path(path).is_file() and reading(path, "Parquet", _start) != PARQUET:
+        raise LbtError(f"{path}: not a Parquet file; accepted: Parquet, or CSV in a file named {' or '.join(SUFFIXES)}")
+    return read_table(path)
+
+
+def first_text(column: pa.ChunkedArray) -> tuple[int, str] | None:
+    """Row and content of the first cell of a column of text that is neither a number nor none; None if all are."""
+    for row, cell in enumerate(column.to_pylist()):
+        try:
+            _number(str(cell if cell is not None else ""), comma=False)
+        except ValueError:
+            return row, str(cell)
+    return None
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(PARQUET))
 
 
 def _read(path: Path) -> pa.Table:

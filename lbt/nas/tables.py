@@ -21,16 +21,19 @@ from __future__ import annotations
 
 import importlib.util
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lbt import csv_tables
 from lbt.artifacts import write_table
-from lbt.errors import LbtError, unknown
+from lbt.errors import LbtError, told, unknown
 from lbt.nas.space import CellSpace, load
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 NASBENCH201_TARGETS = ("fp", "ptq", "qat", "analog", "analog_day")
 
@@ -51,20 +54,32 @@ class Table:
         rows: int64 (N, L), the architectures (see :mod:`lbt.nas.space`).
         targets: float64 (N,) per target name; no NaN.
         source: the file, for messages.
+        others: for each column beside ``architecture`` that holds no numbers, what it holds.
     """
 
     space: CellSpace
     rows: np.ndarray
     targets: dict[str, np.ndarray]
     source: str = ""
+    others: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def target(self, name: str) -> np.ndarray:
         """The column ``name``, float64 (N,)."""
+        return self.column(name, "target")
+
+    def column(self, name: str, kind: str) -> np.ndarray:
+        """The column ``name``, float64 (N,); ``kind`` says in messages what it serves as.
+
+        Raises:
+            LbtError: there is no such column, or it holds no numbers.
+        """
+        if name in self.others:
+            raise LbtError(f"{self.source}: {kind} {name} holds {self.others[name]}; expected numbers")
         if name not in self.targets:
-            raise unknown("target", name, self.targets, self.source)
+            raise unknown(kind, name, self.targets, self.source)
         return self.targets[name]
 
 
@@ -100,22 +115,37 @@ def read(path: str | Path, space: str | Path | CellSpace, *, complete: bool = Fa
     first: dict[bytes, int] = {}
     for index, row in enumerate(rows):
         if (earlier := first.setdefault(row.tobytes(), index)) != index:
-            raise LbtError(f"{path}: row {index}: {space.format(row)!r} is already in row {earlier}")
+            raise LbtError(
+                f"{path}: row {index}: {space.format(row)!r} is already in row {earlier}; accepted: one row each, "
+                "with the mean of repeated measurements"
+            )
     if complete and len(rows) < space.size:
         missing = next(row for row in space.all() if row.tobytes() not in first)
         count = space.size - len(rows)
         raise LbtError(f"{path}: {count} of {space.size} cells are missing, the first is {space.format(missing)!r}")
-    targets = {}
-    for field in table.schema:
-        if not any(holds(field.type) for holds in (types.is_floating, types.is_integer, types.is_decimal)):
+    targets, others = {}, {}
+    for one in table.schema:
+        if not any(holds(one.type) for holds in (types.is_floating, types.is_integer, types.is_decimal)):
+            others[one.name] = _held(table.column(one.name))
             continue
-        values = table.column(field.name).cast("float64", safe=False).to_numpy()  # beyond 2⁵³: the nearest
+        values = table.column(one.name).cast("float64", safe=False).to_numpy()  # beyond 2⁵³: the nearest
         if not unlabelled:
-            check_values(path, field.name, values)
-        targets[field.name] = values
+            check_values(path, one.name, values)
+        targets[one.name] = values
+    del others["architecture"]
     if not targets and not unlabelled:
         raise LbtError(f"{path}: no numeric column to predict; found: {', '.join(table.column_names)}")
-    return Table(space, rows, targets, str(path))
+    return Table(space, rows, targets, str(path), others)
+
+
+def _held(column: pa.ChunkedArray) -> str:
+    """Content of a column without numbers, for messages: the first cell that is none, or the type."""
+    import pyarrow.types as types
+
+    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+    text = types.is_string(kind) or types.is_large_string(kind)
+    found = csv_tables.first_text(column) if text else None
+    return f"{kind}" if found is None else f"text, {told(found[1])} in row {found[0]}"
 
 
 def check_values(path: str | Path, name: str, values: np.ndarray, *, unlabelled: bool = False) -> None:
