@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".csv", ".tsv")
 
+PARQUET = b"PAR1"
+"""First bytes of a Parquet file."""
+
 EMPTY = frozenset({"", "-", "?", "nan", "na", "n/a", "none", "null"})
 """Cells, in lower case, that stand for no value."""
 
@@ -99,15 +102,10 @@ def place(path: str | Path, index: int) -> str:
     return next(islice(places(path), index, None))
 
 
-def why_text(path: str | Path, name: str, cells: Sequence[str | None]) -> str | None:
-    """Words on what keeps a column of text from being numbers; None where half of its cells or more are words."""
+def words(path: str | Path, cells: Sequence[str | None]) -> list[int]:
+    """Rows (from 0) of a column of text whose cell is neither a number nor none."""
     comma = is_csv(path) and _decimal_comma(Path(path))
-    words = [n for n, cell in enumerate(cells) if cell is not None and not _is_number(cell, comma)]
-    if 2 * len(words) >= len(cells):
-        return None
-    if not words:
-        return f"column {name} holds numbers as text"
-    return f"column {name}: {place(path, words[0])} holds {told(cells[words[0]])}, not a number"
+    return [row for row, cell in enumerate(cells) if cell is not None and not _is_number(cell, comma)]
 
 
 def _is_number(cell: str, comma: bool) -> bool:
@@ -122,11 +120,20 @@ def read_any(path: str | Path) -> pa.Table:
     """A table that a user brings: CSV by its suffix (``SUFFIXES``), Parquet otherwise.
 
     Raises:
-        LbtError: see :func:`read` and :func:`lbt.artifacts.read_table`.
+        LbtError: see :func:`read` and :func:`lbt.artifacts.read_table`; neither of the two formats.
     """
     from lbt.artifacts import read_table
 
-    return read(path) if is_csv(path) else read_table(path)
+    if is_csv(path):
+        return read(path)
+    if Path(path).is_file() and reading(path, "Parquet", _start) != PARQUET:
+        raise LbtError(f"{path}: not a Parquet file; accepted: Parquet, or CSV in a file named {' or '.join(SUFFIXES)}")
+    return read_table(path)
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(PARQUET))
 
 
 def _read(path: Path) -> pa.Table:

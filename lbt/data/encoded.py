@@ -96,7 +96,9 @@ def decode(sources: Iterable[bytes | Path | None], names: Sequence[str], size: i
     pixels = mapped.empty((room, side, side, 1 if grey else 3))
     deep = _Deep(sum(head is not None and head.deep for head in heads), side, where)
     kept: list[int] = []
-    for index, source in enumerate(track(sources, f"reading {Path(where).name}", len(names))):
+    several = len(names) > 1  # a device that serves images one by one would fill its log with bars
+    shown = track(sources, f"reading {Path(where).name}", len(names)) if several else sources
+    for index, source in enumerate(shown):
         head = heads[index]
         image = _read(source) if head is not None else None
         if head is None or image is None or (image.mode in _DEEP) != head.deep:

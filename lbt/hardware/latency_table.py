@@ -81,7 +81,9 @@ class Networks:
         ratio /= typical
         far = np.flatnonzero((ratio > OUTLIER) | (ratio < 1 / OUTLIER))
         if len(far):
-            rows = ", ".join(f"{place(self.path, int(index[n]))} ({ratio[n]:.3g} ×)" for n in far[:8]) + (" …" if len(far) > 8 else "")
+            rows = ", ".join(f"{place(self.path, int(index[n]))} ({ratio[n]:.3g} ×)" for n in far[:8]) + (
+                " …" if len(far) > 8 else ""
+            )
             warn(f"{self.path}: {column}: far from what the other rows suggest, in another unit? {rows}")
 
     def calibrated(self, column: str, unit: str | None, processor: Processor) -> Calibration:

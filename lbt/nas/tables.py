@@ -24,14 +24,17 @@ import pickle
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lbt import csv_tables
 from lbt.artifacts import write_table
-from lbt.errors import LbtError, unknown
+from lbt.errors import LbtError, told, unknown
 from lbt.nas.space import CellSpace, load
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 NASBENCH201_TARGETS = ("fp", "ptq", "qat", "analog", "analog_day")
 
@@ -52,24 +55,34 @@ class Table:
         rows: int64 (N, L), the architectures (see :mod:`lbt.nas.space`).
         targets: float64 (N,) per target name; no NaN.
         source: the file, for messages.
-        texts: column of text that looks like numbers → words on what keeps it from being some.
+        others: for each column beside ``architecture`` that holds no numbers, what it holds.
+        nearly: those of ``others`` whose text is numbers but for less than half of the cells.
     """
 
     space: CellSpace
     rows: np.ndarray
     targets: dict[str, np.ndarray]
     source: str = ""
-    texts: dict[str, str] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
+    nearly: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def target(self, name: str) -> np.ndarray:
         """The column ``name``, float64 (N,)."""
-        if name in self.texts:
-            raise LbtError(f"{self.source}: {self.texts[name]}")
+        return self.column(name, "target")
+
+    def column(self, name: str, kind: str) -> np.ndarray:
+        """The column ``name``, float64 (N,); ``kind`` says in messages what it serves as.
+
+        Raises:
+            LbtError: there is no such column, or it holds no numbers.
+        """
+        if name in self.others:
+            raise LbtError(f"{self.source}: {kind} {name} holds {self.others[name]}; expected numbers")
         if name not in self.targets:
-            raise unknown("target", name, self.targets, self.source)
+            raise unknown(kind, name, self.targets, self.source)
         return self.targets[name]
 
 
@@ -106,28 +119,42 @@ def read(path: str | Path, space: str | Path | CellSpace, *, complete: bool = Fa
     for index, row in enumerate(rows):
         if (earlier := first.setdefault(row.tobytes(), index)) != index:
             where, also = csv_tables.place(path, index), csv_tables.place(path, earlier)
-            raise LbtError(f"{path}: {where}: {space.format(row)!r} is already in {also}")
+            raise LbtError(
+                f"{path}: {where}: {space.format(row)!r} is already in {also}; accepted: one row each, "
+                "with the mean of repeated measurements"
+            )
     if complete and len(rows) < space.size:
         missing = next(row for row in space.all() if row.tobytes() not in first)
         count = space.size - len(rows)
         raise LbtError(f"{path}: {count} of {space.size} cells are missing, the first is {space.format(missing)!r}")
-    targets, texts = {}, {}
+    targets, others, nearly = {}, {}, []
     for column in table.schema:
         name = column.name
-        if types.is_string(column.type) and name != "architecture":
-            if (why := csv_tables.why_text(path, name, table.column(name).to_pylist())) is not None:
-                texts[name] = why
-            continue
-        if not any(holds(column.type) for holds in (types.is_floating, types.is_integer, types.is_decimal)):
-            continue
-        values = table.column(name).cast("float64", safe=False).to_numpy()  # beyond 2⁵³: the nearest
-        if not unlabelled:
-            check_values(path, name, values)
-        targets[name] = values
+        if any(holds(column.type) for holds in (types.is_floating, types.is_integer, types.is_decimal)):
+            values = table.column(name).cast("float64", safe=False).to_numpy()  # beyond 2⁵³: the nearest
+            if not unlabelled:
+                check_values(path, name, values)
+            targets[name] = values
+        elif name != "architecture":
+            others[name], near = _held(path, table.column(name))
+            nearly += [name] * near
     if not targets and not unlabelled:
-        why = "".join(f"; {text}" for text in list(texts.values())[:1])
-        raise LbtError(f"{path}: no numeric column to predict; found: {', '.join(table.column_names)}{why}")
-    return Table(space, rows, targets, str(path), texts)
+        held = "".join(f"; {name} holds {others[name]}" for name in nearly[:1])
+        raise LbtError(f"{path}: no numeric column to predict; found: {', '.join(table.column_names)}{held}")
+    return Table(space, rows, targets, str(path), others, tuple(nearly))
+
+
+def _held(path: str | Path, column: pa.ChunkedArray) -> tuple[str, bool]:
+    """Content of a column without numbers, for messages, and true if it is numbers but for less than half of it."""
+    import pyarrow.types as types
+
+    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+    if not (types.is_string(kind) or types.is_large_string(kind)):
+        return str(kind), False
+    cells = column.to_pylist()
+    words = csv_tables.words(path, cells)
+    place = f"text, {told(cells[words[0]])} in {csv_tables.place(path, words[0])}" if words else "numbers as text"
+    return place, 2 * len(words) < len(cells)
 
 
 def check_values(path: str | Path, name: str, values: np.ndarray, *, unlabelled: bool = False) -> None:

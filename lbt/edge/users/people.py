@@ -16,12 +16,15 @@ from lbt.artifacts import Images
 from lbt.data.images import convert
 from lbt.data.inputs import to_input
 from lbt.data.splits import stratified_order
-from lbt.errors import LbtError, unknown
+from lbt.errors import LbtError, unknown, warn
 from lbt.registry import Registry
 from lbt.train.batches import Examples
 
 SETS = Registry("set of users", "lbt.edge.users.sets")
 SEED = 20191001
+
+FEWEST = 2
+"""Images of a user that is personalised for: one to adapt with, one to test on."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,11 @@ class People:
     def names(self) -> list[str]:
         """The users, sorted."""
         return sorted(set(self.users.tolist()))
+
+    def too_few(self) -> list[str]:
+        """The users with fewer than ``FEWEST`` images, sorted."""
+        names, counts = np.unique(self.users.astype(str), return_counts=True)
+        return names[counts < FEWEST].tolist()
 
     def resized(self, channels: int, size: int) -> People:
         """The same with images of a network's number of channels and size."""
@@ -84,8 +92,8 @@ def person(people: People, name: str, labels: int) -> Person:
     if name not in people.names():
         raise unknown("user", name, people.names())
     mine = np.flatnonzero(people.users == name)
-    if len(mine) < 2:
-        raise LbtError(f"user {name!r}: 1 image; accepted: 2 or more, to adapt with and to test on")
+    if len(mine) < FEWEST:
+        raise few(name)
     if people.times is None:
         mine = mine[stratified_order(people.images.labels[mine], SEED)]
     else:
@@ -99,6 +107,11 @@ def person(people: People, name: str, labels: int) -> Person:
     early = _examples(people.images, first, given, f"user/{name}")
     later = _examples(people.images, last, people.images.labels[last], f"user/{name}/later")
     return Person(name, early, later, torch.from_numpy(truth.astype(np.int64)))
+
+
+def few(name: str) -> LbtError:
+    """The error for a user of :meth:`People.too_few`."""
+    return LbtError(f"user {name!r}: 1 image; accepted: {FEWEST} or more, to adapt with and to test on")
 
 
 def _examples(images: Images, index: np.ndarray, labels: np.ndarray, name: str) -> Examples:
@@ -133,7 +146,12 @@ def read_people(path: str, layout: str | None = None, name: str | None = None) -
     if nobody := sum(user is None for user in users):
         raise LbtError(f"{path}: column user: {nobody} of {len(users)} images have none")
     times = images.columns.get("time")
-    known = times is not None and all(time is not None for time in times)
+    missing = sum(time is None for time in times or [])
+    if times is not None and 0 < missing < len(times):
+        warn(
+            f"{path}: column time: {missing} of {len(times)} images have none; the halves are stratified, not in order"
+        )
+    known = times is not None and not missing
     return People(images, np.array(users, dtype=object), np.array(times, float) if known else None)
 
 

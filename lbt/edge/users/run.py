@@ -20,8 +20,8 @@ from lbt.edge.read import read_backbone
 from lbt.edge.users import protocol
 from lbt.edge.users.options import Asking, Options, RunOptions
 from lbt.edge.users.package import Resident
-from lbt.edge.users.people import People, person, read_people
-from lbt.errors import LbtError, unknown
+from lbt.edge.users.people import FEWEST, People, few, person, read_people
+from lbt.errors import LbtError, unknown, warn
 from lbt.models import read_model, write_model
 from lbt.models._network import Network
 from lbt.nn import quantize
@@ -56,14 +56,15 @@ def run(
         users: whom to personalise for; empty: everybody.
 
     Raises:
-        LbtError: unreadable images, an unknown user, options that do not fit.
+        LbtError: unreadable images, an unknown user, one with too few images (who is left out with a warning where
+            nobody is named), options that do not fit.
     """
     people = read_people(path, options.layout, options.name)
     names = people.names()
     for name in users:
         if name not in names:
             raise unknown("user", name, names)
-    wanted = list(users) or names
+    wanted = _wanted(people, users)
     identity = _identity(people, options, backbone)
     number = {name: n for n, name in enumerate(names)}
     groups = [names] if backbone is not None else list(protocol.folds(names, options.folds))
@@ -79,6 +80,20 @@ def run(
             rows.append(found)
             yield found
     write_table(out / "users.parquet", rows)
+
+
+def _wanted(people: People, users: tuple[str, ...]) -> list[str]:
+    """The users to personalise for: those named, or all that have enough images."""
+    lacking = people.too_few()
+    if named := next((name for name in users if name in lacking), None):
+        raise few(named)
+    found = list(users) or [name for name in people.names() if name not in lacking]
+    if not found:
+        raise few(lacking[0])
+    if not users and lacking:
+        told = ", ".join(lacking[:5]) + (f" and {len(lacking) - 5} more" if len(lacking) > 5 else "")
+        warn(f"users with fewer than {FEWEST} images are left out: {told}; their images still make backbones")
+    return found
 
 
 class _Fold:

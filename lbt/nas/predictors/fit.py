@@ -59,7 +59,7 @@ class Options:
     members: int = 1
     validation: float = 0.0
     stop_by: str = "all"
-    candidates: tuple[str, ...] = ("gates", "mlp", "onehot_gp", "committee")
+    candidates: tuple[str, ...] = ("gates", "mlp", "onehot_gp", "effects_gp", "committee")
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Options:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lbt.errors import LbtError, unknown
+from lbt.errors import LbtError
 from lbt.nas import tables
 from lbt.nas.predictors import ENCODERS, store
 from lbt.nas.predictors.calibrate import LEVEL
@@ -67,6 +67,8 @@ def predict(
     Raises:
         LbtError: what :func:`lbt.nas.tables.read` refuses; an ambiguous target; nothing to learn from or to score;
             equal values; a feature that is not a number in each row.
+
+    The answer does not depend on the order of the table's rows.
     """
     options = Options(epochs=epochs, members=members)
     if candidates:
@@ -80,6 +82,8 @@ def predict(
     tables.check_values(table, name, values, unlabelled=True)
     known = np.isfinite(values)
     _check_labels(table, name, values[known])
+    order = _order(data)
+    data, numbers, values, known = replace(data, rows=data.rows[order]), numbers[order], values[order], known[order]
     pool, beside = _pool(table, data, numbers, known, name, unseen, seed)
     try:
         columns = Columns.of(tuple(features), numbers)
@@ -114,7 +118,8 @@ def predict_fitted(
     if _described(predictor.space) != _described(data.space):
         raise LbtError(f"{fitted}: fitted on the space {predictor.space.name!r}, which differs from {str(space)!r}")
     known = np.isfinite(data.targets.get(predictor.target, np.full(len(data), np.nan)))
-    numbers = _numbers(table, data, predictor.columns.names)
+    numbers, order = _numbers(table, data, predictor.columns.names), _order(data)
+    data, numbers, known = replace(data, rows=data.rows[order]), numbers[order], known[order]
     return _ranked(predictor, *_pool(table, data, numbers, known, predictor.target, unseen, seed), top)
 
 
@@ -142,10 +147,11 @@ def _target(table: Path, data: tables.Table, target: str | None, features: Seque
         if target in features:
             raise LbtError(f"{table}: {target} is the target and a feature; accepted: one of the two")
         return target
-    possible = [name for name in (*data.targets, *data.texts) if name not in features]
+    possible = [name for name in (*data.targets, *data.nearly) if name not in features]
     if not possible:
+        found = "".join(f"; {name} holds {what}" for name, what in data.others.items())
         raise LbtError(
-            f"{table}: no numeric column to predict; accepted: one beside 'architecture', or a fitted predictor"
+            f"{table}: no numeric column to predict{found}; accepted: one beside 'architecture', or a fitted predictor"
         )
     if len(possible) > 1:
         raise LbtError(f"{table}: several columns could be the target; choose one of: {', '.join(possible)}")
@@ -163,12 +169,15 @@ def _check_labels(table: Path, name: str, values: np.ndarray) -> None:
 def _numbers(table: Path, data: tables.Table, names: Sequence[str]) -> np.ndarray:
     """The columns ``names`` of all rows, float64 (N, C)."""
     for name in names:
-        if name not in data.targets and name not in data.texts:
-            raise unknown("feature", name, data.targets, str(table))
-        tables.check_values(table, name, data.target(name))
+        tables.check_values(table, name, data.column(name, "feature"))
     if twice := next((name for name in names if list(names).count(name) > 1), None):
         raise LbtError(f"{table}: feature {twice} is named twice")
     return np.stack([data.targets[name] for name in names], 1) if names else np.zeros((len(data), 0))
+
+
+def _order(data: tables.Table) -> np.ndarray:
+    """Places of the rows (N,) in the order of their architectures: nothing depends on the order in the file."""
+    return np.lexsort(data.rows.T[::-1])
 
 
 def _described(space: CellSpace) -> dict[str, object]:

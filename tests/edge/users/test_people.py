@@ -10,6 +10,7 @@ from scipy.io import wavfile
 
 from lbt.artifacts import Images, write_images
 from lbt.edge.users.people import SETS, People, person, read_people
+from lbt.edge.users.run import _wanted
 from lbt.errors import LbtError
 
 
@@ -105,3 +106,28 @@ def test_folders_of_people_without_a_class_in_common(tmp_path):
     found = read_people(str(tmp_path))
     assert found.names() == ["ann", "ben"]
     assert found.images.classes == ("cup", "mug", "pan", "pot")
+
+
+def test_times_that_are_missing_for_some_are_told(people, tmp_path, capsys):
+    times = [None, *people.times.tolist()[1:]]
+    columns = {"user": people.users.tolist(), "time": times}
+    write_images(
+        tmp_path / "t.parquet", Images(people.images.pixels, people.images.labels, people.images.classes, columns)
+    )
+    assert read_people(str(tmp_path / "t.parquet")).times is None
+    assert f"column time: 1 of {len(times)} images have none; the halves are stratified" in capsys.readouterr().err
+
+
+def test_users_with_one_image_are_left_out_unless_named(people, capsys):
+    users = people.users.copy()
+    users[0] = "zoe"
+    some = People(people.images, users, people.times)
+    assert _wanted(some, ()) == people.names()
+    assert "users with fewer than 2 images are left out: zoe; their images still" in capsys.readouterr().err
+    assert _wanted(some, ("ann",)) == ["ann"]
+    assert capsys.readouterr().err == ""
+    with pytest.raises(LbtError, match="user 'zoe': 1 image; accepted: 2 or more"):
+        _wanted(some, ("ann", "zoe"))
+    alone = People(people.images.take(np.arange(2)), np.array(["x", "y"], dtype=object))
+    with pytest.raises(LbtError, match="user 'x': 1 image"):
+        _wanted(alone, ())

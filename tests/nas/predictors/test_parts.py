@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.stats import norm
 
 from lbt.nas.predictors import losses, metrics
 from lbt.nas.predictors.features import features
-from lbt.nas.predictors.gp import GaussianProcess, normal_scores
+from lbt.nas.predictors.gp import GaussianProcess, normal_scores, robust_scores
 from lbt.nas.predictors.zero_cost import zero_cost
 from lbt.nas.space import SpaceSpec, build
 from lbt.nas.spaces import nasbench201
@@ -122,6 +123,46 @@ def test_the_gaussian_process_against_dense_algebra_and_brute_force_leave_one_ou
         small = np.linalg.inv(kernel(x[keep], x[keep]) + noise * np.eye(24))
         expected = kernel(x[[left_out]], x[keep]) @ small @ y[keep]
         np.testing.assert_allclose(gp.leave_one_out()[left_out], expected[0], atol=1e-4)
+
+
+def test_linear_groups_add_their_products_to_the_kernel():
+    draw = np.random.default_rng(1)
+    x, new = draw.normal(size=(30, 5)), draw.normal(size=(6, 5))
+    y = normal_scores(x @ [1, -1, 0.5, 2, 0] + 0.1 * draw.normal(size=30))
+    gp = GaussianProcess([x[:, :2]], y, linear=[x[:, :3], x[:, 3:]])
+    length, first, second, signal = np.exp(gp.log[[0, 1, 2, 4]].numpy())
+    noise = math.exp(gp.log[3]) + 1e-4
+
+    def kernel(a, b):
+        r = np.sqrt(5 * ((a[:, None, :2] - b[None, :, :2]) ** 2).sum(-1) / 2) / length
+        lines = first * a[:, :3] @ b[:, :3].T / 3 + second * a[:, 3:] @ b[:, 3:].T / 2
+        return signal * (1 + r + r**2 / 3) * np.exp(-r) + lines
+
+    inverse = np.linalg.inv(kernel(x, x) + noise * np.eye(30))
+    mean, deviation = gp.predict([new[:, :2]], [new[:, :3], new[:, 3:]])
+    np.testing.assert_allclose(mean, kernel(new, x) @ inverse @ y, atol=1e-4)
+    variance = np.diag(kernel(new, new) - kernel(new, x) @ inverse @ kernel(x, new))
+    np.testing.assert_allclose(deviation, np.sqrt(variance), atol=1e-3)
+    total = 0.0
+    for left in range(30):
+        keep = np.arange(30) != left
+        small = np.linalg.inv(kernel(x[keep], x[keep]) + noise * np.eye(29))
+        cross = kernel(x[[left]], x[keep])
+        expected = (cross @ small @ y[keep]).item()
+        spread = math.sqrt((kernel(x[[left]], x[[left]]) + noise - cross @ small @ cross.T).item())
+        total += norm.logpdf(y[left], expected, spread)
+    assert gp.leave_one_out_likelihood() == pytest.approx(total, abs=0.01)
+
+
+def test_robust_scores_keep_distances_and_bound_failures():
+    values = np.r_[np.linspace(90, 92, 41), 10.0, 10.0]
+    scores = robust_scores(values)
+    assert scores.mean() == pytest.approx(0, abs=1e-12)
+    assert scores.std() == pytest.approx(1)
+    np.testing.assert_allclose(np.diff(scores[:41], 2), 0, atol=1e-12)  # equal distances stay equal
+    assert scores[41] == scores.min() > -5
+    np.testing.assert_allclose(robust_scores(values * 1e-9), scores, atol=1e-6)  # no unit
+    assert np.isfinite(robust_scores(np.r_[np.zeros(30), 1.0])).all()  # quartiles that are equal
 
 
 def test_zero_cost_statistics_are_only_for_the_operations_that_they_know():

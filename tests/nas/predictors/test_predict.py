@@ -111,9 +111,13 @@ def test_the_command_tells_the_choice_and_writes_the_bounds(work):
         (
             {"flops": [*range(80), "8o"]},
             {"features": ["flops"]},
-            r"t\.csv: column flops: line 82 holds '8o', not a number",
+            r"t\.csv: feature flops holds text, '8o' in line 82; expected numbers",
         ),
-        ({"flops": [*range(80), "8o"]}, {"target": "flops"}, r"t\.csv: column flops: line 82 holds '8o', not a number"),
+        (
+            {"flops": [*range(80), "8o"]},
+            {"target": "flops"},
+            r"t\.csv: target flops holds text, '8o' in line 82; expected numbers",
+        ),
         ({"flops": [*range(80), "8o"]}, {}, r"t\.csv: several columns could be the target; .*: latency, flops"),
         ({"flops": [3] * 81}, {"features": ["flops"]}, r"t\.csv: feature flops is 3 in every row"),
         ({"flops": range(81)}, {"features": ["flops"], "unseen": 5}, r"t\.csv: unseen architectures have no features"),
@@ -134,7 +138,13 @@ def test_the_command_tells_the_choice_and_writes_the_bounds(work):
         ({"labels": 7}, {}, r"t\.csv: 7 evaluated architectures are too few to choose"),
         ({"labels": 81}, {}, r"t\.csv: every row has a value of latency"),
         ({"acc": ["7"] * 60 + [""] * 21}, {"target": "acc"}, r"t\.csv: acc is 7 in all 60 rows that have it: no order"),
-        ({"acc": ["x"] * 81}, {"target": "acc"}, r"t\.csv: unknown target 'acc'; accepted: latency"),
+        (
+            {"acc": ["", *["x"] * 80]},
+            {"target": "acc"},
+            r"t\.csv: target acc holds text, 'x' in line 3; expected numbers",
+        ),
+        ({"act": ["relu"] * 81}, {"features": ["act"]}, r"t\.csv: feature act holds text, 'relu' in line 2"),
+        ({"latency": ["7 %"] * 81}, {}, r"t\.csv: no numeric column to predict; latency holds text, '7 %' in line 2"),
         ({}, {"target": "latenzy"}, r"t\.csv: unknown target 'latenzy'; accepted: latency \(did you mean 'latency'"),
         ({}, {"candidates": ["mpl"]}, r"unknown predictor 'mpl'.*did you mean 'mlp'"),
     ],
@@ -173,3 +183,23 @@ def test_parquet_and_csv_are_the_same_table(work):
     assert predict("t.parquet", "space.yaml", encoder="onehot_gp").equals(
         predict(table, "space.yaml", encoder="onehot_gp")
     )
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_the_answer_does_not_depend_on_the_order_of_the_rows(work, kept):
+    table = work(flops=np.exp(work.hidden))
+    head, *lines = table.read_text().splitlines()
+    shuffled = table.with_name("shuffled.csv")
+    shuffled.write_text("\n".join([head, *np.random.default_rng(1).permutation(lines)]) + "\n")
+    options = {"target": "latency", "features": ["flops"], "epochs": 3, "candidates": (*CHEAP, "effects_gp")}
+    first = predict(table, "space.yaml", save="p.safetensors", **options)
+    assert (predict_fitted if kept else predict)(shuffled, "space.yaml", *(["p.safetensors"] * kept), **(
+        {} if kept else options
+    )).equals(first)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["t.json", "t.txt", "t"])
+def test_a_file_of_another_format_is_told_what_is_read(work, name):
+    path = work().rename(name)
+    with pytest.raises(LbtError, match=r"^t.*: not a Parquet file; accepted: Parquet, or CSV in a file named \.csv or"):
+        predict(path, "space.yaml")
