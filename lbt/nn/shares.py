@@ -21,7 +21,9 @@ class Share:
     Attributes:
         context: of the model.
         rows: the table, with rows for parameters and products that no other row covers.
-        weights: by row, the number of elements of its parameters of two or more dimensions.
+        weights: by row, the number of elements of its parameters of two or more dimensions; one that several rows
+            multiply by (tied weights) is the first quantized row's, so that the numbers add up to ``named``.
+        tied: by row, the rows that its other parameters are counted in.
         total: of all such parameters, each counted once.
         quantized: of those that a product in low precision multiplies by.
         named: of those that have a row.
@@ -35,6 +37,7 @@ class Share:
     quantized: int
     named: int
     macs: dict[str, int] = field(default_factory=dict)
+    tied: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def weight_share(self) -> float:
@@ -55,7 +58,8 @@ def summary(model: nn.Module, batch: Inputs | None = None) -> str:
     """Text table: what was converted, what was left in float with its share, and why.
 
     The head line says which share of the weights (elements of parameters of two or more dimensions) and, with a batch,
-    of the multiply-accumulates of a forward pass is in low precision.
+    of the multiply-accumulates of a forward pass is in low precision. Tied weights count once, in the first row of
+    those that is quantized; the other rows name it.
 
     Args:
         model: a converted model, or a model with converted ones inside.
@@ -107,11 +111,24 @@ def _share(model: nn.Module, context: Context, macs: dict[str, int]) -> Share:
     counted = _merged(macs, rows)
     for name in counted.keys() - {row.name for row in rows}:
         rows.append(Converted(name, "function", "float", "a product in float"))
-    size = {name: sum(p.numel() for p in parameters) for name, parameters in of_row.items()}
+    size, tied = _owned(rows, of_row)
     return Share(
         context, rows, size, sum(p.numel() for p in names), sum(p.numel() for p in quantized),
-        sum(p.numel() for p in _union(of_row.values()) & names.keys()), counted,
+        sum(p.numel() for p in _union(of_row.values()) & names.keys()), counted, tied,
     )  # fmt: skip
+
+
+def _owned(
+    rows: list[Converted], of_row: dict[str, set[nn.Parameter]]
+) -> tuple[dict[str, int], dict[str, list[str]]]:
+    """By row, the elements that it counts, and the rows that count its other parameters."""
+    owner: dict[nn.Parameter, str] = {}
+    for row in sorted(rows, key=lambda row: row.now != "quantized"):
+        for parameter in of_row.get(row.name, ()):
+            owner.setdefault(parameter, row.name)
+    size = {name: sum(p.numel() for p in held if owner[p] == name) for name, held in of_row.items()}
+    tied = {name: sorted({owner[p] for p in held} - {name}) for name, held in of_row.items()}
+    return size, {name: owners for name, owners in tied.items() if owners}
 
 
 def _union(sets: Iterable[set[nn.Parameter]]) -> set[nn.Parameter]:
@@ -144,7 +161,8 @@ def _text(share: Share) -> str:
         cells = [row.name, row.kind, row.now, _percent(part / share.total) if part else ""]
         if macs is not None:
             cells.append(_percent(share.macs[row.name] / all_macs) if share.macs.get(row.name) else "")
-        rows.append((*cells, row.why))
+        tied = [f"its weight is counted at {owner}" for owner in share.tied.get(row.name, ())]
+        rows.append((*cells, "; ".join([row.why, *tied])))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     lines = ["  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]]) for row in rows]
     return "\n".join([f"{head} quantized", *lines])
