@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -48,8 +49,9 @@ def explain(
 
     Args:
         model: a converted model, or any float model together with ``recipe``. It is not changed.
-        batch: inputs, or (inputs, labels). Inputs are a tensor, a list of arguments, or a mapping of them by name.
-            Without labels the model's own predictions serve.
+        batch: inputs, or (inputs, labels). Inputs are a tensor, a list of arguments, or a mapping of them by name; a
+            pair of tensors is both arguments of a model that needs two. Without labels the model's own predictions
+            serve.
         loss_fn: loss from (output, labels); cross-entropy by default, of the output's ``logits`` or first tensor where
             it is no tensor itself.
         recipe: what a float model is converted with; a converted model has its own.
@@ -83,7 +85,8 @@ def explain(
     converted = (QuantizedLayer, QMultiheadAttention, Functional)
     if not any(isinstance(module, converted) for module in model.modules()):
         raise LbtError(f"explain: the recipe {context.recipe.name!r} quantizes no layer of {type(model).__name__}")
-    inputs, labels = batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
+    pair = isinstance(batch, tuple) and len(batch) == 2 and not (isinstance(batch[0], Tensor) and _needs_two(model))
+    inputs, labels = batch if pair else (batch, None)
     found = record(model, inputs, labels, loss_fn)
     rows = [
         {
@@ -171,6 +174,13 @@ def describe(
         for name in ("gaussian", "laplace"):
             row[f"predicted_{name}"] = analysis.predicted_sqnr(name, single / rms, steps, spec.rounding)  # type: ignore[arg-type]
     return row
+
+
+def _needs_two(model: nn.Module) -> bool:
+    """True if the model's forward takes two arguments or more that have no default."""
+    parameters = inspect.signature(model.forward).parameters.values()
+    places = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(p.kind in places and p.default is inspect.Parameter.empty for p in parameters) > 1
 
 
 def _quantized(

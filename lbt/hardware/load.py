@@ -55,7 +55,8 @@ class Load:
     def cycles(self, rows: np.ndarray, cols: np.ndarray, lanes: np.ndarray) -> np.ndarray:
         """Cycles of a step for each shape; every operand moves once, the dataflow of each product is the fastest."""
         span = 1 + int(np.max(cols))
-        sides, which = np.unique(rows * span + cols, return_inverse=True)  # of numbers: pairs are sorted ten times slower
+        # of numbers: pairs are sorted ten times slower
+        sides, which = np.unique(rows * span + cols, return_inverse=True)
         products = self._products(*np.divmod(sides, span))[which]
         others = np.maximum(self.waits[:, :1] / lanes, self.waits[:, 1:]).sum(0)
         return products + others + np.maximum(0, self.rides / lanes - products)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from lbt.nn.context import Context, Converted, contexts_of
+from lbt.nn.context import FORWARD, Context, Converted, contexts_of
 from lbt.nn.conversion.macs import macs_of
 from lbt.nn.copies import copied
 from lbt.nn.inputs import Inputs, call
@@ -101,7 +101,7 @@ def _share(model: nn.Module, context: Context, macs: dict[str, int]) -> Share:
         row.name: {p for p in context.weights.get(row.name, ()) if p.dim() > 1} or by_layer.get(row.name, set())
         for row in context.table
     }
-    quantized = _union(of_row[row.name] for row in context.table if row.now == "quantized") & names.keys()
+    quantized = _union(of_row[row.name] for row in context.table if row.now == "quantized")
     uncovered = [p for p in names if p not in _union(of_row.values())]
     rows = list(context.table)
     for parameter in uncovered:
@@ -112,15 +112,11 @@ def _share(model: nn.Module, context: Context, macs: dict[str, int]) -> Share:
     for name in counted.keys() - {row.name for row in rows}:
         rows.append(Converted(name, "function", "float", "a product in float"))
     size, tied = _owned(rows, of_row)
-    return Share(
-        context, rows, size, sum(p.numel() for p in names), sum(p.numel() for p in quantized),
-        sum(p.numel() for p in _union(of_row.values()) & names.keys()), counted, tied,
-    )  # fmt: skip
+    total, low = (sum(p.numel() for p in held) for held in (_union(of_row.values()), quantized))
+    return Share(context, rows, size, total, low, sum(size.values()), counted, tied)
 
 
-def _owned(
-    rows: list[Converted], of_row: dict[str, set[nn.Parameter]]
-) -> tuple[dict[str, int], dict[str, list[str]]]:
+def _owned(rows: list[Converted], of_row: dict[str, set[nn.Parameter]]) -> tuple[dict[str, int], dict[str, list[str]]]:
     """By row, the elements that it counts, and the rows that count its other parameters."""
     owner: dict[nn.Parameter, str] = {}
     for row in sorted(rows, key=lambda row: row.now != "quantized"):
@@ -143,7 +139,7 @@ def _merged(macs: dict[str, int], rows: list[Converted]) -> dict[str, int]:
         module, _, word = site.rpartition(".")
         owner = known.get(module) if word.endswith(")") and site not in known else None
         mine = owner is not None and (owner.now != "quantized" or word == "linear()")
-        name = module if mine else site
+        name = (module if mine else site) or FORWARD
         merged[name] = merged.get(name, 0) + count
     return merged
 

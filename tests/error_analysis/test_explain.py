@@ -282,6 +282,25 @@ def test_a_pass_that_checkpointing_makes_again_is_no_other_call() -> None:
     assert explain(again, x, recipe="int8").equals(explain(model, x, recipe="int8"))
 
 
+def test_a_pair_is_both_arguments_of_a_model_that_needs_two() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(8, 4)
+
+        def forward(self, x: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = self.layer(x - other)
+            return y
+
+    torch.manual_seed(0)
+    model, x, other = Two(), torch.randn(5, 8), torch.randn(5, 8)
+    found = explain(model, (x, other), recipe="int8")
+    assert found.num_rows == 4
+    assert found.equals(explain(model, [x, other], recipe="int8"))
+    labels = torch.zeros(5, dtype=torch.int64)
+    assert explain(model, ((x, other), labels), recipe="int8").num_rows == 4
+
+
 def test_the_gradient_of_a_tied_weight_is_its_own_products() -> None:
     class Tied(nn.Module):
         def __init__(self) -> None:
