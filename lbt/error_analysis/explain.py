@@ -85,8 +85,7 @@ def explain(
     converted = (QuantizedLayer, QMultiheadAttention, Functional)
     if not any(isinstance(module, converted) for module in model.modules()):
         raise LbtError(f"explain: the recipe {context.recipe.name!r} quantizes no layer of {type(model).__name__}")
-    pair = isinstance(batch, tuple) and len(batch) == 2 and not (isinstance(batch[0], Tensor) and _needs_two(model))
-    inputs, labels = batch if pair else (batch, None)
+    inputs, labels = _split(model, batch)
     found = record(model, inputs, labels, loss_fn)
     rows = [
         {
@@ -174,6 +173,14 @@ def describe(
         for name in ("gaussian", "laplace"):
             row[f"predicted_{name}"] = analysis.predicted_sqnr(name, single / rms, steps, spec.rounding)  # type: ignore[arg-type]
     return row
+
+
+def _split(model: nn.Module, batch: Any) -> tuple[Any, Tensor | None]:
+    """Inputs and labels; a pair of tensors is the inputs of a model that needs two."""
+    pair = isinstance(batch, tuple) and len(batch) == 2
+    if pair and not (isinstance(batch[0], Tensor) and _needs_two(model)):
+        return batch[0], batch[1]
+    return batch, None
 
 
 def _needs_two(model: nn.Module) -> bool:

@@ -1,6 +1,7 @@
 """Low-bit optimizers: plain without U, levels with it, integers stay integers, and resuming is exact."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -198,6 +199,6 @@ def test_mistaken_options_and_groups_are_told() -> None:
         (torch.optim.SGD, "unknown optimizer <class 'torch.optim.sgd.SGD'>; accepted"),
     ],
 )
-def test_another_optimizer_is_told_the_nearest(name: object, told: str) -> None:
+def test_another_optimizer_is_told_the_nearest(name: Any, told: str) -> None:
     with pytest.raises(LbtError, match=told):
         optimizer(quantize(nn.Linear(2, 2), "int8"), name=name, lr=0.1)
