@@ -71,7 +71,11 @@ def told(found: object) -> str:
 
 def nearest(found: object, accepted: Iterable[object]) -> str:
     """``" (did you mean 'x'?)"`` for the closest spelling among ``accepted``, or an empty string."""
-    match = difflib.get_close_matches(str(found)[:100], [str(name) for name in accepted], n=1, cutoff=0.5)
+    names = [str(name) for name in accepted]
+    text = str(found)[:100]
+    folded = {name.lower(): name for name in reversed(names)}
+    match = [folded[text.lower()]] if text.lower() in folded else difflib.get_close_matches(text, names, 1, 0.5)
+    match = match or [folded[name] for name in difflib.get_close_matches(text.lower(), folded, 1, 0.5)]
     return f" (did you mean {match[0]!r}?)" if match else ""
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from lbt.error_analysis.heat_map import heat_map as heat_map
@@ -45,8 +49,9 @@ def explain(
 
     Args:
         model: a converted model, or any float model together with ``recipe``. It is not changed.
-        batch: inputs, or (inputs, labels). Inputs are a tensor, a list of arguments, or a mapping of them by name.
-            Without labels the model's own predictions serve.
+        batch: inputs, or (inputs, labels). Inputs are a tensor, a list of arguments, or a mapping of them by name; a
+            pair of tensors is both arguments of a model that needs two. Without labels the model's own predictions
+            serve.
         loss_fn: loss from (output, labels); cross-entropy by default, of the output's ``logits`` or first tensor where
             it is no tensor itself.
         recipe: what a float model is converted with; a converted model has its own.
@@ -56,8 +61,9 @@ def explain(
         One row for each tensor that is quantized: W, A, E, their copies WE, AG, EG where a product has its own, and G
         of each layer (no G of a computed weight); W, A, E and copies of each product by a function, A2 in place of W
         where it multiplies two activations; A and E of what a converted norm, pool
-        or addition writes and receives (a norm's quantized input is ``NAME.input``). A rotated operand is described
-        after its rotation. The columns:
+        or addition writes and receives (a norm's quantized input is ``NAME.input``). A layer that runs several times
+        in the step has one row a role, over the tensors of all its calls, each quantized by itself; a product by a
+        function that runs again is a row ``NAME #2``. A rotated operand is described after its rotation. The columns:
 
         - ``step``, ``layer``, ``role``, ``format``, ``bits``, ``elements``;
         - ``scale`` (median over groups), ``limit_sigma`` (the range in standard deviations, median);
@@ -79,15 +85,15 @@ def explain(
     converted = (QuantizedLayer, QMultiheadAttention, Functional)
     if not any(isinstance(module, converted) for module in model.modules()):
         raise LbtError(f"explain: the recipe {context.recipe.name!r} quantizes no layer of {type(model).__name__}")
-    inputs, labels = batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
+    inputs, labels = _split(model, batch)
     found = record(model, inputs, labels, loss_fn)
     rows = [
         {
             "step": context.step,
-            **describe(one.x, one.spec, context.key(one.layer, one.role), budget, one.running, one.place),
+            **describe(tensors, one.spec, context.key(one.layer, one.role), budget, one.running, one.place),
         }
         for one in found
-        if one.x.numel()
+        if (tensors := [x for x in one.tensors if x.numel()])
     ]
     return pa.Table.from_pylist(rows)
 
@@ -127,25 +133,20 @@ class History:
 
 
 def describe(
-    x: Tensor,
+    x: Tensor | Sequence[Tensor],
     spec: RoleSpec,
     key: Key,
     budget: float = 20.0,
     running: Tensor | None = None,
     place: Place = CHANNELS,
 ) -> dict[str, Any]:
-    """One row of :func:`explain` for the tensor ``x``; see there for the columns."""
-    form, x = spec.format, x.detach().float()
-    if spec.rotate is not None:
-        x = turned(x, spec.rotate, place, key)
-    still = spec.model_copy(update={"rotate": None})
-    q = quantize_tensor(x, still, key, running=None if running is None else running.clone(), place=place)
-    back = q.dequantize()
-    # the range of each group, in the tensor's shape
+    """One row of :func:`explain` for the tensor ``x``, or for several that are quantized one by one; see there."""
+    form, calls = spec.format, [x] if isinstance(x, Tensor) else x
     top = None if form.steps is None else form.largest
-    limit = _spread(q, top) if top is not None and form.scaled else x.abs().amax() * 2
+    each = [_quantized(one, spec, replace(key, call=call), running, place) for call, one in enumerate(calls)]
+    x, back, limit, codes, scale = (_together(parts) for parts in zip(*each, strict=True))
     parts = analysis.decompose(x, back, limit * (1 + 1e-6))
-    single = float(q.scale.flatten()[0]) * top if top is not None and q.scale.numel() == 1 else None
+    single = float(scale.flatten()[0]) * top if top is not None and scale.numel() == 1 else None
     rms = math.sqrt(float(x.double().square().mean()))
     row: dict[str, Any] = {
         "layer": key.layer,
@@ -153,13 +154,13 @@ def describe(
         "format": str(spec),
         "bits": float(spec.bits),
         "elements": x.numel(),
-        "scale": float(q.scale.median()),
-        "limit_sigma": float(q.scale.median()) * top / rms if top is not None and rms else None,
+        "scale": float(scale.median()),
+        "limit_sigma": float(scale.median()) * top / rms if top is not None and rms else None,
         "sqnr": _finite(analysis.sqnr(x, back)),
         "cosine_distance": analysis.cosine_distance(x, back),
         "clipped_share": analysis.clipped_share(x, limit * (1 + 1e-6)),
         "rounding_share": parts.rounding_share,
-        "levels": analysis.levels_used(q.codes),
+        "levels": analysis.levels_used(codes),
         "predicted_gaussian": None,
         "predicted_laplace": None,
         "bits_needed": None,
@@ -172,6 +173,40 @@ def describe(
         for name in ("gaussian", "laplace"):
             row[f"predicted_{name}"] = analysis.predicted_sqnr(name, single / rms, steps, spec.rounding)  # type: ignore[arg-type]
     return row
+
+
+def _split(model: nn.Module, batch: Any) -> tuple[Any, Tensor | None]:
+    """Inputs and labels; a pair of tensors is the inputs of a model that needs two."""
+    pair = isinstance(batch, tuple) and len(batch) == 2
+    if pair and not (isinstance(batch[0], Tensor) and _needs_two(model)):
+        return batch[0], batch[1]
+    return batch, None
+
+
+def _needs_two(model: nn.Module) -> bool:
+    """True if the model's forward takes two arguments or more that have no default."""
+    parameters = inspect.signature(model.forward).parameters.values()
+    places = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(p.kind in places and p.default is inspect.Parameter.empty for p in parameters) > 1
+
+
+def _quantized(
+    x: Tensor, spec: RoleSpec, key: Key, running: Tensor | None, place: Place
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """``x`` after its rotation, what quantization makes of it, the limit of each element, codes and scales."""
+    form, x = spec.format, x.detach().float()
+    if spec.rotate is not None:
+        x = turned(x, spec.rotate, place, key)
+    still = spec.model_copy(update={"rotate": None})
+    q = quantize_tensor(x, still, key, running=None if running is None else running.clone(), place=place)
+    top = None if form.steps is None else form.largest
+    limit = _spread(q, top) if top is not None and form.scaled else x.abs().amax() * 2
+    return x, q.dequantize(), limit.expand(x.shape), q.codes, q.scale
+
+
+def _together(tensors: Sequence[Tensor]) -> Tensor:
+    """The elements of all tensors; one alone keeps its shape, and so the order of its sums."""
+    return tensors[0] if len(tensors) == 1 else torch.cat([tensor.flatten() for tensor in tensors])
 
 
 def _converted(model: nn.Module, recipe: str | Path | Recipe | None) -> nn.Module:

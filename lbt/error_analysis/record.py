@@ -17,6 +17,7 @@ from lbt.nn.context import contexts_in
 from lbt.nn.inputs import Inputs, call, output_tensor
 from lbt.nn.layers.base import QuantizedLayer
 from lbt.nn.layers.flow import Flow, flows
+from lbt.nn.layers.product import Product
 from lbt.numerics.spec import RoleSpec
 from lbt.recipe import COPIES, Roles
 
@@ -25,13 +26,13 @@ Loss = Callable[[Any, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Seen:
-    """A tensor before its quantization.
+    """The tensors of one role of a layer before their quantization.
 
     Attributes:
         layer: name of the layer, norm, pool or addition.
         role: W, A, E, WE, AG, EG or G; A2 (and A2E) for the second operand of a product of two activations.
-        spec: how it is quantized.
-        x: the tensor, float.
+        spec: how each is quantized.
+        tensors: float, one for each call of the layer; the weight, which all calls share, once.
         running: the running limit of a range rule with memory.
         place: its dimensions as an operand.
     """
@@ -39,9 +40,25 @@ class Seen:
     layer: str
     role: str
     spec: RoleSpec
-    x: Tensor
+    tensors: list[Tensor]
     running: Tensor | None = None
     place: Place = CHANNELS
+
+
+class Found:
+    """The tensors of a step by layer and role, of each call of a layer."""
+
+    def __init__(self) -> None:
+        self.tensors: dict[tuple[str, str], list[Tensor]] = {}
+
+    def put(self, name: str, role: str, x: Tensor) -> None:
+        """Keep a copy of ``x`` as it is: functions in place may write over it."""
+        self.tensors.setdefault((name, role), []).append(x.detach().clone())
+
+    def arrive(self, name: str, role: str, x: Tensor) -> None:
+        """Keep the input of a forward pass, unless activation checkpointing makes the pass again."""
+        if torch._C._current_graph_task_id() == -1:
+            self.put(name, role, x)
 
 
 def record(model: nn.Module, inputs: Inputs, labels: Tensor | None, loss_fn: Loss | None) -> list[Seen]:
@@ -51,7 +68,7 @@ def record(model: nn.Module, inputs: Inputs, labels: Tensor | None, loss_fn: Los
         LbtError: the output has no classes that cross-entropy, the default ``loss_fn``, could take.
     """
     sites: dict[str, tuple[Roles, Kernel]] = {}
-    found: dict[tuple[str, str], Tensor] = {}
+    found = Found()
     layers = [module for module in model.modules() if isinstance(module, QuantizedLayer)]
     original = {layer.lbt_name: layer.now for layer in layers}
     for module in model.modules():
@@ -67,17 +84,14 @@ def record(model: nn.Module, inputs: Inputs, labels: Tensor | None, loss_fn: Los
     seen: list[Seen] = []
     for module in model.modules():
         if isinstance(module, QuantizedLayer):
-            name, roles, limits = module.lbt_name, original[module.lbt_name], module.limits()
-            weight = module._parameters.get("weight")  # one that is computed keeps no gradient
-            if weight is not None and weight.grad is not None:
-                found[name, "G"] = weight.grad.detach().clone()
-            seen += _rows(name, roles, found, limits, places(getattr(module, "groups", 1)))
+            where = places(getattr(module, "groups", 1))
+            seen += _rows(module.lbt_name, original[module.lbt_name], found, module.limits(), where)
         for flow in flows(module):
             both = (("A", flow.a), ("E", flow.e))
             seen += [
-                Seen(flow.name, role, spec, found[flow.name, role])
+                Seen(flow.name, role, spec, found.tensors[flow.name, role])
                 for role, spec in both
-                if spec is not None and (flow.name, role) in found
+                if spec is not None and (flow.name, role) in found.tensors
             ]
     for site, (roles, kernel) in sites.items():
         seen += _rows(site, roles, found, {}, kernel.places, kernel.right)
@@ -87,16 +101,16 @@ def record(model: nn.Module, inputs: Inputs, labels: Tensor | None, loss_fn: Los
 def _rows(
     name: str,
     roles: Roles,
-    found: Mapping[tuple[str, str], Tensor],
+    found: Found,
     limits: Mapping[str, Tensor],
     where: Mapping[str, Place],
     right: str = "W",
 ) -> Iterator[Seen]:
     for role, spec in roles.given().items():
         arrives = COPIES.get(role, role)
-        if (name, arrives) in found:
-            shown = role.replace("W", right)
-            yield Seen(name, shown, spec, found[name, arrives], limits.get(role), where.get(role, CHANNELS))
+        if (name, arrives) in found.tensors:
+            shown, tensors = role.replace("W", right), found.tensors[name, arrives]
+            yield Seen(name, shown, spec, tensors, limits.get(role), where.get(role, CHANNELS))
 
 
 def _loss(output: Any, labels: Tensor | None, loss_fn: Loss | None) -> Tensor:
@@ -113,7 +127,7 @@ def _loss(output: Any, labels: Tensor | None, loss_fn: Loss | None) -> Tensor:
 
 
 def _see_function(
-    found: dict[tuple[str, str], Tensor],
+    found: Found,
     sites: dict[str, tuple[Roles, Kernel]],
     site: str,
     roles: Roles,
@@ -125,37 +139,53 @@ def _see_function(
     times = sum(name == site or name.startswith(f"{site} #") for name in sites)
     site = f"{site} #{times + 1}" if times else site  # a function that runs again has rows of its own
     sites[site] = roles, kernel
-    found[site, "A"], found[site, "W"] = x.detach().clone(), weight.detach().clone()
+    found.put(site, "A", x)
+    found.put(site, "W", weight)
     if result.requires_grad:
-        result.register_hook(lambda dy: found.__setitem__((site, "E"), dy.detach().clone()))
+        result.register_hook(lambda dy: found.put(site, "E", dy))
 
 
-def _watch_layer(layer: QuantizedLayer, found: dict[tuple[str, str], Tensor]) -> None:
+def _watch_layer(layer: QuantizedLayer, found: Found) -> None:
     name = layer.lbt_name
-    found[name, "W"] = layer.weight.detach().clone()
-    if layer.folded:
-        found[name, "W"] = layer.folded[0].fold(layer.weight, layer.bias)[0].detach()
+    weight = layer.folded[0].fold(layer.weight, layer.bias)[0] if layer.folded else layer.weight
+    found.put(name, "W", weight)
+    computed = "weight" not in layer._parameters
     # G is wanted as it is before its quantization
     layer.roles, layer.final_roles = layer.now.model_copy(update={"G": None}), None
 
     def enter(_: nn.Module, arguments: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
-        found[name, "A"] = next(iter((*arguments, *named.values()))).detach().clone()
+        found.arrive(name, "A", next(iter((*arguments, *named.values()))))
 
     def leave(_: nn.Module, __: Any, output: Tensor) -> None:
         if output.requires_grad:
-            output.register_hook(lambda dy: found.__setitem__((name, "E"), dy.detach().clone()))
+            output.register_hook(lambda dy: found.put(name, "E", dy))
+        product = None if computed else _product_of(output)
+        if product is not None:
+            product.register_hook(gradient)
+
+    def gradient(gradients: tuple[Tensor | None, ...], _: Any) -> None:
+        if gradients[1] is not None:
+            found.put(name, "G", gradients[1])
 
     layer.register_forward_pre_hook(enter, with_kwargs=True)
     layer.register_forward_hook(leave)
 
 
-def _watch_flow(module: nn.Module, flow: Flow, found: dict[tuple[str, str], Tensor]) -> None:
+def _product_of(output: Tensor) -> Any:
+    """The node of a layer's product in the graph behind ``output``: shapes may have been changed between them."""
+    node: Any = output.grad_fn
+    while node is not None and getattr(node, "_forward_cls", None) is not Product:
+        node = node.next_functions[0][0] if node.next_functions else None
+    return node
+
+
+def _watch_flow(module: nn.Module, flow: Flow, found: Found) -> None:
     def error(original: Callable[..., Tensor], dy: Tensor, *rest: Any) -> Tensor:
-        found[flow.name, "E"] = dy.detach().clone()
+        found.put(flow.name, "E", dy)
         return original(dy, *rest)
 
     def note(x: Tensor) -> None:
-        found[flow.name, "A"] = x.detach().clone()
+        found.arrive(flow.name, "A", x)
 
     flow.error = partial(error, flow.error)  # type: ignore[method-assign]
     if flow in module._forward_hooks.values():

@@ -26,7 +26,7 @@ from lbt.hardware.params import HardwareParams
 from lbt.hardware.precision import Precision, of_recipe
 from lbt.hardware.sizing import Accelerator, size
 from lbt.hardware.timing import Machine, Row
-from lbt.hardware.trace import PRODUCTS, Graph, trace
+from lbt.hardware.trace import PRODUCTS, Example, Graph, trace
 from lbt.nn import norms
 
 
@@ -100,6 +100,13 @@ class Cost:
             needed = sum(r.work.reads + r.work.writes for r in waiting)
             return "buffers" if sum(r.traffic for r in waiting) > 2 * needed else "bandwidth"
         return "lanes" if lanes > products else self.accelerator.limit
+
+    @property
+    def _uncounted(self) -> str:
+        """For the head line: the answer is of a part of the network."""
+        count = len(self.unknown)
+        layers = "1 layer" if count == 1 else f"{count} layers"
+        return f"; WITHOUT {layers} that no cost rule counts (last line)" if count else ""
 
     def _too_small(self) -> str:
         """The smallest accelerator, and what the board has of the resource that it lacks."""
@@ -203,10 +210,12 @@ class Cost:
     def __str__(self) -> str:
         a, m = self.accelerator, self.metrics()
         fits = "fits" if self.fits else "does not fit"
+        at_most, at_least = ("at most ", "at least ") if self.unknown else ("", "")
         if not a.cells:
             return self._too_small()
         lines = [
-            f"{self.precision.name} on {self.board_name} ({self.board.device}): {fits}, limited by {self.limit}",
+            f"{self.precision.name} on {self.board_name} ({self.board.device}): {fits}, limited by {self.limit}"
+            f"{self._uncounted}",
             f"  array {a.rows}×{a.cols} of {a.a_bits}×{a.b_bits} bit {a.style} MACs: {m['lut']:,} LUT "
             f"({a.total.lut / self.board.lut:.0%}), {m['ff']:,} FF ({a.total.ff / self.board.ff:.0%}), "
             f"{m['dsp']:,} DSP; {a.lanes} lanes; "
@@ -215,9 +224,9 @@ class Cost:
             *self._drawn(),
             *self._normed(),
             f"  {a.pace.told(a.clock, self.board.clock)}",
-            f"  {self.images_per_second:,.0f} images/s{self._spread()} in batches of {self.batch}, "
-            f"{self.joules_per_image * 1e3:.3g} mJ/image (45 nm), utilisation {m['utilisation']:.0%}",
-            f"  storage {self.storage.total / 1e6:.2f} MB of {self.board.memory:g} MB",
+            f"  {at_most}{self.images_per_second:,.0f} images/s{self._spread()} in batches of {self.batch}, "
+            f"{at_least}{self.joules_per_image * 1e3:.3g} mJ/image (45 nm), utilisation {m['utilisation']:.0%}",
+            f"  storage {at_least}{self.storage.total / 1e6:.2f} MB of {self.board.memory:g} MB",
         ]
         for stage, sums in self.by_pass().items():
             if sums.get("cycles"):
@@ -232,7 +241,7 @@ class Cost:
 
 def cost(
     model: nn.Module,
-    input_shape: Sequence[int],
+    example: Example,
     *,
     recipe: Any = "int8",
     board: str | Board = "zcu102",
@@ -244,9 +253,9 @@ def cost(
     """Cost of training (or running) ``model`` on ``board``.
 
     Args:
-        model: any module with one image tensor as its argument; frozen parameters (``requires_grad=False``) are not
-            trained.
-        input_shape: shape of one image, (C, H, W).
+        model: any module; frozen parameters (``requires_grad=False``) are not trained.
+        example: shape of one image, (C, H, W), or a batch of the model's arguments: see
+            :func:`lbt.hardware.trace.trace`.
         recipe: name, path or object of a recipe, or a :class:`lbt.hardware.precision.Precision`.
         board: name or path of a board, or the board.
         training: otherwise inference only.
@@ -255,9 +264,9 @@ def cost(
         options: the remaining knobs; its board and batch are overridden by the arguments above.
 
     Raises:
-        LbtError: unknown recipe or board, widths out of range, a shape that the model does not accept.
+        LbtError: unknown recipe or board, widths out of range, an example that the model does not accept.
     """
-    graph = trace(model, tuple(input_shape))
+    graph = trace(model, example)
     products = [node.name for node in graph.nodes if node.kind in PRODUCTS]
     precision = of_recipe(recipe, products)
     chosen = (options or HardwareParams()).model_copy(update={"batch": batch})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from lbt.hardware.boards import Board
 from lbt.hardware.estimate import Cost, cost_of_graph
 from lbt.hardware.params import HardwareParams
 from lbt.hardware.precision import Number, Precision, of_recipe
-from lbt.hardware.trace import PRODUCTS, trace
+from lbt.hardware.trace import PRODUCTS, Example, trace
 from lbt.nn import norms
 
 YARDSTICKS = ("fp32", "fp16", "int8")
@@ -23,13 +23,15 @@ YARDSTICKS = ("fp32", "fp16", "int8")
 
 def compare(
     model: nn.Module,
-    input_shape: Sequence[int],
+    example: Example,
     *,
     recipes: Iterable[Any] = (),
     boards: Iterable[str] = ("zcu102",),
     options: HardwareParams | None = None,
 ) -> pa.Table:
     """One row per board and precision: the yardsticks, then ``recipes``; ratios are to fp32 on the same board.
+
+    ``example`` is that of :func:`lbt.hardware.cost`.
 
     Columns: ``board, precision, fits, limit, array_rows, array_cols, lanes, style, mac_lut, mac_dsp, clock_mhz,
     images_per_second, energy_per_image_mj, storage_mb, x_storage, x_mac_area, x_energy, x_throughput`` where ``x_…`` is
@@ -39,7 +41,7 @@ def compare(
     Raises:
         LbtError: as :func:`lbt.hardware.cost`.
     """
-    graph = trace(model, tuple(input_shape))
+    graph = trace(model, example)
     products = [node.name for node in graph.nodes if node.kind in PRODUCTS]
     chosen = options or HardwareParams()
     precisions = [Precision.uniform(yardstick) for yardstick in YARDSTICKS]

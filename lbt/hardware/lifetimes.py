@@ -41,7 +41,7 @@ def activations(
     saved_values: set[int] = set()
     saved_extra: dict[int, float] = {}
     first_use: dict[int, int] = {}
-    alive = {graph.source}
+    alive = set(graph.sources)
     peak = 0.0
     for index, node in enumerate(graph.nodes):
         alive.add(node.output)
@@ -96,8 +96,7 @@ def _sizes(graph: Graph, precision: Precision, kept: Channels, batch: int) -> di
         for index, value in enumerate(node.inputs):
             sizes.setdefault(value, batch * kept.elements(node, index) * bits / 8)
         sizes[node.output] = batch * kept.elements_out(node) * bits / 8
-    sizes.setdefault(graph.source, 0.0)
-    return sizes
+    return dict.fromkeys(graph.sources, 0.0) | sizes
 
 
 def _error_bytes(graph: Graph, value: int, sizes: dict[int, float], precision: Precision) -> float:

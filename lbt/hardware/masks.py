@@ -97,7 +97,8 @@ def _fit(mask: Mask, width: int) -> Mask:
     """A mask over another channel axis: flattening repeats each channel over its positions."""
     if len(mask) == width:
         return mask
-    return np.repeat(mask, width // len(mask)) if width % len(mask) == 0 else np.ones(width, bool)
+    whole = len(mask) > 0 and width % len(mask) == 0
+    return np.repeat(mask, width // len(mask)) if whole else np.ones(width, bool)
 
 
 def _width(node: Node, shape: tuple[int, ...]) -> int:
@@ -116,4 +117,4 @@ def _checked(node: Node, mask: object) -> Mask:
 
 def _live_elements(shape: tuple[int, ...], mask: Mask) -> int:
     count = prod(shape[1:])
-    return count * int(mask.sum()) // len(mask)
+    return count * int(mask.sum()) // max(1, len(mask))

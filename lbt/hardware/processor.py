@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from torch import nn
 
+    from lbt.hardware.trace import Example
+
 TERMS = ("conv", "pointwise", "dense", "depthwise", "pool", "add", "multiply", "other", "traffic", "launch", "image")
 """Parts of a latency: convolutions by kernel size, the vector's layers, waiting for memory, overheads."""
 HOST = 20.0
@@ -217,21 +219,21 @@ class Inference:
         return "\n".join([head, *lines, *(tail if lack else [])])
 
 
-def infer(model: nn.Module, input_shape: Sequence[int], processor: str | Processor = "dpu-zcu102") -> Inference:
+def infer(model: nn.Module, example: Example, processor: str | Processor = "dpu-zcu102") -> Inference:
     """Latency of ``model`` on a processor.
 
     Args:
-        model: any module with one image tensor as its argument.
-        input_shape: shape of one image, (C, H, W).
+        model: any module.
+        example: shape of one image, (C, H, W), or a batch of the model's arguments.
         processor: name or path of a processor, or the processor.
 
     Raises:
-        LbtError: unknown processor, or a shape that the model does not accept.
+        LbtError: unknown processor, or an example that the model does not accept.
     """
     from lbt.hardware.trace import trace
 
     chosen = processor if isinstance(processor, Processor) else Processor.load(processor)
-    return run(layers_of(trace(model, tuple(input_shape))), chosen)
+    return run(layers_of(trace(model, example)), chosen)
 
 
 def run(layers: Sequence[Layer], processor: Processor) -> Inference:

@@ -7,7 +7,7 @@ too. Whatever has no rule is recorded as ``unknown`` under its own name: it must
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lbt.errors import LbtError
 from lbt.nn.copies import copied
+from lbt.nn.inputs import Inputs, call
 
 PRODUCTS = ("conv", "linear")
 """Kinds of nodes that multiply by weights."""
@@ -91,7 +92,7 @@ class Graph:
     """The nodes in the order of the forward pass, and the values at both ends."""
 
     nodes: tuple[Node, ...]
-    source: int
+    sources: tuple[int, ...]
     results: tuple[int, ...]
 
     def needs_error(self) -> set[int]:
@@ -103,32 +104,55 @@ class Graph:
         return needed
 
 
-def trace(model: nn.Module, input_shape: Sequence[int]) -> Graph:
-    """Record ``model`` on one image.
+Example = Sequence[int] | Inputs
+"""The shape of one image, or the arguments of a network (:data:`lbt.nn.inputs.Inputs`)."""
+
+
+def trace(model: nn.Module, example: Example) -> Graph:
+    """Record ``model`` on one sample.
 
     Args:
-        model: any module with one tensor argument; it is copied, so its state does not change.
-        input_shape: shape of one image, (C, H, W) or (features,).
+        model: any module; it is copied, so its state does not change.
+        example: the shape of one image, (C, H, W) or (features,); or the model's arguments, of which the first sample
+            is taken: a tensor, a tuple, or a mapping by name, where every tensor's first axis is the batch.
 
     Returns:
         The graph; all shapes have a batch of 1.
 
     Raises:
-        LbtError: the shape is not positive integers, or the model does not accept it.
+        LbtError: the shape is not positive integers, the tensors differ in the size of their batch, or the model does
+            not accept them.
     """
-    if not input_shape or any(not isinstance(n, int) or n < 1 for n in input_shape):
-        raise LbtError(f"input shape: found {tuple(input_shape)!r}; accepted: positive integers such as 3, 32, 32")
     model = copied(model, "cost").eval()
-    recorder = _Recorder(model)
+    inputs, what = _one_sample(model, example)
+    try:
+        return _Recorder(model).run(inputs)
+    except Exception as error:  # whatever the user's own forward raises
+        if isinstance(error, LbtError):
+            raise
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise LbtError(f"{what}: the model does not accept it: {reason}") from None
+
+
+def _one_sample(model: nn.Module, example: Example) -> tuple[Inputs, str]:
+    """The arguments of a forward pass of one sample, and how an error calls them."""
+    if isinstance(example, Tensor | Mapping) or any(not isinstance(n, int | float) for n in example):
+        given = _tensors(example)
+        sizes = sorted({len(t) if t.dim() else 0 for t in given})
+        if len(sizes) != 1 or sizes[0] < 1:
+            raise LbtError(
+                f"example: found tensors with first axes of {', '.join(map(str, sizes)) or 'no size'}; accepted: a "
+                "batch, whose tensors have one first axis, or one sample, where it is 1"
+            )
+        cut = torch.utils._pytree.tree_map(lambda t: t[:1].detach() if isinstance(t, Tensor) else t, example)
+        return cut, f"example of {', '.join(str(tuple(t.shape)) for t in _tensors(cut))}"
+    shape = tuple(example)
+    if not shape or any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in shape):
+        raise LbtError(f"input shape: found {shape!r}; accepted: positive integers such as 3, 32, 32")
     parameter = next(model.parameters(), torch.empty(0))
     dtype = parameter.dtype if parameter.dtype.is_floating_point else torch.float32
-    count = prod(input_shape)
-    image = torch.linspace(-1, 1, count, dtype=dtype, device=parameter.device).reshape(1, *input_shape)
-    try:
-        return recorder.run(image)
-    except (RuntimeError, ValueError, IndexError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise LbtError(f"input shape {tuple(input_shape)}: the model does not accept it: {reason}") from None
+    image = torch.linspace(-1, 1, prod(shape), dtype=dtype, device=parameter.device).reshape(1, *shape)
+    return image, f"input shape {shape}"
 
 
 class _Recorder(TorchDispatchMode):
@@ -147,16 +171,16 @@ class _Recorder(TorchDispatchMode):
         self.names: dict[str, int] = {}
         self.parameters = {_storage(p): p for p in model.parameters()}
 
-    def run(self, image: Tensor) -> Graph:
-        source = self._new_value(image)
+    def run(self, inputs: Inputs) -> Graph:
+        sources = tuple(self._new_value(tensor) for tensor in _tensors(inputs))
         hooks = []
         for path, module in self.model.named_modules():
             hooks.append(module.register_forward_pre_hook(self._enter(path)))
             hooks.append(module.register_forward_hook(self._leave, always_call=True))
         with torch.no_grad(), _written_out_attention(), self:
-            result = self.model(image)
+            result = call(self.model, inputs)
         tensors = [t for t in torch.utils._pytree.tree_leaves(result) if isinstance(t, Tensor)]
-        return Graph(tuple(self.nodes), source, tuple(v for t in tensors if (v := self._value(t)) is not None))
+        return Graph(tuple(self.nodes), sources, tuple(v for t in tensors if (v := self._value(t)) is not None))
 
     def _enter(self, path: str) -> Callable[..., None]:
         def hook(module: nn.Module, arguments: Any) -> None:
@@ -247,6 +271,8 @@ class _Recorder(TorchDispatchMode):
         inputs, shapes = tuple(p[0] for p in pairs), tuple(p[1] for p in pairs)
         if kind == "divide" and len(pairs) == 1:
             kind = "mul"  # by a constant, whose inverse is prepared
+        if not output.numel():  # a part that the data of this sample do not reach, such as an expert
+            kind, facts = "unknown", {"label": f"{facts.get('label', kind)} of no elements"}
         node = Node(name or "model", kind, inputs, value, shapes, _of_one_image(kind, output))
         self.nodes.append(_with_window(replace(node, **facts)))
 

@@ -79,10 +79,24 @@ def raw(name: str, classes: int, channels: int) -> nn.Module:
         network = make(classes, channels)
     except Exception as error:  # whatever a user's code raises
         reason = one_line(f"{type(error).__name__}: {error}", 300)
-        raise LbtError(f"{name}: {function}({classes}, {channels}) cannot be called: {reason}") from None
+        raise LbtError(
+            f"{name}: {function}({classes}, {channels}) cannot be called: {reason}{_nearest(name)}"
+        ) from None
     if not isinstance(network, nn.Module):
         raise LbtError(f"{name}: {function}({classes}, {channels}) gives {told(network)}; accepted: a torch.nn.Module")
     return network
+
+
+def _nearest(name: str) -> str:
+    """The functions and classes of the module of ``name``, or the workspace's modules, where it says none of them."""
+    module, _, function = name.partition(":")
+    held = sys.modules.get(module)
+    if held is None:
+        return "" if source(name) else nearest(module, sorted(path.stem for path in Path.cwd().glob("*.py")))
+    if hasattr(held, function):
+        return ""
+    own = [n for n, one in vars(held).items() if callable(one) and getattr(one, "__module__", None) == module]
+    return f"; accepted: {', '.join(own) or 'none of its own'}{nearest(function, own)}"
 
 
 def _imported(module: str, in_workspace: bool) -> object:

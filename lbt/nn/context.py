@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from lbt.recipe import Roles
 
 
+FORWARD = "forward()"
+"""The row of what the model's own forward does, as far as no other row names it."""
 SAME_STREAM = -1
 """A key, no object's id, in the memo of a deep copy that stands for the original, instead of being another network."""
 
@@ -89,7 +91,7 @@ class Context:
         final: the recipe's final phase has begun, see :func:`set_progress`.
         final_sites: ``sites`` in that phase.
         watch: what sees each product by a function; see :mod:`lbt.error_analysis.record`.
-        noted: functions that have their row because a forward ran them.
+        noted: by function that has its row because a forward ran it, True if all of its calls are quantized.
         stream: the model's place in the tree of copies: empty, ``1`` for its first copy, ``1.2`` for that one's second.
         copies: number of copies made with a stream of their own.
     """
@@ -113,7 +115,7 @@ class Context:
     ends: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
     left: list[Tensor] = field(default_factory=list)
     weights: dict[str, list[nn.Parameter]] = field(default_factory=dict)
-    noted: set[str] = field(default_factory=set)
+    noted: dict[str, bool] = field(default_factory=dict)
     passes: dict[str, deque[Pass]] = field(default_factory=dict)
     sites: dict[str, tuple[Roles | None, str]] = field(default_factory=dict)
     final: bool = False

@@ -7,6 +7,7 @@ looked at in the place of the model, draws the model's.
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -27,6 +28,19 @@ def check_module(model: object, what: str) -> None:
             raise LbtError(f"{what}: parameter {name!r} is not initialised yet: run one batch through the model first")
 
 
+class Whole(nn.Module):
+    """Mixin of an ``fx.GraphModule`` whose deep copies have all of it.
+
+    PyTorch's own are built anew from the graph: they lose hooks, and what conversion gave to the module.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> nn.Module:
+        twin: nn.Module = object.__new__(type(self))
+        memo[id(self)] = twin
+        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return twin
+
+
 def copied(model: nn.Module, what: str) -> nn.Module:
     """A deep copy of ``model`` that draws the same random numbers.
 
@@ -36,7 +50,7 @@ def copied(model: nn.Module, what: str) -> nn.Module:
     """
     check_module(model, what)
     try:
-        return copy.deepcopy(model, {SAME_STREAM: True})
+        return _trainable(model, copy.deepcopy(model, {SAME_STREAM: True}))
     except Exception as error:  # of the user's own classes too
         for name, module in model.named_modules():
             computed = [n for n, v in module.__dict__.items() if isinstance(v, Tensor) and not v.is_leaf]
@@ -48,3 +62,11 @@ def copied(model: nn.Module, what: str) -> nn.Module:
                 ) from None
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
         raise LbtError(f"{what}: {type(model).__name__} cannot be copied ({reason})") from None
+
+
+def _trainable(model: nn.Module, twin: nn.Module) -> nn.Module:
+    """``twin``, with leaves as parameters where ``model`` has them: PyTorch copies a ScriptModule's by autograd."""
+    for old, new in zip(model.parameters(), twin.parameters(), strict=True):
+        if old.is_leaf and not new.is_leaf:
+            new.detach_().requires_grad_(old.requires_grad)
+    return twin

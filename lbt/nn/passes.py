@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from lbt.errors import LbtError
 from lbt.nn.context import Context, Pass
 from lbt.numerics.rounding import Key
 from lbt.recipe import Roles
@@ -35,7 +36,15 @@ def begin(
         module: says whether it is in training mode.
         roles: its formats.
         limits: its running limits by role.
+
+    Raises:
+        LbtError: ``x`` is of a transform of torch.func.
     """
+    if torch._C._functorch.is_functorch_wrapped_tensor(x):
+        raise LbtError(
+            f"layer {name!r}: found a call inside of torch.func (vmap, grad, …), where quantized products have no "
+            "form; accepted: a call on the whole batch, and backward()"
+        )
     forward = {role: limit.clone() for role, limit in limits.items() if role in FORWARD}
     if torch._C._current_graph_task_id() != -1:
         found = _again(context, name, x)

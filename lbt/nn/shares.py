@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from lbt.nn.context import Context, Converted, contexts_of
+from lbt.nn.context import FORWARD, Context, Converted, contexts_of
 from lbt.nn.conversion.macs import macs_of
 from lbt.nn.copies import copied
 from lbt.nn.inputs import Inputs, call
@@ -21,7 +21,9 @@ class Share:
     Attributes:
         context: of the model.
         rows: the table, with rows for parameters and products that no other row covers.
-        weights: by row, the number of elements of its parameters of two or more dimensions.
+        weights: by row, the number of elements of its parameters of two or more dimensions; one that several rows
+            multiply by (tied weights) is the first quantized row's, so that the numbers add up to ``named``.
+        tied: by row, the rows that its other parameters are counted in.
         total: of all such parameters, each counted once.
         quantized: of those that a product in low precision multiplies by.
         named: of those that have a row.
@@ -35,6 +37,7 @@ class Share:
     quantized: int
     named: int
     macs: dict[str, int] = field(default_factory=dict)
+    tied: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def weight_share(self) -> float:
@@ -55,7 +58,8 @@ def summary(model: nn.Module, batch: Inputs | None = None) -> str:
     """Text table: what was converted, what was left in float with its share, and why.
 
     The head line says which share of the weights (elements of parameters of two or more dimensions) and, with a batch,
-    of the multiply-accumulates of a forward pass is in low precision.
+    of the multiply-accumulates of a forward pass is in low precision. Tied weights count once, in the first row of
+    those that is quantized; the other rows name it.
 
     Args:
         model: a converted model, or a model with converted ones inside.
@@ -97,7 +101,7 @@ def _share(model: nn.Module, context: Context, macs: dict[str, int]) -> Share:
         row.name: {p for p in context.weights.get(row.name, ()) if p.dim() > 1} or by_layer.get(row.name, set())
         for row in context.table
     }
-    quantized = _union(of_row[row.name] for row in context.table if row.now == "quantized") & names.keys()
+    quantized = _union(of_row[row.name] for row in context.table if row.now == "quantized")
     uncovered = [p for p in names if p not in _union(of_row.values())]
     rows = list(context.table)
     for parameter in uncovered:
@@ -107,11 +111,20 @@ def _share(model: nn.Module, context: Context, macs: dict[str, int]) -> Share:
     counted = _merged(macs, rows)
     for name in counted.keys() - {row.name for row in rows}:
         rows.append(Converted(name, "function", "float", "a product in float"))
-    size = {name: sum(p.numel() for p in parameters) for name, parameters in of_row.items()}
-    return Share(
-        context, rows, size, sum(p.numel() for p in names), sum(p.numel() for p in quantized),
-        sum(p.numel() for p in _union(of_row.values()) & names.keys()), counted,
-    )  # fmt: skip
+    size, tied = _owned(rows, of_row)
+    total, low = (sum(p.numel() for p in held) for held in (_union(of_row.values()), quantized))
+    return Share(context, rows, size, total, low, sum(size.values()), counted, tied)
+
+
+def _owned(rows: list[Converted], of_row: dict[str, set[nn.Parameter]]) -> tuple[dict[str, int], dict[str, list[str]]]:
+    """By row, the elements that it counts, and the rows that count its other parameters."""
+    owner: dict[nn.Parameter, str] = {}
+    for row in sorted(rows, key=lambda row: row.now != "quantized"):
+        for parameter in of_row.get(row.name, ()):
+            owner.setdefault(parameter, row.name)
+    size = {name: sum(p.numel() for p in held if owner[p] == name) for name, held in of_row.items()}
+    tied = {name: sorted({owner[p] for p in held} - {name}) for name, held in of_row.items()}
+    return size, {name: owners for name, owners in tied.items() if owners}
 
 
 def _union(sets: Iterable[set[nn.Parameter]]) -> set[nn.Parameter]:
@@ -126,7 +139,7 @@ def _merged(macs: dict[str, int], rows: list[Converted]) -> dict[str, int]:
         module, _, word = site.rpartition(".")
         owner = known.get(module) if word.endswith(")") and site not in known else None
         mine = owner is not None and (owner.now != "quantized" or word == "linear()")
-        name = module if mine else site
+        name = (module if mine else site) or FORWARD
         merged[name] = merged.get(name, 0) + count
     return merged
 
@@ -144,7 +157,8 @@ def _text(share: Share) -> str:
         cells = [row.name, row.kind, row.now, _percent(part / share.total) if part else ""]
         if macs is not None:
             cells.append(_percent(share.macs[row.name] / all_macs) if share.macs.get(row.name) else "")
-        rows.append((*cells, row.why))
+        tied = [f"its weight is counted at {owner}" for owner in share.tied.get(row.name, ())]
+        rows.append((*cells, "; ".join([row.why, *tied])))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     lines = ["  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]]) for row in rows]
     return "\n".join([f"{head} quantized", *lines])

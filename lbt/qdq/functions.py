@@ -271,15 +271,22 @@ def adaptive_avg_pool(g: Graph, input: Value, output_size: Any) -> str:
     return g.add("AveragePool", [input.name], kernel_shape=window, strides=window)
 
 
+_POOLING: dict[str, tuple[Any, ...]] = {
+    "dilation": (1, (1,), (1, 1)), "ceil_mode": (False,), "return_indices": (False,), "count_include_pad": (True,),
+    "divisor_override": (None,),
+}  # fmt: skip
+
+
 def pool(kind: str) -> Function:
-    """``max_pool2d`` or ``avg_pool2d``."""
+    """Max or average pooling in one or two dimensions, with PyTorch's defaults for all but window and padding."""
 
     def write(
         g: Graph, input: Value, kernel_size: Any, stride: Any = None, padding: Any = 0, *rest: Any, **options: Any
     ) -> str:
-        need(not rest and not any(options.values()))
+        need(not rest and all(value in _POOLING[name] for name, value in options.items()))
         dims = input.example.dim() - 2
-        three = [(v,) * dims if isinstance(v, int) else tuple(v or kernel_size) for v in (kernel_size, stride, padding)]
+        given = (kernel_size, stride or kernel_size, padding)
+        three = [(v,) * dims if isinstance(v, int) else tuple(v) for v in given]
         more: dict[str, Any] = {"count_include_pad": 1} if kind == "AveragePool" else {}
         return g.add(kind, [input.name], kernel_shape=three[0], strides=three[1], pads=[*three[2], *three[2]], **more)
 
@@ -338,6 +345,7 @@ FUNCTIONS: dict[Any, Function] = {
     functional.batch_norm: batch_norm, functional.layer_norm: layer_norm, functional.group_norm: group_norm,
     functional.linear: linear, functional.gelu: gelu, functional.pad: pad, torch.clamp: clamp, "clamp": clamp,
     functional.scaled_dot_product_attention: attention, torch.flatten: flatten, "flatten": flatten,
+    functional.max_pool1d: pool("MaxPool"), functional.avg_pool1d: pool("AveragePool"),
     functional.max_pool2d: pool("MaxPool"), functional.avg_pool2d: pool("AveragePool"),
     functional.adaptive_avg_pool2d: adaptive_avg_pool, functional.adaptive_avg_pool1d: adaptive_avg_pool,
     operator.getitem: getitem, torch.cat: cat, torch.concat: cat, torch.stack: stack, torch.sum: total,

@@ -45,7 +45,8 @@ def write(g: Graph, name: str, m: nn.Module, inputs: list[Value]) -> str:
     try:
         return _other(g, m, inputs)
     except Unknown:
-        raise LbtError(f"layer {name!r}: {m} has no ONNX form in lbt") from None
+        shown = type(m).__name__ if list(m.children()) else m
+        raise LbtError(f"layer {name!r}: {shown} has no ONNX form in lbt") from None
 
 
 def _product(g: Graph, name: str, m: Any, value: Value) -> str:

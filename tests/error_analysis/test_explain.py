@@ -9,6 +9,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 import lbt.nn
 from lbt.error_analysis.explain import History, describe, explain, heat_map
@@ -233,3 +234,87 @@ def test_an_output_without_classes_asks_for_a_loss() -> None:
         explain(model, torch.randn(3, 4), recipe="int8")
     rows = explain(model, (torch.randn(3, 4), torch.ones(3)), nn.functional.mse_loss, recipe="int8").to_pylist()
     assert {row["role"] for row in rows} >= {"W", "A", "E"}
+
+
+class Recurrent(nn.Module):
+    """One layer in three steps, whose error grows from each to the one before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell, self.head = nn.Linear(8, 8), nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for step in range(3):
+            x = torch.tanh(self.step(x)) * 4**step
+        return self.head(x)
+
+    def step(self, x: torch.Tensor) -> torch.Tensor:
+        return self.cell(x)
+
+
+class Checkpointed(Recurrent):
+    def step(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = checkpoint(self.cell, x, use_reentrant=False)
+        return y
+
+
+def test_a_layer_of_several_calls_has_one_row_a_role_over_all_of_them() -> None:
+    torch.manual_seed(0)
+    model, x = Recurrent(), torch.randn(5, 8)
+    rows = {(row["layer"], row["role"]): row for row in explain(model, x, recipe="int8").to_pylist()}
+    assert {role: rows["cell", role]["elements"] for role in "WAEG"} == {"W": 64, "A": 120, "E": 120, "G": 192}
+    assert {role: rows["head", role]["elements"] for role in "WAEG"} == {"W": 32, "A": 40, "E": 20, "G": 32}
+    inputs: list[torch.Tensor] = []
+    converted = lbt.nn.quantize(model, "int8")
+    converted.cell.register_forward_pre_hook(lambda _, given: inputs.append(given[0].detach().clone()))
+    converted(x)
+    each = [describe(one, converted.cell.roles.A, Key(layer="cell", role="A")) for one in inputs]
+    assert rows["cell", "A"]["scale"] == sorted(one["scale"] for one in each)[1]
+    # each call is quantized in its own range: together they are no worse than the worst
+    assert min(one["sqnr"] for one in each) <= rows["cell", "A"]["sqnr"] <= max(one["sqnr"] for one in each)
+    assert rows["cell", "A"]["predicted_gaussian"] is None  # no single range
+
+
+def test_a_pass_that_checkpointing_makes_again_is_no_other_call() -> None:
+    torch.manual_seed(0)
+    model, again, x = Recurrent(), Checkpointed(), torch.randn(5, 8)
+    again.load_state_dict(model.state_dict())
+    assert explain(again, x, recipe="int8").equals(explain(model, x, recipe="int8"))
+
+
+def test_a_pair_is_both_arguments_of_a_model_that_needs_two() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(8, 4)
+
+        def forward(self, x: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = self.layer(x - other)
+            return y
+
+    torch.manual_seed(0)
+    model, x, other = Two(), torch.randn(5, 8), torch.randn(5, 8)
+    found = explain(model, (x, other), recipe="int8")
+    assert found.num_rows == 4
+    assert found.equals(explain(model, [x, other], recipe="int8"))
+    labels = torch.zeros(5, dtype=torch.int64)
+    assert explain(model, ((x, other), labels), recipe="int8").num_rows == 4
+
+
+def test_the_gradient_of_a_tied_weight_is_its_own_products() -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.head = nn.Embedding(6, 8), nn.Linear(8, 6, bias=False)
+            self.head.weight = self.table.weight
+
+        def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = self.head(self.table(tokens).mean(1))
+            return y
+
+    torch.manual_seed(0)
+    tied, tokens = Tied(), torch.arange(12).reshape(4, 3) % 6
+    apart = copy.deepcopy(tied)
+    apart.head.weight = nn.Parameter(tied.head.weight.detach().clone())
+    for row, other in zip(*(explain(m, tokens, recipe="int8").to_pylist() for m in (tied, apart)), strict=True):
+        assert row == other

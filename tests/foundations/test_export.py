@@ -238,8 +238,21 @@ class Attending(nn.Module):
         return self.head(x + y)
 
 
-@pytest.mark.parametrize(("make", "shape"), [(Twice, (4, 3, 6, 6)), (Modern, (4, 3, 6, 6)), (Tokens, (4, 5, 8)),
-                                             (Attending, (4, 5, 8))])  # fmt: skip
+class Pools(nn.Module):
+    """Pooling by functions, with strides that are the window's, given or left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = nn.functional.avg_pool2d(nn.functional.max_pool2d(self.conv(x), 2), (1, 2))
+        y = nn.functional.max_pool1d(nn.functional.avg_pool1d(y.flatten(2), 2), kernel_size=2, stride=2)
+        return self.head(y.flatten(1))
+
+
+@pytest.mark.parametrize(("make", "shape"), [(Pools, (4, 3, 8, 8)), (Twice, (4, 3, 6, 6)), (Modern, (4, 3, 6, 6)),
+                                             (Tokens, (4, 5, 8)), (Attending, (4, 5, 8))])  # fmt: skip
 def test_what_other_networks_do(make: type[nn.Module], shape: tuple[int, ...], tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = lbt.nn.quantize(make(), recipe(8)).eval()

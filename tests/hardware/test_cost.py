@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 import lbt
+import lbt.hardware
 from lbt.artifacts import read_table
 from lbt.errors import LbtError
 from lbt.hardware.accelerator import draws, random_source, requantizer, update_unit
@@ -64,7 +66,83 @@ def test_a_recipe_that_is_no_name_is_one_line() -> None:
 def test_an_unknown_layer_is_reported() -> None:
     result = lbt.cost(nn.Sequential(nn.Conv2d(1, 2, 1), nn.ConvTranspose2d(2, 2, 2)), (1, 4, 4), recipe="fp32")
     assert any("conv_transpose" in name for name in result.unknown)
-    assert "no cost rule" in str(result)
+    head, *rest = str(result).splitlines()
+    assert head.endswith("; WITHOUT 1 layer that no cost rule counts (last line)")
+    assert rest[-1] == "  not counted, no cost rule: 1.convolution (conv_transpose)"
+    assert any(line.startswith("  at most ") and "at least" in line for line in rest)
+    assert any(line.startswith("  storage at least ") for line in rest)
+
+
+def test_a_network_that_is_counted_whole_has_no_bounds() -> None:
+    told = str(lbt.cost(network(), (1, 16, 16)))
+    assert not any(word in told for word in ("WITHOUT", "at most", "at least"))
+
+
+class Decoder(nn.Module):
+    """Attention from one sequence to another, with a mask; both arguments, or a mapping of them, in one forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, x: torch.Tensor, memory: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        y: torch.Tensor = self.head(self.attention(x, memory, memory, key_padding_mask=mask, need_weights=False)[0])
+        return y
+
+
+def macs(result: lbt.hardware.Cost) -> float:
+    return result.by_pass()["forward"]["macs"]
+
+
+def test_an_example_of_several_arguments_is_counted_by_sample() -> None:
+    x, memory, mask = torch.randn(6, 3, 16), torch.randn(6, 5, 16), torch.zeros(6, 5, dtype=torch.bool)
+    one = (3 + 5 + 5 + 3) * 16 * 16 + 2 * 3 * 5 * 16 + 3 * 16 * 4
+    batches = ((x, memory, mask), [x, memory], {"x": x, "memory": memory, "mask": mask}, (x[:1], memory[:1]))
+    assert {macs(lbt.cost(Decoder(), batch, batch=1)) for batch in batches} == {one}
+    shape, tensor = (macs(lbt.cost(network(), batch, batch=1)) for batch in ((1, 16, 16), torch.randn(2, 1, 16, 16)))
+    assert shape == tensor
+
+
+class Experts(nn.Module):
+    """The data choose the layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(8, 8), nn.Linear(8, 8)])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first = torch.full((len(x),), True)
+        return torch.cat([self.layers[0](x[first]), self.layers[1](x[~first])])
+
+
+def test_a_layer_that_the_example_does_not_reach_is_named() -> None:
+    result = lbt.cost(Experts(), torch.randn(1, 8), batch=1)
+    assert "layers.1 (Linear of no elements)" in result.unknown
+    assert macs(result) == 64
+
+
+def test_tokens_are_an_example_too() -> None:
+    result = lbt.cost(nn.Sequential(nn.Embedding(9, 8), nn.Linear(8, 4)), torch.zeros(2, 5, dtype=torch.int64), batch=1)
+    assert result.unknown == ["0.embedding (embedding)"]
+    assert macs(result) == 5 * 8 * 4
+
+
+@pytest.mark.parametrize(
+    ("example", "told"),
+    [
+        ((torch.zeros(2, 3, 16), torch.zeros(4, 5, 16)), "example: found tensors with first axes of 2, 4; accepted: a"),
+        ((torch.tensor(1.0),), "example: found tensors with first axes of 0"),
+        (({"x": 1},), "example: found tensors with first axes of no size"),
+        ({"y": torch.zeros(1, 3, 16)}, "example of .1, 3, 16.: the model does not accept it: .*unexpected keyword"),
+        ((torch.zeros(1, 3, 16), torch.zeros(1, 5, 8)), "the model does not accept it"),
+        ((3, 16), "input shape .3, 16.: the model does not accept it: .*missing 1 required positional"),
+        ((3, -1), "input shape: found .3, -1.; accepted: positive integers"),
+    ],
+)
+def test_an_example_that_does_not_fit_is_one_line(example: Any, told: str) -> None:
+    with pytest.raises(LbtError, match=told):
+        lbt.cost(Decoder(), example)
 
 
 def test_masks_save_cycles_and_energy() -> None:

@@ -332,7 +332,7 @@ def test_measurements_in_other_units_are_told(tmp_path, capsys):
     ms = [run(one, Processor.load("dpu-zcu102")).milliseconds for one in layers]
     mixed = write(tmp_path / "mixed.csv", networks, ms=[*ms[:3], 1e3 * ms[3], *ms[4:]])
     main(["latency", "--table", str(mixed), "--measured", "ms"])
-    assert "ms: far from what the other rows suggest, in another unit? row 3 (1e+03 ×)" in capsys.readouterr().err
+    assert "ms: far from what the other rows suggest, in another unit? line 5 (1e+03 ×)" in capsys.readouterr().err
     wrong = write(tmp_path / "wrong.csv", networks, us=ms)
     main(["calibrate", "--measured", str(wrong), "--column", "us", "--out", str(tmp_path / "mine.yaml")])
     assert "us: 0.001 × the processor's latencies; --unit says the column's unit" in capsys.readouterr().err

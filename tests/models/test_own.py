@@ -178,6 +178,14 @@ def test_code_that_gives_no_network_is_one_line(function: str, words: str) -> No
         build_with(named(function), None)
 
 
+def test_a_misspelt_function_or_module_is_told_the_nearest() -> None:
+    with pytest.raises(LbtError, match=r"accepted: Net, Soft, build, soft, .*did you mean 'build'"):
+        build_with(named("buil"), None)
+    allow("my_nte:build")
+    with pytest.raises(LbtError, match=r"No module named 'my_nte'.*did you mean 'my_net'"):
+        build("my_nte:build", 3, 1)
+
+
 def test_a_module_that_is_not_there() -> None:
     allow("no_such:build")
     with pytest.raises(LbtError, match="cannot be imported: no module no_such; accepted: a module in /"):

@@ -1,6 +1,7 @@
 """Low-bit optimizers: plain without U, levels with it, integers stay integers, and resuming is exact."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -187,3 +188,17 @@ def test_mistaken_options_and_groups_are_told() -> None:
         optimizer(model, lr=0.1, groups=[{"params": nn.Linear(2, 2)}])
     with pytest.raises(LbtError, match=r"groups\[1\] has a parameter that is in a group before"):
         optimizer(model, lr=0.1, groups=[{"params": model[0]}, {"params": model[0].weight}])
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("SGD", "unknown optimizer 'SGD'; accepted: sgd, adam, adamw .did you mean 'sgd'"),
+        ("AdamW", "unknown optimizer 'AdamW'.*did you mean 'adamw'"),
+        ("RMSprop", "unknown optimizer 'RMSprop'; accepted: sgd, adam, adamw .the nearest is 'adam' with momentum=0."),
+        (torch.optim.SGD, "unknown optimizer <class 'torch.optim.sgd.SGD'>; accepted"),
+    ],
+)
+def test_another_optimizer_is_told_the_nearest(name: Any, told: str) -> None:
+    with pytest.raises(LbtError, match=told):
+        optimizer(quantize(nn.Linear(2, 2), "int8"), name=name, lr=0.1)

@@ -135,3 +135,36 @@ def test_a_product_by_a_weight_and_one_of_activations_are_two_rows() -> None:
     assert {row.name: row.now for row in share.rows if "matmul" in row.name} == {
         "matmul(weight)": "quantized", "matmul()": "quantized"}  # fmt: skip
     assert share.macs == {"matmul(weight)": 5 * 36, "matmul()": 5 * 5 * 6}
+
+
+class Language(nn.Module):
+    """Two layers with one weight, which is the table of tokens too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(8, 8)
+        self.middle, self.head = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.free = nn.Linear(8, 4)
+        self.middle.weight = self.head.weight = self.table.weight
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.free(self.head(self.middle(self.table(tokens))))
+        return y
+
+
+def test_tied_weights_count_once_where_they_are_quantized() -> None:
+    model = quantize(Language(), "int8")
+    (share,) = shares(model, torch.zeros(2, 3, dtype=torch.int64))
+    assert share.weights == {"table": 0, "middle": 64, "head": 0, "free": 32}
+    assert (share.total, share.quantized, share.named) == (96, 96, 96)
+    assert share.tied == {"table": ["middle"], "head": ["middle"]}
+    lines = {line.split()[0]: line for line in summary(model).splitlines()[1:]}
+    assert lines["table"].endswith("Embedding has no quantized form; its weight is counted at middle")
+    assert lines["head"].endswith("; its weight is counted at middle")
+
+
+def test_a_tied_weight_counts_in_float_where_nothing_quantizes_it() -> None:
+    recipe = Recipe.model_validate({"W": "int8", "A": "int8", "layers": {"middle": "float", "head": "float"}})
+    (share,) = shares(quantize(Language(), recipe))
+    assert share.weights == {"table": 64, "middle": 0, "head": 0, "free": 32}
+    assert (share.total, share.quantized) == (96, 32)

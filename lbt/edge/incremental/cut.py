@@ -35,7 +35,7 @@ class Cut:
 
 def cuts(graph: Graph) -> dict[str, Cut]:
     """The modules whose output alone reaches the rest of the network, which has a product, by name in forward order."""
-    found, made = {}, {graph.source}
+    found, made = {}, set(graph.sources)
     for number, node in enumerate(graph.nodes):
         made.add(node.output)
         after = graph.nodes[number + 1 :]

@@ -7,16 +7,16 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.fx import Graph
+from torch.fx import Graph, GraphModule
 
 from lbt.errors import LbtError, unknown
-from lbt.nn.context import Context, Converted, unwrapped
+from lbt.nn.context import FORWARD, Context, Converted, unwrapped
 from lbt.nn.conversion.ends import ends_of
 from lbt.nn.conversion.kinds import is_product, kind_of, own_forward, patched
 from lbt.nn.conversion.modules import Conversion, inner_products, no_fast_path
 from lbt.nn.conversion.scan import multiplies, own_forward_class
 from lbt.nn.conversion.tracing import foldable, functions, graph_of, modules_with_products, weights_of
-from lbt.nn.copies import check_module, copied
+from lbt.nn.copies import Whole, check_module, copied
 from lbt.nn.layers.base import QuantizedLayer, added
 from lbt.nn.layers.functions import Functional, site_roles
 from lbt.nn.layers.mixed import become
@@ -43,7 +43,7 @@ def quantize(
     :func:`lbt.nn.summary` with the reason.
 
     Args:
-        model: any module.
+        model: any module; of a wrapper (``torch.compile``, DataParallel, DDP) the module inside is converted.
         recipe: a recipe, its name, or the path of its YAML file.
         seed: keys stochastic rounding together with the step (:func:`lbt.nn.set_step`).
         inplace: convert ``model`` itself instead of a copy. Modules and parameters stay the same objects.
@@ -64,6 +64,7 @@ def quantize(
     _check(model)
     if not inplace:
         model = copied(model, "quantize")
+    whole, model = model, unwrapped(model)  # layers have the names that they have without a wrapper
     context = Context(chosen, seed, engine)
     # a layer by itself has no graph
     graph = "engine is float" if engine == "float" else Graph() if is_product(model) else graph_of(model)
@@ -79,6 +80,9 @@ def quantize(
     by_name = dict(modules)
     for norm, conv in conversion.pairs.items():
         by_name[conv].folded, by_name[norm].inside = (by_name[norm],), True  # type: ignore[assignment]
+    for _, module in modules:
+        if isinstance(module, GraphModule):
+            become(module, Whole)
     for module in with_functions:
         become(module, Functional)
     if inner_products(model):
@@ -95,8 +99,10 @@ def quantize(
         context.weights = {site: [known[n] for n in sorted(names) if n in known] for site, names in found.items()}
     elif engine != "float":
         why = f"could not be traced: functions get their rows when it runs; first and last by registration ({graph})"
-        context.table.append(Converted("forward()", type(model).__name__, "float", why))
-    return model
+        context.table.append(Converted(FORWARD, type(model).__name__, "float", why))
+    if whole is not model:
+        whole.__dict__.update(lbt=context, lbt_name="")
+    return whole
 
 
 def float_state(model: nn.Module) -> dict[str, Tensor]:
@@ -119,10 +125,10 @@ def _with_functions(modules: list[tuple[str, nn.Module]], graph: Graph | None) -
     return [
         module
         for name, module in modules
-        if own_forward_class(type(module))
+        if not isinstance(module, (QuantizedLayer, torch.jit.ScriptModule))
+        and own_forward_class(type(module))
         and kind_of(module) is None
         and not patched(module)
-        and not isinstance(module, (QuantizedLayer, torch.jit.ScriptModule))
         and (name in seen or multiplies(type(module)) or (graph is None and own_forward(module) is None))
     ]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
@@ -103,6 +105,24 @@ class _Counter(TorchDispatchMode):
             queries, keys, values = args[:3]
             self.counts[self.stack[-1][0]] += queries.numel() * keys.shape[-2] * 2
             assert keys.shape == values.shape
-        elif packet is torch.ops.aten._grouped_mm:  # experts: (T, K) rows, each by one of (E, K, N)
-            self.counts[self.stack[-1][0]] += args[0].numel() * args[1].shape[-1]
+        elif packet in WITHOUT_FORMULA:
+            self.counts[self.stack[-1][0]] += WITHOUT_FORMULA[packet](*args)
         return result
+
+
+def _trilinear(a: Tensor, b: Tensor, c: Tensor, one: list[int], two: list[int], three: list[int], *_: Any) -> int:
+    shapes = [list(t.shape) for t in (a, b, c)]
+    for shape, places in zip(shapes, (one, two, three), strict=True):
+        for place in sorted(places):
+            shape.insert(place, 1)
+    return prod(max(sizes) for sizes in zip(*shapes, strict=True))
+
+
+WITHOUT_FORMULA: dict[Any, Callable[..., int]] = {
+    torch.ops.aten._grouped_mm: lambda x, w, *_: x.numel() * w.shape[-1],  # (T, K) rows, each by one of (E, K, N)
+    torch.ops.aten.mv: lambda matrix, _: matrix.numel(),
+    torch.ops.aten.addmv: lambda _, matrix, *__: matrix.numel(),
+    torch.ops.aten.dot: lambda x, _: x.numel(),
+    torch.ops.aten._trilinear: _trilinear,
+}
+"""Multiply-accumulates of kernels that PyTorch has no formula for."""

@@ -16,7 +16,8 @@ from lbt.nn.layers.functions import WORDS
 
 def own_forward_class(cls: type[nn.Module]) -> bool:
     """True if the forward of ``cls`` was written outside of PyTorch and lbt."""
-    return not getattr(cls.forward, "__module__", "").startswith(("torch.", "lbt."))
+    home = getattr(cls.forward, "__module__", None) or ""  # one that torch.fx has generated has none
+    return not home.startswith(("torch.", "lbt."))
 
 
 def multiplies(cls: type[nn.Module]) -> bool:

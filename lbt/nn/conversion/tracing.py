@@ -92,7 +92,8 @@ def functions(graph: fx.Graph, in_formats: Callable[[str], tuple[bool, str]]) ->
         site = site_of(node) or pair_site_of(node)
         quantized, why = in_formats(site) if site is not None else (False, _why(node))
         name = site or f"{_inside(node)}.{_word(node.target)}()".lstrip(".")
-        rows.setdefault(name, Converted(name, "function", "quantized" if quantized else "float", why))
+        if name not in rows or (rows[name].now == "quantized" and not quantized):  # float if one of its calls is
+            rows[name] = Converted(name, "function", "quantized" if quantized else "float", why)
     return list(rows.values())
 
 

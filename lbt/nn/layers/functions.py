@@ -73,6 +73,9 @@ class _Seen(TorchFunctionMode):
         if any(isinstance(a, torch.fx.Proxy) for a in (*args, *kwargs.values())):
             return func(*args, **kwargs)
         module = frames.stack[-1]
+        if any(isinstance(a, Tensor) and a.layout is not torch.strided for a in (*args, *kwargs.values())):
+            note(module, f"{word}()", None, "a product in float: an operand is sparse or nested")
+            return func(*args, **kwargs)
         call = by_weight(word, args, kwargs)
         if call is None:
             made = pair(module, word, args, kwargs)
@@ -207,7 +210,8 @@ _WORDS: dict[Any, str] = {
     torch._grouped_mm: "grouped_mm", torch.baddbmm: "baddbmm", Tensor.baddbmm: "baddbmm", torch.einsum: "einsum",
     functional.scaled_dot_product_attention: "scaled_dot_product_attention", functional.bilinear: "bilinear",
     functional.multi_head_attention_forward: "multi_head_attention_forward",
-    torch.conv3d: "conv3d", torch.conv_transpose1d: "conv_transpose1d", torch.conv_transpose2d: "conv_transpose2d",
+    torch.sparse.mm: "matmul", torch.conv3d: "conv3d",
+    torch.conv_transpose1d: "conv_transpose1d", torch.conv_transpose2d: "conv_transpose2d",
 }  # fmt: skip
 """Functions that multiply matrices, and how the table calls them."""
 WORDS = frozenset(_WORDS.values())
@@ -232,15 +236,18 @@ def label(function: Any, args: Any, kwargs: Any, module: nn.Module) -> str | Non
 
 
 def note(module: nn.Module, word: str, weight: Tensor | None, why: str, quantized: bool = False) -> None:
-    """A row of the conversion table for what was seen, once; the parameters behind it each time."""
+    """A row of the conversion table for what was seen, once; the parameters behind it each time.
+
+    A function that is called several times is float in the table as soon as one of the calls is.
+    """
     context: Context = module.__dict__["lbt"]
     name = module.__dict__["lbt_name"]
     site = f"{name}.{word}".lstrip(".")
     if not word.endswith(")"):
         return  # a part of a layer, whose row is there
     first = site not in context.noted
-    if first:
-        context.noted.add(site)
+    if first or (context.noted[site] and not quantized):
+        context.noted[site] = quantized
         context.put(Converted(site, "function", "quantized" if quantized else "float", why))
         if quantized:
             context.drop_float(name)

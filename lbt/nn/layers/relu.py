@@ -19,6 +19,7 @@ from torch.nn import functional
 from lbt.kernels import loops
 from lbt.kernels.magnitude import remember
 from lbt.kernels.pieces import flat, over_pieces
+from lbt.nn.eager import eager
 
 
 class _Relu(torch.autograd.Function):
@@ -62,6 +63,7 @@ class _Relu(torch.autograd.Function):
         return dx, None, None, None
 
 
+@eager
 def _relu(x: Tensor, bound: float, inplace: bool) -> Tensor:
     found: list[int] = []
     y: Tensor = _Relu.apply(x, bound, inplace, found)

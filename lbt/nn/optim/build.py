@@ -20,6 +20,13 @@ _CLASSES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "adam": (plain.Adam, LowBitAdam),
     "adamw": (plain.AdamW, LowBitAdamW),
 }
+_ALIKE = {
+    "rmsprop": " (the nearest is 'adam' with momentum=0)",
+    "adagrad": " (the nearest is 'adam' with momentum=0)",
+    "lion": " (the nearest is 'adamw')",
+    "lamb": " (the nearest is 'adamw')",
+}
+"""Optimizers that lbt does not have and no spelling leads from: the one that computes the most alike."""
 
 
 def optimizer(
@@ -64,8 +71,9 @@ def optimizer(
         LbtError: unknown optimizer or recipe, an option of the other optimizer, a group with a parameter of another
             model or of two groups, no parameter, or neither a recipe nor anything converted in ``model``.
     """
-    if name not in _CLASSES:
-        raise unknown("optimizer", name, _CLASSES)
+    if not isinstance(name, str) or name not in _CLASSES:
+        alike = next((text for word, text in _ALIKE.items() if str(name).lower() == word), "")
+        raise LbtError(f"{unknown('optimizer', name, _CLASSES)}{alike}")
     chosen = recipe if recipe is None or isinstance(recipe, Recipe) else Recipe.load(recipe)
     found = places(model, chosen)
     if not found:
