@@ -35,6 +35,24 @@ class Short:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """Evidence on an adapted network without a label, in percent.
+
+    Attributes:
+        agreement: with the class to which the mean of the other networks points.
+        neighbours: agreement among similar images beyond chance, Cohen's kappa.
+    """
+
+    agreement: float
+    neighbours: float
+
+    @property
+    def mean(self) -> float:
+        """The mean of both."""
+        return (self.agreement + self.neighbours) / 2
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A network in its formats.
 
@@ -43,7 +61,7 @@ class Candidate:
         text: the network's line.
         source: accuracy on the source's validation images, in percent.
         worth: what the search expects of it.
-        agreement: with the committee, in percent; None if it is alone.
+        evidence: after its first adaptation; None if it is alone.
         prices: by kind of numbers, ``fp32`` or ``bits`` (its formats, of ``digit_cnn`` int8).
     """
 
@@ -51,7 +69,7 @@ class Candidate:
     text: str
     source: float
     worth: float
-    agreement: float | None
+    evidence: Evidence | None
     prices: Mapping[str, Price]
 
 
@@ -166,4 +184,6 @@ class Answer:
 
 
 def _candidate(found: Mapping[str, Any]) -> Candidate:
-    return Candidate(**{**found, "prices": {name: Price(**price) for name, price in found["prices"].items()}})
+    prices = {name: Price(**price) for name, price in found["prices"].items()}
+    evidence = found["evidence"] and Evidence(**found["evidence"])
+    return Candidate(**{**found, "prices": prices, "evidence": evidence})

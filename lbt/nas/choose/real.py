@@ -11,8 +11,8 @@ import torch
 from lbt.adapt import stage
 from lbt.adapt.params import AdaptJob
 from lbt.artifacts import sha256
-from lbt.nas.choose.answer import BITS, FP32, WITHOUT, Run
-from lbt.nas.choose.committee import agreement, predictions
+from lbt.nas.choose.answer import BITS, FP32, WITHOUT, Evidence, Run
+from lbt.nas.choose.evidence import evidence
 from lbt.nas.choose.points import Contender, Point
 from lbt.nas.choose.setting import SEARCHED, Setting
 from lbt.nas.choose.trial import model_file, trial
@@ -21,25 +21,25 @@ from lbt.report.tables import NOT_MEASURED
 KEPT = ("target_accuracy", "rolled_back")
 
 
-def first(setting: Setting, points: Sequence[Point]) -> tuple[list[Point], list[Run], dict[str, float]]:
-    """Adapt every point in its formats with the search's seed, and let the committee order them.
+def first(setting: Setting, points: Sequence[Point]) -> tuple[list[Point], list[Run], dict[str, Evidence]]:
+    """Adapt every point in its formats with the search's seed, and let the evidence order them.
 
     Args:
         setting: what is chosen for.
         points: the hand-made network last.
 
     Returns:
-        The points, the answer first and the hand-made network last; their adaptations; agreement with the committee in
-        percent, by point (:mod:`lbt.nas.choose.committee`), empty for a single point.
+        The points, the answer first and the hand-made network last; their adaptations; evidence by point
+        (:mod:`lbt.nas.choose.evidence`), empty for a single point.
     """
     method, seed = setting.options.method, setting.options.seed
     adapted = {point.name: adapt(setting, point.contender, method, BITS, seed) for point in points}
     target = setting.task.examples("target", "train")
     some = target.take(torch.arange(min(len(target), setting.options.images)))
     weights = {name: file for name, (_, file) in adapted.items()}
-    evidence = agreement({name: predictions(file, some) for name, file in weights.items()}) if len(points) > 1 else {}
-    order = sorted(points[:-1], key=lambda point: (-evidence[point.name], point.price.energy))
-    return [*order, points[-1]], [run for run, _ in adapted.values()], evidence
+    found = evidence(weights, some) if len(points) > 1 else {}
+    order = sorted(points[:-1], key=lambda point: (-found[point.name].mean, point.price.energy))
+    return [*order, points[-1]], [run for run, _ in adapted.values()], found
 
 
 def finals(setting: Setting, one: Contender, seed: int, known: Collection[tuple[str, str, str, int]] = ()) -> list[Run]:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from lbt.artifacts import atomic, write_json
-from lbt.nas.choose.answer import BITS, FP32, WITHOUT, Answer, Candidate, Short
+from lbt.nas.choose.answer import BITS, FP32, WITHOUT, Answer, Candidate, Evidence, Short
 from lbt.nas.choose.limits import kilobytes, millijoules
 from lbt.report.tables import NOT_MEASURED, Stat, markdown, shown
 
@@ -37,7 +37,7 @@ def text(answer: Answer) -> str:
         points_table(answer),
         "",
     ]
-    expected = {"agreement with the committee": agreements(answer), "the search's worth": worth(answer)}
+    expected = {"the evidence (agreement and neighbours)": evidence(answer), "the search's worth": worth(answer)}
     for words, predicted in expected.items():
         tau = kendall(answer, predicted)
         told = NOT_MEASURED if tau is None else f"{tau:.2f}"
@@ -98,23 +98,28 @@ def points_table(answer: Answer) -> str:
     first = answer.first
     body = [
         [
-            "→" if place == 0 else "", point.name, point.text, _percent(point.agreement), f"{point.worth:.1f}",
+            "→" if place == 0 else "", point.name, point.text, *_shown(point.evidence), f"{point.worth:.1f}",
             _percent(first.get(point.name)), millijoules(point.prices[BITS].energy),
             kilobytes(point.prices[BITS].memory),
         ]
         for place, point in enumerate(answer.points)
     ]  # fmt: skip
-    header = ["", "point", "network", "agreement, %", "worth", "target accuracy, %", "energy/image", "step's memory"]
+    header = ["", "point", "network", "agreement, %", "neighbours, %", "worth", "target accuracy, %", "energy/image",
+              "step's memory"]  # fmt: skip
     return markdown(header, body)
+
+
+def _shown(evidence: Evidence | None) -> tuple[str, str]:
+    return (NOT_MEASURED,) * 2 if evidence is None else (f"{evidence.agreement:.1f}", f"{evidence.neighbours:.1f}")
 
 
 def _percent(value: float | None) -> str:
     return NOT_MEASURED if value is None else f"{value:.1f}"
 
 
-def agreements(answer: Answer) -> dict[str, float]:
-    """Agreement with the committee by point, where there is one."""
-    return {point.name: point.agreement for point in answer.points if point.agreement is not None}
+def evidence(answer: Answer) -> dict[str, float]:
+    """Evidence without a label by point, where there is some."""
+    return {point.name: point.evidence.mean for point in answer.points if point.evidence is not None}
 
 
 def worth(answer: Answer) -> dict[str, float]:
@@ -142,7 +147,8 @@ def numbers(answer: Answer) -> dict[str, Any]:
             f"{name}/seconds": price.seconds,
             f"{name}/lut": price.lut,
             f"{name}/memory_bytes": price.memory,
-            f"{name}/agreement": point.agreement,
+            f"{name}/agreement": None if point.evidence is None else point.evidence.agreement,
+            f"{name}/neighbours": None if point.evidence is None else point.evidence.neighbours,
         }
         for recipe in (BITS, FP32):
             for method in answer.methods:
@@ -153,7 +159,7 @@ def numbers(answer: Answer) -> dict[str, Any]:
     return found | {
         "found_minus_handmade": None if ours is None or theirs is None else ours.mean - theirs.mean,
         "energy_ratio": answer.best.prices[BITS].energy / answer.hand_made.prices[BITS].energy,
-        "front_kendall_tau": kendall(answer, agreements(answer)),
+        "front_kendall_tau": kendall(answer, evidence(answer)),
         "search_kendall_tau": kendall(answer, worth(answer)),
         "points": len(answer.points) - 1,
         "seeds": len({run.seed for run in answer.runs}),

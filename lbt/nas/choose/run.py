@@ -12,7 +12,7 @@ from lbt.adapt.params import AdaptParams
 from lbt.hardware.boards import Board
 from lbt.models import build
 from lbt.nas.choose import report
-from lbt.nas.choose.answer import BITS, FP32, Answer, Candidate
+from lbt.nas.choose.answer import BITS, FP32, Answer, Candidate, Evidence
 from lbt.nas.choose.images import prepare
 from lbt.nas.choose.limits import Limits, millijoules
 from lbt.nas.choose.options import Options
@@ -101,7 +101,7 @@ def state(folder: Path, images: list[str], **more: str) -> State:
 
 @fixed_threads()
 def searched(setting: Setting) -> tuple[Answer, Setting, list[Point]]:
-    """Search, choose formats, adapt every point once, and let the committee choose.
+    """Search, choose formats, adapt every point once, and let the evidence choose.
 
     Returns:
         The answer; the setting with its limits and its batch; the winner and the hand-made network, each once.
@@ -130,10 +130,10 @@ def searched(setting: Setting) -> tuple[Answer, Setting, list[Point]]:
     return answer, setting, list({point.name: point for point in (ordered[0], ordered[-1])}.values())
 
 
-def candidate(setting: Setting, point: Point, agreement: float | None) -> Candidate:
+def candidate(setting: Setting, point: Point, evidence: Evidence | None) -> Candidate:
     """A point as data."""
     prices = {BITS: point.price, FP32: setting.price(point.trial.text, FP32)}
-    return Candidate(point.name, point.trial.text, point.trial.source, point.worth, agreement, prices)
+    return Candidate(point.name, point.trial.text, point.trial.source, point.worth, evidence, prices)
 
 
 def feasible(setting: Setting) -> Setting:

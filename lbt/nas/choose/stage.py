@@ -92,7 +92,7 @@ def setting_of(sections: Sections, inputs: Inputs, scratch: Path, say: Callable[
 def run_search(
     sections: Sections, inputs: Inputs, outputs: Files, scratch: Path, say: Callable[[str], None] = print
 ) -> dict[str, Any]:
-    """Search, choose formats, adapt every point once, and let the committee choose.
+    """Search, choose formats, adapt every point once, and let the evidence choose.
 
     Args:
         sections: of the params file.

@@ -1,4 +1,4 @@
-"""Parts of a choice: limits, expected accuracy, the committee, the integer program, the clock."""
+"""Parts of a choice: limits, expected accuracy, evidence, the integer program, the clock."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from lbt.errors import LbtError
 from lbt.hardware import Board
 from lbt.models import build
 from lbt.nas.choose.bits import choose_bits, solve
-from lbt.nas.choose.committee import agreement
+from lbt.nas.choose.evidence import agreement, evidence
 from lbt.nas.choose.limits import ENERGY, MEMORY, Limits, quantity
 from lbt.nas.choose.price import Price, Shop
 from lbt.nas.choose.state import State
 from lbt.nas.choose.trial import Trial, expected_accuracy, values, with_statistics
+from lbt.train.batches import Examples
 
 
 @pytest.mark.parametrize(
@@ -78,6 +79,23 @@ def test_the_committee_is_the_others():
     assert found == {"a": 75.0, "b": 75.0, "c": 75.0}  # of b and c's own image the others are split: the first class
     lone = agreement({"a": sure([0, 0]), "b": sure([1, 1]), "c": sure([1, 1])})
     assert lone["a"] == 0.0
+
+
+def test_similar_images_outvote_a_committee_that_errs_together(monkeypatch):
+    """Two of three networks confuse the same two classes; what looks alike tells who is right."""
+    g = torch.Generator().manual_seed(0)
+    truth = torch.arange(90) % 3
+    images = torch.randn(3, 1, 5, 5, generator=g)[truth] + 0.4 * torch.randn(90, 1, 5, 5, generator=g)
+    confused = torch.where((truth == 2) & (torch.arange(90) % 2 == 0), 1, truth)
+    members = {"right": truth, "wrong": confused, "too": confused}
+    monkeypatch.setattr(
+        "lbt.nas.choose.evidence.predictions",
+        lambda name, _: torch.nn.functional.one_hot(members[name], 3).float(),
+    )
+    target = Examples(images, torch.full((90,), -1), ("a", "b", "c"))
+    found = evidence({name: name for name in members}, target)
+    assert found["right"].agreement < found["wrong"].agreement
+    assert found["right"].mean > found["wrong"].mean
 
 
 @pytest.mark.parametrize("seed", range(4))
