@@ -278,3 +278,16 @@ def test_engine_float_converts_nothing() -> None:
     torch.manual_seed(0)
     model = Small()
     assert torch.equal(quantize(model, "int4", engine="float")(batch()), model(batch()))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hint"),
+    [("0", ""), ("b*", ""), ("1", "did you mean '1.*'"), ("1.O", "did you mean '1.0'"), ("x.y", "")],
+)
+def test_an_exception_for_no_layer_is_told(capsys, pattern, hint):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.Conv2d(4, 4, 3)), nn.Flatten())
+    recipe = Recipe.load("int8")
+    roles = {pattern: Recipe.model_validate({"layers": {pattern: "float"}}).layers[pattern]}
+    quantize(model, recipe.model_copy(update={"layers": roles}))
+    told = capsys.readouterr().err
+    assert (pattern in told and hint in told) if pattern != "0" else told == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Graph, GraphModule
 
-from lbt.errors import LbtError, unknown
+from lbt.errors import LbtError, nearest, told, unknown, warn
 from lbt.nn.context import FORWARD, Context, Converted, unwrapped
 from lbt.nn.conversion.ends import ends_of
 from lbt.nn.conversion.kinds import is_product, kind_of, own_forward, patched
@@ -100,9 +101,20 @@ def quantize(
     elif engine != "float":
         why = f"could not be traced: functions get their rows when it runs; first and last by registration ({graph})"
         context.table.append(Converted(FORWARD, type(model).__name__, "float", why))
+    if traced is not None:
+        _tell_idle(chosen, [row.name for row in context.table])
     if whole is not model:
         whole.__dict__.update(lbt=context, lbt_name="")
     return whole
+
+
+def _tell_idle(recipe: Recipe, names: list[str]) -> None:
+    """Warn of exceptions of a recipe that no layer has; a recipe may have some for several networks."""
+    for pattern in recipe.layers:
+        if not fnmatch.filter(names, pattern):
+            inside = [f"{pattern}.*"] if fnmatch.filter(names, f"{pattern}.*") else names
+            hint = nearest(pattern, inside)
+            warn(f"recipe {recipe.name}: layers: {told(pattern)} is the name of no layer here{hint}")
 
 
 def float_state(model: nn.Module) -> dict[str, Tensor]:
