@@ -126,7 +126,7 @@ def rise(start: Tensor, adapted: Tensor, *sets: Examples) -> float:
     images, first = [], 0
     for one in sets:
         mine = index[(index >= first) & (index < first + len(one))] - first
-        images.append(one.take(mine).whole)
+        images.append(neighbours.small(one, mine))
         first += len(one)
     near = neighbours.nearest(kit.torch.cat(images))
     before, after = (neighbours.order(found[index].argmax(1), near) for found in (start, adapted))

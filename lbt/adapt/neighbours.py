@@ -9,17 +9,35 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+
+from lbt.train.batches import Examples
 
 AMONG = 1000
 """Images that are compared with each other, at most."""
 NEAREST = 10
 """Neighbours of an image."""
+SIDE = 32
+"""Pixels that larger images are averaged to, each way."""
+PART = 50
+"""Images that are in memory at once in their own size."""
 
 
 def spread(count: int) -> Tensor:
     """At most ``AMONG`` of ``count`` positions, int64, evenly spread."""
     most = min(count, AMONG)
     return torch.arange(most) * count // max(1, most)
+
+
+def small(examples: Examples, index: Tensor) -> Tensor:
+    """The images at ``index`` (int64, (M,)), float32 (M, C, H, W) with at most ``SIDE`` pixels each way."""
+    return torch.cat([_averaged(examples.take(part).whole) for part in index.split(PART)])
+
+
+def _averaged(images: Tensor) -> Tensor:
+    height, width = images.shape[2:]
+    size = min(SIDE, height), min(SIDE, width)
+    return images if size == (height, width) else functional.adaptive_avg_pool2d(images, size)
 
 
 def nearest(images: Tensor) -> Tensor:

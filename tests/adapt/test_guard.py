@@ -71,6 +71,16 @@ def test_a_single_image_has_no_neighbours():
     assert rise(one_hot([0], count=2), one_hot([1], count=2), one) == 0
 
 
+def test_large_images_are_compared_in_small():
+    images = torch.rand(60, 1, 8, 64, generator=torch.Generator().manual_seed(0))
+    examples = Examples(images, torch.full((60,), -1), ("a", "b"))
+    found = neighbours.small(examples, torch.arange(0, 60, 2))
+    assert found.shape == (30, 1, 8, neighbours.SIDE)
+    torch.testing.assert_close(found, images[::2].unflatten(3, (32, 2)).mean(-1))
+    narrow = Examples(images[..., :9], examples.labels, examples.classes)
+    assert torch.equal(neighbours.small(narrow, torch.tensor([3, 1])), images[[3, 1], ..., :9])
+
+
 def test_neighbours_are_looked_for_among_a_part_of_many_images():
     places = neighbours.spread(10 * neighbours.AMONG + 7)
     assert len(places) == neighbours.AMONG == len(places.unique())
