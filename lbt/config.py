@@ -184,7 +184,11 @@ def explain(model: type[BaseModel], error: ValidationError, where: str | Path) -
     location = [part for part in first["loc"] if not (isinstance(part, str) and "[" in part)]
     key = ".".join(str(part) for part in location)
     found = first.get("input")
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    # of a union every kind has its say on one value
+    others = [
+        one for one in mistakes if one is not first and one["loc"][:-1] == first["loc"][:-1] != tuple(location[:-1])
+    ]
+    more = f" (and {rest} more)" if (rest := len(mistakes) - 1 - len(others)) else ""
     match first["type"]:
         case "extra_forbidden":
             accepted = sorted(_fields_at(model, location[:-1]))
@@ -193,7 +197,8 @@ def explain(model: type[BaseModel], error: ValidationError, where: str | Path) -
             text = "this key is required"
         case "literal_error":
             choices = [c.strip().strip("'") for c in first["ctx"]["expected"].replace(" or ", ", ").split(",")]
-            text = f"found {told(found)}; accepted: {', '.join(choices)}{nearest(found, choices)}"
+            words = [*choices, *(one["msg"].removeprefix("Input should be ") for one in others)]
+            text = f"found {told(found)}; accepted: {', '.join(words)}{nearest(found, choices)}"
         case "value_error":
             inner = first["ctx"]["error"]
             text = explain(model, inner, "")[2:] if isinstance(inner, ValidationError) else str(inner)

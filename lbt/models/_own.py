@@ -70,33 +70,22 @@ def raw(name: str, classes: int, channels: int) -> nn.Module:
     except Exception as error:  # whatever a user's code raises
         reason = one_line(f"{type(error).__name__}: {error}", 300)
         if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+            mine = [path.stem for path in Path.cwd().glob("*.py")]
             reason = f"no module {error.name}; accepted: a module in {Path.cwd()}, or an installed one"
+            reason += nearest(error.name, sorted(mine))
         raise LbtError(f"{name}: cannot be imported: {reason}") from None
     if not callable(make := getattr(held, function, None)):
-        functions = [key for key, value in vars(held).items() if callable(value) and not key.startswith("_")]
-        raise LbtError(f"{name}: no function {function} in module {module}{nearest(function, functions)}")
+        own = [n for n, one in vars(held).items() if callable(one) and getattr(one, "__module__", None) == module]
+        accepted = f"accepted: {', '.join(own) or 'none of its own'}{nearest(function, own)}"
+        raise LbtError(f"{name}: no function {function} in module {module}; {accepted}")
     try:
         network = make(classes, channels)
     except Exception as error:  # whatever a user's code raises
         reason = one_line(f"{type(error).__name__}: {error}", 300)
-        raise LbtError(
-            f"{name}: {function}({classes}, {channels}) cannot be called: {reason}{_nearest(name)}"
-        ) from None
+        raise LbtError(f"{name}: {function}({classes}, {channels}) cannot be called: {reason}") from None
     if not isinstance(network, nn.Module):
         raise LbtError(f"{name}: {function}({classes}, {channels}) gives {told(network)}; accepted: a torch.nn.Module")
     return network
-
-
-def _nearest(name: str) -> str:
-    """The functions and classes of the module of ``name``, or the workspace's modules, where it says none of them."""
-    module, _, function = name.partition(":")
-    held = sys.modules.get(module)
-    if held is None:
-        return "" if source(name) else nearest(module, sorted(path.stem for path in Path.cwd().glob("*.py")))
-    if hasattr(held, function):
-        return ""
-    own = [n for n, one in vars(held).items() if callable(one) and getattr(one, "__module__", None) == module]
-    return f"; accepted: {', '.join(own) or 'none of its own'}{nearest(function, own)}"
 
 
 def _imported(module: str, in_workspace: bool) -> object:

@@ -148,7 +148,7 @@ def test_widths_out_of_range_are_one_line() -> None:
         Precision.uniform("int40")
     with pytest.raises(LbtError, match=r"found a width of 0 bits; accepted: 1 to 32"):
         Number.integer(0)
-    with pytest.raises(ValueError, match="less than or equal to 48"):
+    with pytest.raises(ValueError, match="accumulator: found 64; accepted: auto, less than or equal to 48"):
         HardwareParams(accumulator=64)
 
 

@@ -38,9 +38,9 @@ def test_a_page_has_every_key_of_a_file(model, page, inside):
 
 def test_keys_of_a_board_say_type_range_and_default():
     found = {line.key: (line.accepted, line.default) for line in describe(Board)}
-    assert found["lut"] == ("integer > 0, ≤ 1,000,000,000", REQUIRED)
+    assert found["lut"] == ("integer > 0, ≤ 100,000,000", REQUIRED)
     assert found["target"] == ("xc7, xcup, ecp5", REQUIRED)
-    assert found["bandwidth"] == ("number ≥ 1e-06, ≤ 1,000,000", REQUIRED)
+    assert found["bandwidth"] == ("number ≥ 0.0001, ≤ 4,000", REQUIRED)
     assert found["usable.dsp"] == ("number > 0, ≤ 1", "`0.8`")
     found = {line.key: line.accepted for line in describe(Params)}
     assert found["data.domains.NAME.channels"] == "1, 3 or null"
