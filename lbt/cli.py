@@ -299,11 +299,11 @@ def reproduce(processors: tuple[str, ...], params_file: str) -> None:
 @params_option
 def results(params_file: str) -> None:
     """Print the short result table of a finished run, and where the rest is; without a report, what has ended."""
-    root = Path("results") / Path(params_file).stem
-    if not (root / "report/results.md").is_file() and root.is_dir():
+    page = _page(params_file)
+    if not page.is_file() and page.parents[1].is_dir():
         from lbt.pipeline.so_far import so_far
 
-        if found := so_far(root):
+        if found := so_far(page.parents[1]):
             click.echo("\n\n".join(found))
             click.echo(
                 f"\nNo report yet: `snakemake --configfile {params_file}` makes it, with the stages that it needs."
@@ -324,8 +324,12 @@ def readme(params_file: str, only_check: bool) -> None:
     update(Path("README.md"), _results_page(params_file), only_check)
 
 
+def _page(params_file: str) -> Path:
+    return Path("results") / Path(params_file).stem / "report" / "results.md"
+
+
 def _results_page(params_file: str) -> Path:
-    page = Path("results") / Path(params_file).stem / "report" / "results.md"
+    page = _page(params_file)
     if not page.is_file():
         raise LbtError(f"{page}: no such file; make it with `snakemake --configfile {params_file}`")
     return page

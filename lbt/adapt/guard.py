@@ -122,12 +122,6 @@ def rise(start: Tensor, adapted: Tensor, *sets: Examples) -> float:
     Args:
         start, adapted: class probabilities (N, K) of the images of ``sets``, one after the other.
     """
-    index = neighbours.spread(len(start))
-    images, first = [], 0
-    for one in sets:
-        mine = index[(index >= first) & (index < first + len(one))] - first
-        images.append(neighbours.small(one, mine))
-        first += len(one)
-    near = neighbours.nearest(kit.torch.cat(images))
+    index, near = neighbours.among(*sets)
     before, after = (neighbours.order(found[index].argmax(1), near) for found in (start, adapted))
     return after - before

@@ -23,6 +23,19 @@ PART = 50
 """Images that are in memory at once in their own size."""
 
 
+def among(*sets: Examples) -> tuple[Tensor, Tensor]:
+    """Places of at most ``AMONG`` images of ``sets``, one set after the other, and the neighbours of each.
+
+    Returns:
+        Places among all images, int64 (N,), ascending; the ``NEAREST`` of these N for each, int64 (N, M).
+    """
+    index, first, images = spread(sum(map(len, sets))), 0, []
+    for one in sets:
+        images.append(small(one, index[(index >= first) & (index < first + len(one))] - first))
+        first += len(one)
+    return index, nearest(torch.cat(images))
+
+
 def spread(count: int) -> Tensor:
     """At most ``AMONG`` of ``count`` positions, int64, evenly spread."""
     most = min(count, AMONG)

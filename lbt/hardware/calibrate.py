@@ -111,7 +111,8 @@ def calibrate(networks: Sequence[Network], measured: Sequence[float], processor:
         first = int(wrong.argmax())
         raise LbtError(f"calibrate: measurement {first + 1} is {times[first]:g}; accepted: positive")
     split = _Split(networks, processor)
-    ratio = float(np.median(times / split.parts(np.ones(len(TERMS)), slice(None)).sum(1)))
+    before = split.parts(np.ones(len(TERMS)), slice(None)).sum(1)
+    ratio = float(np.median(times / before))
     if not 1 / OTHER_UNIT < ratio < OTHER_UNIT:
         raise LbtError(
             f"calibrate: the measurements are {ratio:.2g} × the data sheet's latencies; accepted: within "
@@ -122,7 +123,6 @@ def calibrate(networks: Sequence[Network], measured: Sequence[float], processor:
     best = min(strengths, key=lambda strength: _loss(left_out[strength], times))
     found = split.known * _fit(split, times, best)
     factors = Factors(**dict(zip(TERMS, found.tolist(), strict=True)))
-    before = split.parts(np.ones(len(TERMS)), slice(None)).sum(1)
     return Calibration(processor.model_copy(update={"factors": factors}), times, before, left_out[best], best)
 
 

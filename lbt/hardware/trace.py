@@ -127,9 +127,9 @@ def trace(model: nn.Module, example: Example) -> Graph:
     inputs, what = _one_sample(model, example)
     try:
         return _Recorder(model).run(inputs)
+    except LbtError:
+        raise
     except Exception as error:  # whatever the user's own forward raises
-        if isinstance(error, LbtError):
-            raise
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise LbtError(f"{what}: the model does not accept it: {reason}") from None
 

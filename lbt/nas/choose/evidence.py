@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lbt.adapt.neighbours import nearest, order, small, spread
+from lbt.adapt.neighbours import among, order
 from lbt.adapt.read import read_adapted
 from lbt.nas.choose.answer import Evidence
 from lbt.nn import domain
@@ -32,8 +32,7 @@ def evidence(members: Mapping[str, Path], target: Examples) -> dict[str, Evidenc
         target: images of the target; no label is read.
     """
     found = {name: predictions(file, target) for name, file in members.items()}
-    some = spread(len(target))
-    near = nearest(small(target, some))
+    some, near = among(target)
     agreed = agreement(found)
     return {name: Evidence(agreed[name], 100 * order(found[name][some].argmax(1), near)) for name in members}
 
