@@ -28,8 +28,9 @@ def users(rows: Rows) -> str:
         count = " + ".join(str(row["n"]) for row in found)
         shares = [rows.get(f"{names[0]}/share_of_backbone"), rows.get(f"{names[0]}/peak")]
         cells = [f"`{method}`, {recipe}", count, *apart, f"{worst:.1f}", f"{kept:.0f}"]
-        lines.append([*cells, _number(shares[0], "{:.1%}"), _number(shares[1], "{:.2f}")])
-    return _pages.table([*head, "package", "peak, x `full`"], lines)
+        cells += [_number(shares[0], "{:.1%}"), _number(shares[1], "{:.2f}")]
+        lines.append([*cells, *(_both(rows, names, part) for part in ("given_up", "points_per_label"))])
+    return _pages.table([*head, "package", "peak, x `full`", "given up", "points a label"], lines)
 
 
 def package(rows: Rows) -> str:
@@ -65,6 +66,12 @@ def methods(rows: Rows) -> list[tuple[str, str]]:
         if name.startswith(f"users/{SETS[0]}/") and name.endswith("/minus_full")
     }
     return sorted(found, key=lambda key: -found[key])  # type: ignore[return-value]
+
+
+def _both(rows: Rows, names: list[str], part: str) -> str:
+    """A row of each set, where there is one."""
+    found = [rows.get(f"{name}/{part}") for name in names]
+    return "; ".join(_number(row, "{:.2f}") + f" ± {row['std']:.2f}" for row in found if row is not None)
 
 
 def _cell(row: dict[str, Any] | None) -> str:
