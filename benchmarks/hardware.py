@@ -161,8 +161,9 @@ def designs() -> Iterator[Row]:
     """The estimate of published accelerators over what they measured."""
     for name in published.Design.names():
         design = published.Design.load(name)
-        yield row(f"published/{name}/predicted", published_networks.predict(design), "Gop/s")
-        yield row(f"published/{name}/over", published_networks.predict(design) / design.measured)
+        predicted = published_networks.predict(design)
+        yield row(f"published/{name}/predicted", predicted, "Gop/s")
+        yield row(f"published/{name}/over", predicted / design.measured)
 
 
 def float_against_int() -> Iterator[Row]:
